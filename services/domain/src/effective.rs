@@ -1,0 +1,118 @@
+//! The effective set: what a person may do, and why. The second half of the rules of access.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalogue::Catalogue;
+use crate::grant::Grant;
+use crate::id::GroupId;
+use crate::label::Label;
+use crate::matching::{Unmatched, match_label};
+use crate::rules::Rules;
+
+/// From where a user holds a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// On the user itself.
+    Direct,
+    /// On a group the user is in, directly or through nested groups.
+    Group(GroupId),
+}
+
+/// Everything a user's effective set depends on, as of one revision: the input of [`resolve`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Whether the IdP says the user is active.
+    pub active: bool,
+    /// The labels, each once, with every source it has. One that has lost all its sources is not held.
+    pub labels: BTreeMap<Label, BTreeSet<Source>>,
+}
+
+/// What a user may do, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EffectiveSet {
+    /// Whether the IdP says the user is active. The grants of one who is not are empty.
+    pub active: bool,
+    /// The grants of the matched labels, each with the labels it came from.
+    pub grants: BTreeMap<Grant, BTreeSet<Label>>,
+    /// The labels that give nothing, each with its reason.
+    pub unmatched: BTreeMap<Label, Unmatched>,
+    /// Whether the user holds any label at all.
+    pub has_labels: bool,
+}
+
+impl EffectiveSet {
+    /// Whether the user is *held*: active, and a label is unmatched or there is none. A held user is given nothing new.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.active && (!self.has_labels || !self.unmatched.is_empty())
+    }
+}
+
+/// Turns labels into grants. Pure: the same holding, catalogue and rules give the same set.
+#[must_use]
+pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> EffectiveSet {
+    let mut set = EffectiveSet { active: holding.active, has_labels: !holding.labels.is_empty(), ..Default::default() };
+    if !holding.active {
+        return set;
+    }
+    for label in holding.labels.keys() {
+        match match_label(label, catalogue, rules) {
+            Ok(grants) => {
+                for grant in grants {
+                    set.grants.entry(grant).or_default().insert(label.clone());
+                }
+            }
+            Err(unmatched) => {
+                set.unmatched.insert(label.clone(), unmatched);
+            }
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::{Holding, Source, resolve};
+    use crate::catalogue::Catalogue;
+    use crate::label::Label;
+    use crate::rules::Rules;
+
+    fn holding(active: bool, labels: &[&str]) -> Holding {
+        let labels = labels.iter().map(|text| (Label::new(text), BTreeSet::from([Source::Direct]))).collect();
+        Holding { active, labels }
+    }
+
+    fn set(active: bool, labels: &[&str]) -> super::EffectiveSet {
+        let catalogue = Catalogue::new("ACME", ["A", "B"].map(Arc::from), [], []);
+        resolve(&holding(active, labels), &catalogue, &Rules::default())
+    }
+
+    #[test]
+    fn one_who_is_inactive_has_nothing_and_is_not_held() {
+        let set = set(false, &["ACCOUNT_0_A", "nonsense"]);
+        assert!(set.grants.is_empty() && set.unmatched.is_empty() && !set.held());
+    }
+
+    #[test]
+    fn an_unmatched_label_holds_the_user_but_keeps_the_other_grants() {
+        let set = set(true, &["ACCOUNT_0_A", "ACCOUNT_0_C"]);
+        assert!(set.held());
+        assert_eq!(set.grants.len(), 1);
+        assert_eq!(set.unmatched.len(), 1);
+    }
+
+    #[test]
+    fn one_without_labels_is_held() {
+        assert!(set(true, &[]).held());
+        assert!(!set(true, &["ACCOUNT_0_B"]).held());
+    }
+
+    #[test]
+    fn two_labels_for_one_grant_are_both_its_reason() {
+        let set = set(true, &["ACCOUNT_0_A", "account_ACME_A"]);
+        assert_eq!(set.grants.values().map(BTreeSet::len).collect::<Vec<_>>(), [2]);
+    }
+}

@@ -1,0 +1,20 @@
+//! The words of Rolecall as types, and the rules of access as pure functions.
+//!
+//! Nothing here does I/O, and nothing here knows gRPC, HTTP or a database. Every other crate speaks in these types;
+//! what arrives over a wire or out of a table is converted into them at the edge and checked while it is.
+//!
+//! Read in this order: [`label`] (what an IdP assigns), [`catalogue`] and [`rules`] (what Fluent recognises),
+//! [`matching`] (from the one to the other), [`effective`] (what a person may do).
+
+pub mod catalogue;
+pub mod clock;
+pub mod effective;
+pub mod fold;
+pub mod grant;
+pub mod id;
+pub mod label;
+pub mod matching;
+pub mod revision;
+pub mod rules;
+pub mod settings;
+pub mod token;

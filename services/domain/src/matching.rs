@@ -1,0 +1,157 @@
+//! From a label to grants: the first half of the rules of access.
+//!
+//! A label is matched when exactly one of its readings is wholly recognised. Nothing is guessed: what two readings
+//! could mean is [`Reason::Ambiguous`], what no reading means is refused with the reason that helps most.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::catalogue::{Catalogue, Named};
+use crate::grant::{ContextType, Grant};
+use crate::label::{Label, Reading};
+use crate::rules::Rules;
+
+/// Why a label gives no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// It is not of the form type, context, role.
+    Malformed,
+    /// The text before the first underscore is no context type.
+    UnknownContextType,
+    /// No reading names a retailer, location or account that Fluent knows.
+    UnknownContext,
+    /// A reading's context is known, but its role part is neither a rule's logical role nor a role of Fluent's.
+    UnknownRole,
+    /// A rule stands for it, but one of the rule's target roles is unknown to Fluent.
+    RuleTargetUnknown,
+    /// More than one reading is valid, or a context names more than one item.
+    Ambiguous,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Malformed,
+        Self::UnknownContextType,
+        Self::UnknownContext,
+        Self::UnknownRole,
+        Self::RuleTargetUnknown,
+        Self::Ambiguous,
+    ];
+
+    /// The name callers see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "MALFORMED",
+            Self::UnknownContextType => "UNKNOWN_CONTEXT_TYPE",
+            Self::UnknownContext => "UNKNOWN_CONTEXT",
+            Self::UnknownRole => "UNKNOWN_ROLE",
+            Self::RuleTargetUnknown => "RULE_TARGET_UNKNOWN",
+            Self::Ambiguous => "AMBIGUOUS",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A label that gives nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    /// Why.
+    pub reason: Reason,
+    /// A label that would have been recognised and is written almost the same.
+    pub suggestion: Option<String>,
+}
+
+/// The grants a label gives: one for a role's own name, several for a rule.
+pub type Matched = BTreeSet<Grant>;
+
+/// Matches `label` against what Fluent recognises and the tenant's rules.
+pub fn match_label(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Unmatched> {
+    decide(label, catalogue, rules)
+        .map_err(|reason| Unmatched { reason, suggestion: suggest(reason, label, catalogue, rules) })
+}
+
+fn decide(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Reason> {
+    let readings = label.readings();
+    let first = readings.first().ok_or(Reason::Malformed)?;
+    let kind = ContextType::from_str(first.context_type).map_err(|_| Reason::UnknownContextType)?;
+
+    let mut valid = Vec::new();
+    let mut worst = None;
+    for reading in &readings {
+        match read(label, kind, reading, catalogue, rules) {
+            Ok(grants) => valid.push(grants),
+            Err(reason) => worst = worst.max(Some(reason)),
+        }
+    }
+    match (valid.len(), worst) {
+        // A second meaning that can't be excluded takes away the first: an ambiguous context with a known role, or a
+        // rule whose targets Fluent doesn't know (yet).
+        (_, Some(reason @ (Reason::Ambiguous | Reason::RuleTargetUnknown))) => Err(reason),
+        (1, _) => Ok(valid.swap_remove(0)),
+        (0, reason) => Err(reason.unwrap_or(Reason::Malformed)),
+        _ => Err(Reason::Ambiguous),
+    }
+}
+
+/// What one reading gives. The order of the reasons is the order in which they help: see [`Reason`]'s variants.
+fn read(
+    label: &Label,
+    kind: ContextType,
+    reading: &Reading<'_>,
+    catalogue: &Catalogue,
+    rules: &Rules,
+) -> Result<Matched, Reason> {
+    let context = catalogue.context(kind, reading.context);
+    if context == Named::Unknown {
+        return Err(Reason::UnknownContext);
+    }
+    let roles: Vec<Arc<str>> = match rules.targets(reading.role).or_else(|| rules.targets(label.as_str())) {
+        Some(targets) => targets
+            .iter()
+            .map(|target| catalogue.role(target).ok_or(Reason::RuleTargetUnknown))
+            .collect::<Result<_, _>>()?,
+        None => vec![catalogue.role(reading.role).ok_or(Reason::UnknownRole)?],
+    };
+    let Named::Id(context_id) = context else { return Err(Reason::Ambiguous) };
+    Ok(roles.into_iter().map(|role| Grant { role, context_type: kind, context_id: Arc::clone(&context_id) }).collect())
+}
+
+/// The nearest recognised label, where one is near. Only for a name that was not found: of two meanings none is nearer.
+fn suggest(reason: Reason, label: &Label, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
+    if !matches!(reason, Reason::UnknownContextType | Reason::UnknownContext | Reason::UnknownRole) {
+        return None;
+    }
+    let names = || catalogue.roles().chain(rules.iter().map(|(logical, _)| logical)).map(|name| &**name);
+    label.readings().iter().find_map(|reading| {
+        let kind = nearest(reading.context_type, ContextType::ALL.into_iter().map(ContextType::as_str))?;
+        let contexts = catalogue.context_names(ContextType::from_str(kind).ok()?);
+        let context = nearest(reading.context, contexts.chain((kind == "ACCOUNT").then_some("0")))?;
+        let role = nearest(reading.role, names())?;
+        let near = format!("{kind}_{context}_{role}");
+        decide(&Label::new(&near), catalogue, rules).is_ok().then_some(near)
+    })
+}
+
+/// The name nearest to `wanted`: the same, or the same but for case, or within a third of its length in edits.
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = wanted.to_ascii_uppercase();
+    let allowed = (wanted.chars().count() / 3).clamp(1, 4);
+    names
+        .filter(|name| name.len().abs_diff(wanted.len()) <= allowed)
+        .map(|name| (strsim::levenshtein(&folded, &name.to_ascii_uppercase()), name != wanted, name))
+        .filter(|(distance, ..)| *distance <= allowed)
+        .min()
+        .map(|(.., name)| name)
+}
+
+#[cfg(test)]
+mod tests;

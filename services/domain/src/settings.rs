@@ -1,0 +1,82 @@
+//! What a tenant may choose. Each choice is an enumeration, its default the one that grants less or keeps less.
+
+/// What a request gets that adds an unmatched label and takes nothing away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guardrail {
+    /// It is refused, naming each label, its reason and a suggestion; nothing is stored.
+    #[default]
+    Reject,
+    /// It is accepted; those concerned are held.
+    Hold,
+}
+
+/// What a new active user without labels gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutLabels {
+    /// It is accepted and held: group labels may follow.
+    #[default]
+    Hold,
+    /// It is refused.
+    Reject,
+}
+
+/// What becomes of an account whose user was renamed: Fluent can't rename it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rename {
+    /// The user is held until an operator chooses.
+    #[default]
+    Hold,
+    /// The old account is emptied and made inactive, then a new one is made.
+    Replace,
+    /// The request is refused, unless it also deactivates or takes something away.
+    Refuse,
+}
+
+/// What happens to an account that stood in Fluent before Rolecall knew its user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// It is adopted if its name is exactly the same, it holds no `ACCOUNT` grant and its type is not `API`.
+    #[default]
+    Adopt,
+    /// It is parked until an operator decides.
+    ParkAll,
+}
+
+/// What PUT does to what it leaves out, access always excepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PutOmitted {
+    /// It is cleared (RFC 7644 section 3.5.1).
+    #[default]
+    Clear,
+    /// It is kept.
+    Keep,
+}
+
+/// How the `roles` values of one PATCH are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RolesPatch {
+    /// As the operations say.
+    #[default]
+    AsSent,
+    /// As the whole list: for IdPs that only ever add.
+    Overwrite,
+}
+
+/// A tenant's choices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The account's name in labels, beside `0`; empty means only `0`.
+    pub account_name: String,
+    /// See [`Guardrail`].
+    pub guardrail: Guardrail,
+    /// See [`WithoutLabels`].
+    pub without_labels: WithoutLabels,
+    /// See [`Rename`].
+    pub rename: Rename,
+    /// See [`Adoption`].
+    pub adoption: Adoption,
+    /// See [`PutOmitted`].
+    pub put_omitted: PutOmitted,
+    /// See [`RolesPatch`].
+    pub roles_patch: RolesPatch,
+}
