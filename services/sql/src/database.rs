@@ -1,0 +1,152 @@
+//! A database: which engine, where, and how to run work in it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::migration::Migration;
+use crate::tx::Tx;
+use crate::{Work, postgres, sqlite};
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// A file, in the process.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// Where the database is: `sqlite:PATH` or `postgres://…`. It may hold a password, so it does not print.
+#[derive(Clone)]
+pub struct Url(Location);
+
+#[derive(Clone)]
+enum Location {
+    Sqlite(PathBuf),
+    Postgres(Box<tokio_postgres::Config>),
+}
+
+/// A text that names no database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a database URL: it must be sqlite:PATH or postgres://USER@HOST/DATABASE")]
+pub struct InvalidUrl;
+
+impl FromStr for Url {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => {
+                Ok(Self(Location::Sqlite(path.strip_prefix("//").unwrap_or(path).into())))
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                text.parse().map(|config| Self(Location::Postgres(Box::new(config)))).map_err(|_| InvalidUrl)
+            }
+            _ => Err(InvalidUrl),
+        }
+    }
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Location::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Location::Postgres(_) => f.write_str("postgres://…"),
+        }
+    }
+}
+
+/// How many connections, and how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections for reading (SQLite) or for everything (PostgreSQL).
+    pub connections: usize,
+    /// How long to wait for a free connection.
+    pub wait: Duration,
+    /// How long one statement may run (PostgreSQL).
+    pub statement: Duration,
+    /// How long a write waits for another's lock: longer than the largest write takes, so that a small one beside it
+    /// waits and is not refused.
+    pub lock: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            wait: Duration::from_secs(5),
+            statement: Duration::from_secs(15),
+            lock: Duration::from_secs(20),
+        }
+    }
+}
+
+/// An open database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Database(Inner);
+
+#[derive(Clone, Debug)]
+enum Inner {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Database {
+    /// Opens a database and brings its schema up to date. `owner` names the part whose tables they are: parts may share
+    /// a database, each with its own history of migrations.
+    pub async fn open(
+        url: &Url,
+        options: Options,
+        owner: &'static str,
+        migrations: &'static [Migration],
+    ) -> Result<Self, Error> {
+        let database = match &url.0 {
+            Location::Sqlite(path) => Self(Inner::Sqlite(sqlite::Sqlite::open(path, options).await?)),
+            Location::Postgres(config) => Self(Inner::Postgres(postgres::Postgres::open(config, options)?)),
+        };
+        database.write(move |tx| Box::pin(async move { crate::migration::run(tx, owner, migrations).await })).await?;
+        Ok(database)
+    }
+
+    /// Which engine it is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match &self.0 {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs `work` on one read-only snapshot: every statement in it sees the same state.
+    ///
+    /// `work` may await nothing but the methods of its [`Tx`].
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        match &self.0 {
+            Inner::Sqlite(sqlite) => sqlite.read(work).await,
+            Inner::Postgres(postgres) => postgres.read(work).await,
+        }
+    }
+
+    /// Runs `work` in one transaction: committed if it answers `Ok`, undone if it answers `Err`. It runs to its end even
+    /// if the caller goes away.
+    ///
+    /// `work` may await nothing but the methods of its [`Tx`].
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        match &self.0 {
+            Inner::Sqlite(sqlite) => sqlite.write(work).await,
+            Inner::Postgres(postgres) => postgres.write(work).await,
+        }
+    }
+}

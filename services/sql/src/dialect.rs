@@ -1,0 +1,77 @@
+//! Where the engines' SQL differs. Statements are written for PostgreSQL, with tokens in braces for what SQLite says
+//! otherwise; this module turns them into what each engine reads.
+//!
+//! | token | PostgreSQL | SQLite |
+//! |---|---|---|
+//! | `$1` | `$1` | `?1` |
+//! | `{blob}` | `BYTEA` | `BLOB` |
+//! | `{binary}` | `COLLATE "C"` (compares bytes) | nothing: it always does |
+//! | `{rows by key}` | nothing | `WITHOUT ROWID`: the table is stored in its primary key |
+//! | `{for update}` | `FOR UPDATE` | nothing: there is one writer |
+//! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
+//! | `{ids:$1}` | a select of the ids in a [`Value::ids`](crate::Value::ids) | the same |
+//! | `{texts:$1}` | a select of the texts in a [`Value::texts`](crate::Value::texts) | the same |
+
+use std::sync::Arc;
+
+use crate::database::Engine;
+
+/// The statement as `engine` reads it.
+pub(crate) fn translate(engine: Engine, sql: &str) -> Arc<str> {
+    let mut out = String::with_capacity(sql.len() + 32);
+    let mut rest = sql;
+    while let Some(at) = rest.find(['$', '{']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('$') {
+            out.push(if engine == Engine::Sqlite { '?' } else { '$' });
+            rest = &rest[1..];
+        } else if let Some((token, after)) = rest[1..].split_once('}') {
+            expand(engine, token, &mut out);
+            rest = after;
+        } else {
+            break;
+        }
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+fn expand(engine: Engine, token: &str, out: &mut String) {
+    let sqlite = engine == Engine::Sqlite;
+    let (name, parameter) = token.split_once(':').unwrap_or((token, ""));
+    let number = parameter.trim_start_matches('$');
+    let text = match name {
+        "blob" if sqlite => "BLOB".into(),
+        "blob" => "BYTEA".into(),
+        "rows by key" if sqlite => "WITHOUT ROWID".into(),
+        "binary" if !sqlite => "COLLATE \"C\"".into(),
+        "for update" if !sqlite => "FOR UPDATE".into(),
+        "skip locked" if !sqlite => "FOR UPDATE SKIP LOCKED".into(),
+        "ids" if sqlite => format!("(SELECT unhex(value) AS value FROM json_each(?{number}))"),
+        "ids" => format!(
+            "(SELECT decode(item, 'hex') AS value FROM json_array_elements_text(${number}::text::json) AS items(item))"
+        ),
+        "texts" if sqlite => format!("(SELECT value FROM json_each(?{number}))"),
+        "texts" => format!("(SELECT value FROM json_array_elements_text(${number}::text::json) AS items(value))"),
+        _ => String::new(),
+    };
+    out.push_str(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::translate;
+    use crate::database::Engine;
+
+    #[test]
+    fn each_engine_reads_its_own_dialect() {
+        let sql = "SELECT a FROM t WHERE b = $1 AND c IN {ids:$2} {for update}";
+        assert_eq!(
+            &*translate(Engine::Sqlite, sql),
+            "SELECT a FROM t WHERE b = ?1 AND c IN (SELECT unhex(value) AS value FROM json_each(?2)) "
+        );
+        let postgres = translate(Engine::Postgres, sql);
+        assert!(postgres.contains("b = $1") && postgres.contains("$2::text::json") && postgres.ends_with("FOR UPDATE"));
+    }
+}

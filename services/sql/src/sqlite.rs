@@ -1,0 +1,209 @@
+//! SQLite: one writer on a thread of its own, a pool of readers, a write-ahead log that is synced at every commit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use parking_lot::Mutex;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, ToSql};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::Work;
+use crate::database::{Engine, Options};
+use crate::dialect::translate;
+use crate::error::Error;
+use crate::tx::{Inner, Tx};
+use crate::value::{Row, Value};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// An open SQLite file.
+#[derive(Clone, Debug)]
+pub(crate) struct Sqlite {
+    writer: mpsc::UnboundedSender<Job>,
+    readers: Arc<Readers>,
+    wait: std::time::Duration,
+}
+
+#[derive(Debug)]
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+/// A connection with a transaction open on it.
+#[derive(Debug)]
+pub(crate) struct Session<'c>(&'c mut Connection);
+
+/// Statements each connection keeps prepared. More than the product has.
+const PREPARED: usize = 256;
+
+impl Sqlite {
+    pub(crate) async fn open(path: &Path, options: Options) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let lock = options.lock;
+        let readers = options.connections.clamp(1, 16);
+        let (writer, idle) = blocking(move || {
+            let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, lock)?;
+            // The log survives a crash of the process by itself and of the machine by the sync at each commit.
+            writer.pragma_update(None, "journal_mode", "WAL")?;
+            writer.pragma_update(None, "synchronous", "FULL")?;
+            let read = || connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, lock);
+            let idle = (0..readers).map(|_| read()).collect::<Result<Vec<_>, _>>()?;
+            for reader in &idle {
+                reader.pragma_update(None, "query_only", true)?;
+            }
+            Ok::<_, Error>((writer, idle))
+        })
+        .await?;
+        Ok(Self {
+            writer: spawn_writer(writer)?,
+            readers: Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(readers) }),
+            wait: options.wait,
+        })
+    }
+
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        let permit = tokio::time::timeout(self.wait, self.readers.permits.acquire())
+            .await
+            .map_err(|late| E::from(Error::unavailable(late)))?
+            .map_err(|closed| E::from(Error::unavailable(closed)))?;
+        let idle = Arc::clone(&self.readers);
+        let answer = blocking(move || {
+            let mut connection = idle.idle.lock().pop().ok_or_else(|| E::from(Error::defect("no idle reader")))?;
+            let answer = transact(&mut connection, "BEGIN", work);
+            idle.idle.lock().push(connection);
+            answer
+        })
+        .await;
+        drop(permit);
+        answer
+    }
+
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        let (done, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // A caller that went away does not hear the answer; the work is done all the same.
+            let _ = done.send(transact(connection, "BEGIN IMMEDIATE", work));
+        });
+        self.writer.send(job).map_err(|_| E::from(Error::unavailable("the writer has stopped")))?;
+        answer.await.map_err(|_| E::from(Error::unavailable("the writer has stopped")))?
+    }
+}
+
+fn connect(path: &PathBuf, flags: OpenFlags, lock: std::time::Duration) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(lock)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    Ok(connection)
+}
+
+fn spawn_writer(mut connection: Connection) -> Result<mpsc::UnboundedSender<Job>, Error> {
+    let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+    std::thread::Builder::new()
+        .name("sqlite-writer".into())
+        .spawn(move || {
+            while let Some(job) = jobs.blocking_recv() {
+                job(&mut connection);
+            }
+        })
+        .map_err(Error::unavailable)?;
+    Ok(sender)
+}
+
+async fn blocking<T, E, F>(work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(stopped) => Err(Error::unavailable(stopped).into()),
+    }
+}
+
+/// Runs `work` between `begin` and the commit. Its future never waits: every statement is a function call.
+fn transact<T, E, F>(connection: &mut Connection, begin: &str, work: F) -> Result<T, E>
+where
+    E: From<Error>,
+    F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
+{
+    let mut session = Session(connection);
+    session.script(begin)?;
+    let mut tx = Tx(Inner::Sqlite(session));
+    let answer =
+        work(&mut tx).now_or_never().unwrap_or_else(|| Err(Error::defect("work awaited something else").into()));
+    let Tx(Inner::Sqlite(mut session)) = tx else { return Err(Error::defect("not a SQLite session").into()) };
+    match answer {
+        Ok(answer) => match session.script("COMMIT") {
+            Ok(()) => Ok(answer),
+            Err(error) => {
+                // SQLite has undone nothing yet: a commit it refuses leaves the transaction open.
+                let _ = session.script("ROLLBACK");
+                Err(error.into())
+            }
+        },
+        Err(error) => {
+            let _ = session.script("ROLLBACK");
+            Err(error)
+        }
+    }
+}
+
+impl Session<'_> {
+    pub(crate) fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql))?;
+        let changed = statement.execute(rusqlite::params_from_iter(values))?;
+        Ok(changed as u64)
+    }
+
+    pub(crate) fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(Row((0..columns).map(|column| cell(row.get_ref(column)?)).collect::<Result<_, Error>>()?));
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> Result<(), Error> {
+        Ok(self.0.execute_batch(sql)?)
+    }
+}
+
+fn cell(value: ValueRef<'_>) -> Result<Value, Error> {
+    Ok(match value {
+        ValueRef::Null => Value::Int(None),
+        ValueRef::Integer(value) => Value::Int(Some(value)),
+        ValueRef::Text(bytes) => Value::Text(Some(String::from_utf8(bytes.to_vec()).map_err(Error::defect)?)),
+        ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
+        ValueRef::Real(_) => return Err(Error::defect("a column holds a fraction")),
+    })
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        match self {
+            Self::Int(value) => value.to_sql(),
+            Self::Text(value) => value.to_sql(),
+            Self::Bytes(value) => value.to_sql(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Both engines, one behaviour each test. PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the
+//! project's test command always starts one.
+
+use crate::{Database, Error, ErrorKind, Migration, Options, Row, Statement, Url, Value, params};
+
+const SCHEMA: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: "CREATE TABLE things (id {blob} NOT NULL, name TEXT {binary} NOT NULL, n BIGINT, PRIMARY KEY (id)) {rows by key}",
+    },
+    Migration { version: 2, sql: "CREATE UNIQUE INDEX things_name ON things (name)" },
+];
+
+/// A database of its own, dropped with the guard.
+struct Fresh {
+    database: Database,
+    url: Url,
+    _file: Option<tempfile::TempDir>,
+}
+
+async fn each(test: impl AsyncFn(&Fresh)) {
+    let folder = tempfile::tempdir().unwrap();
+    let url: Url = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
+    test(&open(url, Some(folder)).await).await;
+    if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
+        let name = format!("sql_{:x}", std::process::id() as u64 * 1_000_003 + unique());
+        let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let (base, _) = server.rsplit_once('/').unwrap();
+        test(&open(format!("{base}/{name}").parse().unwrap(), None).await).await;
+    }
+}
+
+fn unique() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+async fn open(url: Url, file: Option<tempfile::TempDir>) -> Fresh {
+    let database = Database::open(&url, Options::default(), "test", SCHEMA).await.unwrap();
+    Fresh { database, url, _file: file }
+}
+
+async fn insert(database: &Database, id: u8, name: &'static str) -> Result<u64, Error> {
+    database
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO things (id, name, n) VALUES ($1, $2, $3)", params![vec![id], name, None::<i64>])
+                    .await
+            })
+        })
+        .await
+}
+
+async fn all(database: &Database) -> Vec<Row> {
+    database
+        .read(|tx| Box::pin(async move { tx.rows("SELECT id, name, n FROM things ORDER BY name", vec![]).await }))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_with_its_nulls() {
+    each(async |fresh| {
+        insert(&fresh.database, 7, "Ünï \"x\"").await.unwrap();
+        let rows = all(&fresh.database).await;
+        assert_eq!((rows[0].bytes(0).unwrap(), rows[0].text(1).unwrap()), (&[7][..], "Ünï \"x\""));
+        assert_eq!(rows[0].maybe_int(2).unwrap(), None);
+        assert_eq!(rows[0].int(2).unwrap_err().kind(), ErrorKind::Defect);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_undoes_the_whole_transaction() {
+    each(async |fresh| {
+        let refused = fresh.database.write(|tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![1], "a"]).await?;
+                Err::<(), Error>(Error::defect("changed my mind"))
+            })
+        });
+        assert!(refused.await.is_err());
+        assert_eq!(insert(&fresh.database, 1, "b").await.unwrap(), 1);
+        assert_eq!(insert(&fresh.database, 2, "b").await.unwrap_err().kind(), ErrorKind::Defect);
+        assert_eq!(all(&fresh.database).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_can_be_undone_by_itself() {
+    each(async |fresh| {
+        fresh
+            .database
+            .write(|tx| {
+                Box::pin(async move {
+                    for (id, keep) in [(1, true), (2, false), (3, true)] {
+                        tx.savepoint().await?;
+                        let name = format!("n{id}");
+                        let insert =
+                            Statement::new("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![id], name]);
+                        assert_eq!(tx.batch(vec![insert]).await?, [1]);
+                        if keep { tx.release().await? } else { tx.undo().await? }
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await
+            .unwrap();
+        let names: Vec<_> = all(&fresh.database).await.iter().map(|row| row.text(1).unwrap().to_owned()).collect();
+        assert_eq!(names, ["n1", "n3"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_travel_as_one_parameter() {
+    each(async |fresh| {
+        for (id, name) in [(1, "a\"\\\u{1}"), (2, "b"), (3, "B")] {
+            insert(&fresh.database, id, name).await.unwrap();
+        }
+        let found = fresh.database.read(|tx| {
+            Box::pin(async move {
+                let ids = Value::ids([&[1_u8][..], &[3][..]]);
+                let by_id = tx.rows("SELECT name FROM things WHERE id IN {ids:$1} ORDER BY name", vec![ids]).await?;
+                let texts = Value::texts(["a\"\\\u{1}", "b", "c"]);
+                let by_text = tx.rows("SELECT name FROM things WHERE name IN {texts:$1}", vec![texts]).await?;
+                Ok::<_, Error>((by_id, by_text))
+            })
+        });
+        let (by_id, by_text) = found.await.unwrap();
+        assert_eq!(by_id.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>(), ["B", "a\"\\\u{1}"]);
+        assert_eq!(by_text.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_snapshot_does_not_move() {
+    each(async |fresh| {
+        insert(&fresh.database, 1, "a").await.unwrap();
+        let (begun, wait_begun) = std::sync::mpsc::channel();
+        let (go, wait_go) = std::sync::mpsc::channel::<()>();
+        let database = fresh.database.clone();
+        let counts = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let counted = database.read(move |tx| {
+                Box::pin(async move {
+                    let count = "SELECT COUNT(*) FROM things";
+                    let before = tx.row(count, vec![]).await?.unwrap().int(0)?;
+                    begun.send(()).unwrap();
+                    wait_go.recv().unwrap();
+                    Ok::<_, Error>((before, tx.row(count, vec![]).await?.unwrap().int(0)?))
+                })
+            });
+            runtime.block_on(counted).unwrap()
+        });
+        tokio::task::spawn_blocking(move || wait_begun.recv().unwrap()).await.unwrap();
+        insert(&fresh.database, 2, "b").await.unwrap();
+        go.send(()).unwrap();
+        assert_eq!(counts.await.unwrap(), (1, 1));
+        assert_eq!(all(&fresh.database).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn opening_again_migrates_no_further_and_a_newer_schema_is_refused() {
+    each(async |fresh| {
+        insert(&fresh.database, 1, "a").await.unwrap();
+        let again = Database::open(&fresh.url, Options::default(), "test", SCHEMA).await.unwrap();
+        assert_eq!(all(&again).await.len(), 1);
+        let older = Database::open(&fresh.url, Options::default(), "test", &SCHEMA[..1]).await;
+        assert_eq!(older.unwrap_err().kind(), ErrorKind::Defect);
+    })
+    .await;
+}

@@ -1,0 +1,113 @@
+//! A transaction, the same on both engines.
+
+use crate::database::Engine;
+use crate::error::Error;
+use crate::value::{Row, Value};
+use crate::{postgres, sqlite};
+
+/// An open transaction or snapshot.
+#[derive(Debug)]
+pub struct Tx<'c>(pub(crate) Inner<'c>);
+
+#[derive(Debug)]
+pub(crate) enum Inner<'c> {
+    Sqlite(sqlite::Session<'c>),
+    Postgres(postgres::Session<'c>),
+}
+
+/// A statement with its values, for [`Tx::batch`].
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub(crate) sql: &'static str,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement in the shared dialect, with a value for each of its `$n`.
+    #[must_use]
+    pub fn new(sql: &'static str, values: Vec<Value>) -> Self {
+        Self { sql, values }
+    }
+}
+
+impl Tx<'_> {
+    /// Which engine it runs on.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match &self.0 {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => session.execute(sql, &values),
+            Inner::Postgres(session) => session.execute(sql, &values).await,
+        }
+    }
+
+    /// Runs statements that do not depend on one another's answers, in order, in as few round trips as the engine
+    /// allows; answers how many rows each changed.
+    pub async fn batch(&mut self, statements: Vec<Statement>) -> Result<Vec<u64>, Error> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => {
+                statements.iter().map(|statement| session.execute(statement.sql, &statement.values)).collect()
+            }
+            Inner::Postgres(session) => session.batch(&statements).await,
+        }
+    }
+
+    /// Runs a query; answers all its rows. Bound them in the query.
+    pub async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.composed(sql, values).await
+    }
+
+    /// Runs a query; answers its first row, if it has one.
+    pub async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, Error> {
+        Ok(self.composed(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a query whose text was put together from `&'static str` pieces: for compilers of filters alone. Values never
+    /// belong in the text.
+    pub async fn composed(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => session.rows(sql, &values),
+            Inner::Postgres(session) => session.rows(sql, &values).await,
+        }
+    }
+
+    /// Runs a text of several statements without values: for schemas and savepoints.
+    pub async fn script(&mut self, sql: &str) -> Result<(), Error> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => session.script(sql),
+            Inner::Postgres(session) => session.script(sql).await,
+        }
+    }
+
+    /// The engine's plan for a query, a line each: for tests that a query uses the index it was written for.
+    pub async fn explain(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<String>, Error> {
+        let (prefix, column) = match self.engine() {
+            Engine::Sqlite => ("EXPLAIN QUERY PLAN ", 3),
+            Engine::Postgres => ("EXPLAIN ", 0),
+        };
+        let rows = self.composed(&format!("{prefix}{sql}"), values).await?;
+        rows.iter().map(|row| row.text(column).map(str::to_owned)).collect()
+    }
+
+    /// Begins a part of the transaction that can be undone by itself.
+    pub async fn savepoint(&mut self) -> Result<(), Error> {
+        self.script("SAVEPOINT part").await
+    }
+
+    /// Keeps what was done since the savepoint.
+    pub async fn release(&mut self) -> Result<(), Error> {
+        self.script("RELEASE SAVEPOINT part").await
+    }
+
+    /// Undoes what was done since the savepoint.
+    pub async fn undo(&mut self) -> Result<(), Error> {
+        self.script("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await
+    }
+}
