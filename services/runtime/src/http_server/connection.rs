@@ -1,0 +1,164 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tower::{BoxError, Service, ServiceExt};
+
+use super::activity::{Activity, InFlight, Phase, Watched};
+use super::{HttpLimits, PeerAddress};
+
+pub(super) fn builder(limits: &HttpLimits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.header_count)
+        .max_buf_size(limits.header_bytes as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(limits.header_bytes)
+        .max_concurrent_streams(limits.concurrent_streams)
+        .max_pending_accept_reset_streams(limits.pending_resets)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout)
+        .adaptive_window(true);
+    builder
+}
+
+/// Serves the connection until it closes, or goes beyond its limits, or `shutdown` finds it idle.
+pub(super) async fn serve<IO, S, B>(
+    io: IO,
+    peer: SocketAddr,
+    service: S,
+    builder: &Builder<TokioExecutor>,
+    limits: &HttpLimits,
+    shutdown: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let activity = Activity::new();
+    let io = TokioIo::new(Watched { io, activity: activity.clone() });
+    let requests = Requests { service, peer, activity: activity.clone(), header_count: limits.header_count };
+    let mut connection = pin!(builder.serve_connection(io, requests));
+    let mut shutdown = pin!(shutdown.cancelled_owned());
+    let mut clock = pin!(sleep_until(Instant::now() + limits.header_timeout));
+    let mut closing: Option<Instant> = None;
+    poll_fn(|cx| {
+        loop {
+            if closing.is_none() && shutdown.as_mut().poll(cx).is_ready() {
+                closing = Some(Instant::now());
+                connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended with an error");
+                }
+                return Poll::Ready(());
+            }
+            let now = Instant::now();
+            let phase = activity.phase();
+            let end = match (phase, closing) {
+                // Nothing tells this task that a request has ended elsewhere, so it looks again.
+                (Phase::Busy, _) => now + limits.idle_timeout,
+                (Phase::Header(since), _) => since + limits.header_timeout,
+                (Phase::Idle(since), None) => since + limits.idle_timeout,
+                (Phase::Idle(since), Some(closing)) => since.max(closing) + limits.header_timeout,
+            };
+            if end <= now {
+                if matches!(phase, Phase::Header(_)) || closing.is_some() {
+                    return Poll::Ready(());
+                }
+                closing = Some(now);
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            // A clock that rings early costs one more look; setting it anew for every request would cost more.
+            if end < clock.deadline() || clock.is_elapsed() {
+                clock.as_mut().reset(end);
+            }
+            if clock.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+/// The service as hyper calls it: every request knows its peer, and counts as under way until its answer is taken.
+struct Requests<S> {
+    service: S,
+    peer: SocketAddr,
+    activity: Activity,
+    header_count: usize,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    type Response = Response<Tracked<B>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let in_flight = self.activity.begin(request.version() == Version::HTTP_2);
+        // hyper counts them over HTTP/1 only.
+        if request.headers().len() > self.header_count {
+            let mut response = Response::new(Tracked { body: None, _in_flight: in_flight });
+            *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        request.extensions_mut().insert(PeerAddress(self.peer));
+        let answer = self.service.clone().oneshot(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|body| Tracked { body: Some(body), _in_flight: in_flight }))
+        })
+    }
+}
+
+/// A body whose request is under way until it is dropped.
+struct Tracked<B> {
+    body: Option<B>,
+    _in_flight: InFlight,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
