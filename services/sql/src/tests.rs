@@ -23,7 +23,7 @@ async fn each(test: impl AsyncFn(&Fresh)) {
     let url: Url = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
     test(&open(url, Some(folder)).await).await;
     if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
-        let name = format!("sql_{:x}", std::process::id() as u64 * 1_000_003 + unique());
+        let name = format!("sql_{:x}", u64::from(std::process::id()) * 1_000_003 + unique());
         let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();

@@ -48,8 +48,7 @@ impl Value {
         for id in ids {
             json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
             for byte in id {
-                json.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-                json.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+                push_hex(&mut json, *byte);
             }
             json.push('"');
         }
@@ -70,7 +69,11 @@ impl Value {
                 match c {
                     '"' => json.push_str("\\\""),
                     '\\' => json.push_str("\\\\"),
-                    c if c < ' ' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+                    // JSON wants control characters escaped: four hexadecimal digits, the first two zero.
+                    c if c < ' ' => {
+                        json.push_str("\\u00");
+                        push_hex(&mut json, c as u8);
+                    }
                     c => json.push(c),
                 }
             }
@@ -79,6 +82,12 @@ impl Value {
         json.push(']');
         Self::Text(Some(json))
     }
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
 /// Values for a statement's `$1`, `$2`, …

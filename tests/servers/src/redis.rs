@@ -1,0 +1,60 @@
+//! A Redis server without persistence.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::{await_port, free_port};
+
+/// A running Redis server.
+#[derive(Debug)]
+pub struct Redis {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Redis {
+    /// Starts a server on a free port.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let mut child = spawn(port, folder.path())?;
+        await_port(&mut child, "redis-server", port)?;
+        Ok(Self { child, port, folder })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Kills it without warning (SIGKILL) and waits until it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again, empty, on the same port.
+    pub fn restart(&mut self) -> Result<()> {
+        self.child = spawn(self.port, self.folder.path())?;
+        await_port(&mut self.child, "redis-server", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn spawn(port: u16, folder: &std::path::Path) -> Result<Child> {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .context("starting redis-server (Debian package redis-server)")
+}

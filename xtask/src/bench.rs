@@ -1,0 +1,18 @@
+//! Benchmarks: the program `bench` in release mode, beside real servers.
+
+use anyhow::Result;
+use servers::Postgres;
+
+use crate::packages;
+use crate::stage::{self, cargo};
+
+/// Runs one benchmark.
+pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
+    packages::servers()?;
+    stage::run(&mut cargo(&["build", "--release", "--locked", "-p", "rolecall", "-p", "bench"]))?;
+    let postgres = Postgres::start()?;
+    let program = stage::root().join("target/release/bench");
+    stage::run(
+        std::process::Command::new(program).arg(name).args(arguments).env("ROLECALL_TEST_POSTGRES", postgres.url()),
+    )
+}

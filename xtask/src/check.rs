@@ -1,0 +1,59 @@
+//! The checks that need no running product: form, lints, contracts, dependencies.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::packages;
+use crate::stage::{self, Stages, cargo, root};
+
+fn buf(arguments: &[&str]) -> Result<()> {
+    stage::run(Command::new(packages::buf()?).args(arguments).current_dir(root()))
+}
+
+/// Runs all checks.
+pub(crate) fn run(stages: &mut Stages) -> Result<()> {
+    stages.run("format", || stage::run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    stages.run("lints", || {
+        stage::run(
+            cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+                .env_remove("RUSTFLAGS"),
+        )
+    })?;
+    stages.run("lints without the development feature", || {
+        stage::run(&mut cargo(&[
+            "clippy",
+            "-p",
+            "rolecall",
+            "--no-default-features",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    stages.run("contracts", || {
+        buf(&["lint"])?;
+        buf(&["format", "-d", "--exit-code"])?;
+        breaking()
+    })?;
+    if packages::on_path("cargo-deny") {
+        stages.run("dependencies", || {
+            stage::run(&mut cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"]))
+        })?;
+    } else {
+        println!("== dependencies: passed over, cargo-deny is not installed (cargo install cargo-deny)");
+    }
+    Ok(())
+}
+
+/// The contracts may only grow. What a change is compared with is the commit before it.
+fn breaking() -> Result<()> {
+    let parent =
+        Command::new("git").args(["rev-parse", "--verify", "--quiet", "HEAD~1:proto"]).current_dir(root()).output()?;
+    if !parent.status.success() {
+        println!("no earlier contracts to compare with");
+        return Ok(());
+    }
+    buf(&["breaking", "--against", ".git#ref=HEAD~1"])
+}

@@ -1,0 +1,46 @@
+//! What a developer types: `cargo xtask …`.
+#![allow(clippy::print_stdout, reason = "a command talks to its user")]
+
+mod bench;
+mod check;
+mod packages;
+mod stage;
+mod test;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Everything that is done to this repository")]
+enum Task {
+    /// Installs what tests need, starts servers of its own on free ports and runs every test.
+    Test {
+        /// Passed on to `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Checks form, lints, contracts, licences and dependencies.
+    Check,
+    /// Everything a change must pass: check, then test. Prints how long each stage took.
+    Ci,
+    /// Runs a benchmark, in release mode.
+    Bench {
+        /// Which: `spine`.
+        name: String,
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    let mut stages = stage::Stages::default();
+    let done = match Task::parse() {
+        Task::Test { arguments } => test::run(&mut stages, &arguments),
+        Task::Check => check::run(&mut stages),
+        Task::Ci => check::run(&mut stages).and_then(|()| test::run(&mut stages, &[])),
+        Task::Bench { name, arguments } => bench::run(&name, &arguments),
+    };
+    stages.print();
+    done
+}
