@@ -1,0 +1,269 @@
+//! Filters (RFC 7644 section 3.4.2.2): what is written, and what it means for a resource type.
+//!
+//! A text becomes a `Filter`, which knows the grammar alone. `Filter::resolve` looks every name up in the schemas,
+//! types every comparison and gives a `Query`, the one form that the evaluator and a database share. Both are the same
+//! tree with other leaves, so nothing is said twice.
+//!
+//! Accepted beyond the RFC's grammar, each a `Leniency`: `userName eq foo@bar` without quotation marks,
+//! `emails[type eq "work"].value eq "x"`, and `manager eq "id"` for the complex value's `value`. `not(a pr)` needs no
+//! space and `members.$ref` is a name: the RFC has both, though its grammar lacks the second.
+//!
+//! Depth and size are limited while reading (32 levels of brackets, 200 comparisons and groups, 8 KiB), the parser
+//! keeps its own stack, and everything that walks the finished tree goes at most that deep.
+
+mod eval;
+mod lexer;
+mod parser;
+mod resolve;
+
+use std::fmt;
+use std::ops::Range;
+
+pub(crate) use self::resolve::resolve_element;
+pub use self::resolve::{Condition, Order, Text, TextTest};
+use crate::error::Error;
+use crate::leniency::Mode;
+use crate::path::{AttrPath, Path};
+use crate::schema::{ResourceType, Target};
+
+/// The longest filter, in bytes.
+pub const MAX_LENGTH: usize = 8 << 10;
+/// The deepest nesting of parentheses and brackets.
+pub const MAX_DEPTH: usize = 32;
+/// The most comparisons and groups in one filter.
+pub const MAX_NODES: usize = 200;
+
+/// A tree of conditions over names `P` with comparisons `C`.
+///
+/// `And` and `Or` hold two or more, and never directly one of their own kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr<P, C> {
+    /// All of these.
+    And(Vec<Self>),
+    /// At least one of these.
+    Or(Vec<Self>),
+    /// Not this.
+    Not(Box<Self>),
+    /// The attribute has a value.
+    Present(P),
+    /// A value of the attribute compares so.
+    Compare(P, C),
+    /// At least one value of the complex attribute meets all of this at once; names within are sub-attributes.
+    Element(P, Box<Self>),
+}
+
+/// A filter as written.
+pub type Filter = Expr<AttrPath, Comparison>;
+
+/// A filter as the schemas understand it.
+///
+/// Names within an `Element` are whole: the element's attribute with the sub-attribute. There is no `ne` and no
+/// `null`: `x ne y` is `Not(x eq y)`, which an absent `x` meets, and `x eq null` is `Not(Present(x))`.
+pub type Query = Expr<Target, Condition>;
+
+/// An operator with what it compares to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The operator.
+    pub operator: Operator,
+    /// The value after it.
+    pub literal: Literal,
+}
+
+/// The operators that take a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Contains.
+    Co,
+    /// Starts with.
+    Sw,
+    /// Ends with.
+    Ew,
+    /// Greater than.
+    Gt,
+    /// Greater than or equal.
+    Ge,
+    /// Less than.
+    Lt,
+    /// Less than or equal.
+    Le,
+}
+
+impl Operator {
+    const ALL: [(&'static str, Self); 9] = [
+        ("eq", Self::Eq),
+        ("ne", Self::Ne),
+        ("co", Self::Co),
+        ("sw", Self::Sw),
+        ("ew", Self::Ew),
+        ("gt", Self::Gt),
+        ("ge", Self::Ge),
+        ("lt", Self::Lt),
+        ("le", Self::Le),
+    ];
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, operator)| *operator)
+    }
+
+    /// The operator's canonical spelling.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, operator)| *operator == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A value in a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// Text, with its escapes read.
+    Text(String),
+    /// A JSON number, as written.
+    Number(String),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// `null`.
+    Null,
+}
+
+/// Why a text is not a filter: where, what stands there, and what could. Never holds what a value says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at byte {}: found {found}, expected {expected}", span.start)]
+pub struct InvalidFilter {
+    /// The bytes at fault.
+    pub span: Range<usize>,
+    /// What stands there.
+    pub found: &'static str,
+    /// What could.
+    pub expected: &'static str,
+}
+
+impl From<InvalidFilter> for Error {
+    fn from(error: InvalidFilter) -> Self {
+        Self::invalid_filter(format!("the filter can't be read: {error}"))
+    }
+}
+
+impl Filter {
+    /// Reads a filter.
+    pub fn parse(text: &str, mode: Mode) -> Result<Self, InvalidFilter> {
+        parser::filter(text, mode)
+    }
+
+    /// Looks the names up in the schemas and types the comparisons.
+    ///
+    /// Refused: 400 `invalidFilter` for an unknown name or a comparison its type does not have, 403 `sensitive` for an
+    /// attribute that is never returned.
+    pub fn resolve(&self, kind: &ResourceType, mode: Mode) -> Result<Query, Error> {
+        resolve::resolve(self, kind, mode)
+    }
+}
+
+impl Query {
+    /// Reads and resolves a filter.
+    pub fn parse(text: &str, kind: &ResourceType, mode: Mode) -> Result<Self, Error> {
+        Filter::parse(text, mode)?.resolve(kind, mode)
+    }
+
+    /// Whether a whole resource, with `id`, `meta` and canonical names, meets the filter.
+    #[must_use]
+    pub fn matches(&self, resource: &serde_json::Map<String, serde_json::Value>) -> bool {
+        eval::resource(self, resource)
+    }
+
+    /// Whether one value of the attribute an `Element` is about meets its inner filter.
+    pub(crate) fn matches_element(&self, element: &serde_json::Value) -> bool {
+        eval::element(self, element)
+    }
+}
+
+impl<P, C> Expr<P, C> {
+    /// All of `terms`, of which there is at least one.
+    pub(crate) fn all(terms: Vec<Self>) -> Self {
+        Self::join(terms, Self::And, |term| match term {
+            Self::And(inner) => Ok(inner),
+            other => Err(other),
+        })
+    }
+
+    /// At least one of `terms`, of which there is at least one.
+    pub(crate) fn any(terms: Vec<Self>) -> Self {
+        Self::join(terms, Self::Or, |term| match term {
+            Self::Or(inner) => Ok(inner),
+            other => Err(other),
+        })
+    }
+
+    fn join(terms: Vec<Self>, of: fn(Vec<Self>) -> Self, open: fn(Self) -> Result<Vec<Self>, Self>) -> Self {
+        let mut flat = Vec::with_capacity(terms.len());
+        for term in terms {
+            match open(term) {
+                Ok(inner) => flat.extend(inner),
+                Err(term) => flat.push(term),
+            }
+        }
+        match flat.len() {
+            1 => flat.swap_remove(0),
+            _ => of(flat),
+        }
+    }
+
+    /// How many comparisons and groups there are.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        match self {
+            Self::And(terms) | Self::Or(terms) => 1 + terms.iter().map(Self::nodes).sum::<usize>(),
+            Self::Not(inner) | Self::Element(_, inner) => 1 + inner.nodes(),
+            Self::Present(_) | Self::Compare(..) => 1,
+        }
+    }
+}
+
+pub(crate) fn parse_path(text: &str, mode: Mode) -> Result<Path, InvalidFilter> {
+    parser::path(text, mode)
+}
+
+/// The canonical text: lower-case operators, quoted values, parentheses only where they are needed.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::And(terms) => {
+                for (n, term) in terms.iter().enumerate() {
+                    f.write_str(if n == 0 { "" } else { " and " })?;
+                    if matches!(term, Self::Or(_)) { write!(f, "({term})")? } else { term.fmt(f)? }
+                }
+                Ok(())
+            }
+            Self::Or(terms) => {
+                for (n, term) in terms.iter().enumerate() {
+                    write!(f, "{}{term}", if n == 0 { "" } else { " or " })?;
+                }
+                Ok(())
+            }
+            Self::Not(inner) => write!(f, "not ({inner})"),
+            Self::Present(path) => write!(f, "{path} pr"),
+            Self::Compare(path, Comparison { operator, literal }) => {
+                write!(f, "{path} {} {literal}", operator.as_str())
+            }
+            Self::Element(path, inner) => write!(f, "{path}[{inner}]"),
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
+            Self::Number(number) => f.write_str(number),
+            Self::Boolean(value) => value.fmt(f),
+            Self::Null => f.write_str("null"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What a PATCH does to a group's members, without the members.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Op;
+use crate::error::Error;
+use crate::filter::{Condition, Order, Query, TextTest};
+use crate::leniency::{Leniency, Mode};
+use crate::resource::member_ids;
+use crate::schema::Target;
+
+/// The change to a group's members that all operations of a request amount to, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberDelta {
+    /// Some come and some go, none both; everyone else stays.
+    Change {
+        /// Ids that are members afterwards.
+        add: BTreeSet<String>,
+        /// Ids that are not members afterwards.
+        remove: BTreeSet<String>,
+    },
+    /// Exactly these are members afterwards.
+    Replace(BTreeSet<String>),
+}
+
+impl Default for MemberDelta {
+    fn default() -> Self {
+        Self::Change { add: BTreeSet::new(), remove: BTreeSet::new() }
+    }
+}
+
+impl MemberDelta {
+    /// The members afterwards, where `members` are those before.
+    pub fn apply_to(&self, members: &mut BTreeSet<String>) {
+        match self {
+            Self::Change { add, remove } => {
+                members.retain(|id| !remove.contains(id));
+                members.extend(add.iter().cloned());
+            }
+            Self::Replace(all) => members.clone_from(all),
+        }
+    }
+
+    /// Whether it does nothing to any group.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Change { add, remove } if add.is_empty() && remove.is_empty())
+    }
+
+    fn add(&mut self, id: String) {
+        match self {
+            Self::Change { add, remove } => {
+                remove.remove(&id);
+                add.insert(id);
+            }
+            Self::Replace(all) => {
+                all.insert(id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: String) {
+        match self {
+            Self::Change { add, remove } => {
+                add.remove(&id);
+                remove.insert(id);
+            }
+            Self::Replace(all) => {
+                all.remove(&id);
+            }
+        }
+    }
+
+    /// Adds one operation on `members` to what came before it.
+    pub(super) fn fold(
+        &mut self,
+        op: Op,
+        target: Target,
+        select: Option<&Query>,
+        value: Option<Value>,
+        mode: Mode,
+    ) -> Result<(), Error> {
+        if target.sub.is_some() || (select.is_some() && op != Op::Remove) {
+            return Err(Error::mutability("a member can be added and removed, not changed"));
+        }
+        if let Some(select) = select {
+            selected(select)?.into_iter().for_each(|id| self.remove(id));
+            return Ok(());
+        }
+        let ids = |value| member_ids(target.attribute, value, mode);
+        match (op, value) {
+            (Op::Remove, None | Some(Value::Null)) => *self = Self::Replace(BTreeSet::new()),
+            (Op::Remove, Some(_)) if !mode.allows(Leniency::RemoveListed) => {
+                return Err(Error::invalid_syntax("a remove takes no value; select the members by a filter"));
+            }
+            (Op::Remove, Some(value)) => ids(value)?.into_iter().for_each(|id| self.remove(id)),
+            (Op::Add, Some(value)) => ids(value)?.into_iter().for_each(|id| self.add(id)),
+            (Op::Replace, Some(value)) => *self = Self::Replace(ids(value)?.into_iter().collect()),
+            (Op::Add | Op::Replace, None) => return Err(super::no_value()),
+        }
+        Ok(())
+    }
+}
+
+/// The ids a filter on members names: `value eq "…"`, or several of these joined by `or`.
+fn selected(filter: &Query) -> Result<Vec<String>, Error> {
+    match filter {
+        Query::Or(terms) => Ok(terms.iter().map(selected).collect::<Result<Vec<_>, _>>()?.concat()),
+        Query::Compare(target, Condition::Text(TextTest::Order(Order::Eq), text))
+            if target.sub.is_some_and(|sub| sub.name == "value") =>
+        {
+            Ok(vec![text.text.clone()])
+        }
+        _ => Err(Error::invalid_filter("members are removed by 'value eq \"id\"', several of them joined by 'or'")),
+    }
+}
