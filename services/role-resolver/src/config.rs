@@ -1,0 +1,66 @@
+//! What an operator may set of this service.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use runtime::config::{Problems, Secret, Validate};
+use runtime::grpc::TransportConfig;
+use runtime::http_server::HttpLimits;
+use runtime::tls::ServerTls;
+use serde::Deserialize;
+
+/// The longest that a revoked token may go on working here.
+const LONGEST_TTL: Duration = Duration::from_secs(5);
+
+/// The section `role_resolver`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where gRPC is answered, for the other parts and for internal systems.
+    pub listen: SocketAddr,
+    /// The listener's certificate; without one it speaks plaintext.
+    pub tls: Option<ServerTls>,
+    /// What one connection may cost.
+    pub limits: HttpLimits,
+    /// Where identity-store is.
+    pub identity_store: TransportConfig,
+    /// The secret that revision tokens are made and checked with; the same in every part.
+    pub revision_secret: Option<Secret>,
+    /// How long a bearer token that was found good is believed before it is checked again; at most 5 s.
+    #[serde(with = "humantime_serde")]
+    pub token_ttl: Duration,
+    /// How many bearer tokens are remembered as good.
+    pub tokens_kept: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 9092).into(),
+            tls: None,
+            limits: HttpLimits::default(),
+            identity_store: TransportConfig::default(),
+            revision_secret: None,
+            token_ttl: LONGEST_TTL,
+            tokens_kept: 10_000,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        problems.section("identity_store", &self.identity_store);
+        problems.require(
+            self.revision_secret.as_ref().is_some_and(|secret| secret.expose().len() >= 32),
+            "revision_secret",
+            "it is missing or shorter than 32 bytes",
+            "the secret that all parts share, as `openssl rand -hex 32` prints one",
+        );
+        problems.require(
+            self.token_ttl <= LONGEST_TTL,
+            "token_ttl",
+            "a revoked token would work for too long",
+            "at most \"5s\"",
+        );
+    }
+}

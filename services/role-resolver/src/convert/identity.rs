@@ -1,0 +1,151 @@
+//! To and from identity-store's contract.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::catalogue::{self, Catalogue};
+use domain::clock::Timestamp;
+use domain::effective::{Holding, Source};
+use domain::id::{InvalidId, UserId};
+use domain::label::Label;
+use domain::revision::{Epoch, Position, Revision};
+use domain::rules::{MalformedRules, Rules};
+use proto::common::v1 as common;
+use proto::identity::v1 as identity;
+
+use crate::authorise::Credential;
+use crate::ground::{Ground, GroundRead, GroundVersion};
+use crate::resolver::{Holdings, Who};
+
+/// The scope that lets a token's holder ask who may do what.
+const ROLES_READ: &str = "roles:read";
+
+/// An answer that breaks the contract.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("the answer lacks a position, or its epoch is not 16 bytes")]
+    Position,
+    #[error("{asked} users were asked for and {answered} answered")]
+    Count { asked: usize, answered: usize },
+    #[error("an identifier cannot be read")]
+    Id(#[from] InvalidId),
+    #[error("a label comes from nowhere")]
+    Sourceless,
+    #[error("the rules contradict each other")]
+    Rules(#[from] MalformedRules),
+}
+
+pub(crate) fn holdings_request(tenant: &str, users: &[Who]) -> identity::GetHoldingsRequest {
+    let users = users.iter().cloned().map(user_key).collect();
+    identity::GetHoldingsRequest { tenant: tenant.to_owned(), users, with_documents: false }
+}
+
+fn user_key(who: Who) -> identity::UserKey {
+    use identity::user_key::Key;
+    let key = match who {
+        Who::Id(id) => Key::Id(id),
+        Who::UserName(name) => Key::UserName(name),
+        Who::ExternalId(id) => Key::ExternalId(id),
+    };
+    identity::UserKey { key: Some(key) }
+}
+
+/// Reads the answer to a question about `asked` users.
+pub(crate) fn holdings(answer: identity::GetHoldingsResponse, asked: usize) -> Result<Holdings, Malformed> {
+    let identity::GetHoldingsResponse { position, ground_version, holdings } = answer;
+    if holdings.len() != asked {
+        return Err(Malformed::Count { asked, answered: holdings.len() });
+    }
+    let position = self::position(position)?;
+    let ground = GroundVersion { epoch: position.epoch, revision: Revision(ground_version) };
+    Ok(Holdings { position, ground, users: holdings.into_iter().map(user).collect::<Result<_, _>>()? })
+}
+
+fn user(holding: identity::Holding) -> Result<Option<(UserId, Holding)>, Malformed> {
+    let identity::Holding {
+        found,
+        user_id,
+        user_name: _,
+        active,
+        labels,
+        // What a kept set would be compared by; sets are computed anew each time.
+        stamp: _,
+        groups: _,
+        version: _,
+        document: _,
+    } = holding;
+    if !found {
+        return Ok(None);
+    }
+    let labels = labels.into_iter().map(held_label).collect::<Result<BTreeMap<_, _>, _>>()?;
+    Ok(Some((user_id.parse()?, Holding { active, labels })))
+}
+
+fn held_label(held: identity::HeldLabel) -> Result<(Label, BTreeSet<Source>), Malformed> {
+    let identity::HeldLabel { label, direct, group_ids } = held;
+    let mut sources: BTreeSet<Source> = direct.then_some(Source::Direct).into_iter().collect();
+    for group in group_ids {
+        sources.insert(Source::Group(group.parse()?));
+    }
+    if sources.is_empty() {
+        return Err(Malformed::Sourceless);
+    }
+    Ok((Label::new(&label), sources))
+}
+
+pub(crate) fn ground_request(tenant: &str, known: Option<u64>) -> identity::GetGroundRequest {
+    identity::GetGroundRequest { tenant: tenant.to_owned(), known_version: known.unwrap_or(0) }
+}
+
+/// Reads the answer to one who said to hold version `known`.
+pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) -> Result<GroundRead, Malformed> {
+    let identity::GetGroundResponse { position, version, catalogue, rules, settings } = answer;
+    let Position { epoch, revision: _ } = self::position(position)?;
+    if known == Some(version) {
+        return Ok(GroundRead::Unchanged(GroundVersion { epoch, revision: Revision(version) }));
+    }
+    let common::Settings {
+        account_name,
+        // How requests are judged and pushed; they give and take no grant.
+        guardrail: _,
+        without_labels: _,
+        rename: _,
+        adoption: _,
+        put_omitted: _,
+        roles_patch: _,
+    } = settings.unwrap_or_default();
+    let rules = Rules::new(rules.into_iter().map(|rule| {
+        let identity::Rule { logical_role, target_roles } = rule;
+        (Arc::from(logical_role), target_roles.into_iter().map(Arc::from).collect())
+    }))?;
+    let catalogue = catalogue.map(|catalogue| {
+        let identity::Catalogue { roles, retailers, locations } = catalogue;
+        let [retailers, locations] = [retailers, locations].map(|places| places.into_iter().map(place));
+        Catalogue::new(&account_name, roles.into_iter().map(Arc::from), retailers, locations)
+    });
+    Ok(GroundRead::Whole(Ground { version: GroundVersion { epoch, revision: Revision(version) }, catalogue, rules }))
+}
+
+fn place(place: identity::Place) -> catalogue::Place {
+    let identity::Place { id, r#ref } = place;
+    catalogue::Place { id: id.into(), reference: (!r#ref.is_empty()).then(|| r#ref.into()) }
+}
+
+pub(crate) fn verify_request(token: &str) -> identity::VerifyTokenRequest {
+    identity::VerifyTokenRequest { token: token.to_owned() }
+}
+
+pub(crate) fn credential(answer: identity::VerifyTokenResponse) -> Result<Credential, Malformed> {
+    let identity::VerifyTokenResponse { token_id: _, tenant, scopes, expires_at_us } = answer;
+    Ok(Credential {
+        tenant: tenant.parse()?,
+        reads_roles: scopes.iter().any(|scope| scope == ROLES_READ),
+        expires: Timestamp(expires_at_us),
+    })
+}
+
+fn position(position: Option<common::Position>) -> Result<Position, Malformed> {
+    let common::Position { epoch, revision } = position.ok_or(Malformed::Position)?;
+    let epoch = Epoch::from_slice(&epoch).ok_or(Malformed::Position)?;
+    Ok(Position { epoch, revision: Revision(revision) })
+}

@@ -1,0 +1,66 @@
+//! role-resolver: turns labels into grants, and answers for them.
+//!
+//! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
+//! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
+//! `consistency` (how fresh), `resolver` (the answer), `ground` (what is kept in memory).
+
+mod authorise;
+mod config;
+mod consistency;
+mod convert;
+mod ground;
+mod resolver;
+mod service;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use domain::clock::Clock;
+use domain::revision::RevisionKey;
+use proto::roles::v1::label_service_server::LabelServiceServer;
+use proto::roles::v1::role_service_server::RoleServiceServer;
+use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
+use runtime::peer::PeerSecret;
+use runtime::telemetry::Metrics;
+
+pub use config::Config;
+
+use authorise::Authoriser;
+use resolver::Resolver;
+use service::Service;
+use store::Store;
+
+/// What the service is put together from, besides its configuration.
+#[derive(Debug)]
+pub struct Parts {
+    /// The way to identity-store.
+    pub identity_store: Transport,
+    /// What revision tokens are made and checked with; the same in every part.
+    pub revision_key: RevisionKey,
+    /// What proves that a caller is a part of Rolecall.
+    pub peers: PeerSecret,
+    /// Where calls are counted.
+    pub metrics: Metrics,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// Puts the service together. Nothing is asked of identity-store before the first call.
+pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> {
+    let Parts { identity_store, revision_key, peers, metrics, clock } = parts;
+    let store = Store::new(identity_store);
+    let service = Service {
+        authoriser: Arc::new(Authoriser::new(store.clone(), clock, config.token_ttl, config.tokens_kept)),
+        resolver: Arc::new(Resolver::new(store, revision_key)),
+    };
+    let roles = RoleServiceServer::new(service.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let labels = LabelServiceServer::new(service)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Server::builder(peers, &metrics).service(roles).service(labels).descriptors(proto::DESCRIPTORS).build().await
+}
