@@ -21,7 +21,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), max: Duration::from_secs(60) }
+        Self { first: Duration::from_millis(100), max: Duration::from_mins(1) }
     }
 }
 

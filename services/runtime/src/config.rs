@@ -78,12 +78,13 @@ fn read_file(path: &Path, problems: &mut Problems) -> Option<Dict> {
 }
 
 fn read_env(prefix: &str, env: impl IntoIterator<Item = (String, String)>, problems: &mut Problems) -> Dict {
-    let mut figment = Figment::new();
+    let mut data = Dict::new();
     let mut keys = BTreeSet::new();
     for (name, text) in env {
         let Some(key) = name.strip_prefix(prefix) else { continue };
-        let key = key.to_ascii_lowercase().replace("__", ".");
-        if key.split('.').any(str::is_empty) {
+        let key = key.to_ascii_lowercase();
+        let path: Vec<&str> = key.split("__").collect();
+        if path.iter().any(|part| part.is_empty()) {
             problems.add(name, "it names no key", format!("{prefix}SECTION__KEY"));
             continue;
         }
@@ -94,11 +95,24 @@ fn read_env(prefix: &str, env: impl IntoIterator<Item = (String, String)>, probl
             Some(b'[' | b'{' | b'"') => text.parse().unwrap_or_else(|never| match never {}),
             _ => Value::from(text),
         };
-        if let Value::Dict(_, data) = figment::util::nest(&key, value) {
-            figment = figment.merge(Layer { name: name.clone(), data });
-        }
+        insert(&mut data, &path, value);
     }
-    figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default)).unwrap_or_default()
+    data
+}
+
+fn insert(data: &mut Dict, path: &[&str], value: Value) {
+    let Some((first, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        data.insert((*first).to_owned(), value);
+        return;
+    }
+    let inner = data.entry((*first).to_owned()).or_insert_with(|| Value::from(Dict::new()));
+    if !matches!(inner, Value::Dict(..)) {
+        *inner = Value::from(Dict::new());
+    }
+    if let Value::Dict(_, inner) = inner {
+        insert(inner, rest, value);
+    }
 }
 
 /// Deserialises `data`; at each mistake notes it, takes the offending key out, and tries again with the rest.
@@ -110,10 +124,9 @@ fn extract<C: DeserializeOwned>(mut data: Dict, source: &Figment, problems: &mut
             Err(error) => error,
         };
         let mut path = error.path.clone();
-        match &error.kind {
-            Kind::UnknownField(field, _) => path.push(field.clone()),
-            Kind::MissingField(field) => path.push(field.to_string()),
-            _ => {}
+        // The path leads to what is there; what is missing lies one step further.
+        if let Kind::MissingField(field) = &error.kind {
+            path.push(field.to_string());
         }
         let key = path.join(".");
         if !problems.covers(&key) {

@@ -115,7 +115,7 @@ mod tests {
                 readiness.is_ready()
             }
         });
-        shutdown.drain(Duration::from_secs(60)).await.unwrap();
+        shutdown.drain(Duration::from_mins(1)).await.unwrap();
         assert!(!seen.await.unwrap());
         assert!(shutdown.is_requested());
     }

@@ -183,7 +183,6 @@ impl fmt::Debug for SensitiveToken {
 }
 
 /// Lets only other parts of Rolecall pass.
-#[expect(clippy::result_large_err, reason = "tonic's own type, returned with `?` from methods that return it anyway")]
 pub fn require_peer<T>(request: &tonic::Request<T>) -> Result<(), tonic::Status> {
     match Caller::of(request) {
         Caller::Peer => Ok(()),

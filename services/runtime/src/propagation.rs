@@ -115,14 +115,14 @@ where
         continue_trace(&span, request.headers());
         let recorder = self.layer.metrics.start(self.layer.service.clone(), Label::from(route.as_str()));
         let answer = span.in_scope(|| self.inner.call(request));
-        let recorded = span.clone();
+        let of_call = span.clone();
         Box::pin(
             async move {
                 let response = answer.await?;
                 let status = response.status();
-                recorded.record("http.response.status_code", status.as_u16());
+                of_call.record("http.response.status_code", status.as_u16());
                 if status.is_server_error() {
-                    recorded.record("otel.status_code", "ERROR");
+                    of_call.record("otel.status_code", "ERROR");
                 }
                 recorder.finish(status.as_str().to_owned());
                 Ok(response)
@@ -137,5 +137,44 @@ fn known_method(method: &http::Method) -> &str {
     match method.as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
         _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_are_counted_by_matched_route_and_never_by_what_the_caller_wrote() {
+        let metrics = Metrics::new();
+        let router = Router::new()
+            .route("/Users/{id}", get(async || http::StatusCode::NOT_FOUND))
+            .fallback(async || http::StatusCode::NOT_FOUND)
+            .layer(TraceLayer::new("gateway", &metrics));
+        for (method, uri) in [("GET", "/Users/jane?filter=a"), ("BREW", "/coffee/for/jane"), ("GET", "/x")] {
+            let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap();
+        }
+        let text = metrics.encode();
+        for route in ["GET /Users/{id}", "OTHER unmatched", "GET unmatched"] {
+            let line = format!(r#"rolecall_server_requests_total{{service="gateway",route="{route}",code="404"}} 1"#);
+            assert!(text.contains(&line), "{text}");
+        }
+        assert!(!text.contains("jane"), "{text}");
+    }
+
+    #[test]
+    fn without_a_recorder_nothing_is_injected_and_a_broken_context_does_no_harm() {
+        crate::telemetry::install_propagator();
+        let mut headers = HeaderMap::new();
+        inject_trace(&tracing::info_span!("x"), &mut headers);
+        assert!(headers.is_empty());
+        headers.insert(TRACEPARENT, HeaderValue::from_static("00-zz-zz-zz"));
+        continue_trace(&tracing::info_span!("x"), &headers);
     }
 }

@@ -15,6 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
@@ -115,8 +116,10 @@ impl Drop for Guard {
     }
 }
 
-/// Starts log lines and, where an endpoint is configured, the export of spans. Once a process, and inside a Tokio
-/// runtime when spans are exported. `service` names the process in its spans.
+/// Starts log lines and, where an endpoint is configured, the export of spans; `service` names the process in them.
+///
+/// Once a process. When spans are exported: inside a multi-threaded Tokio runtime, which must still run when the guard
+/// is dropped.
 pub fn init(config: &TelemetryConfig, service: &str) -> Result<Guard, TelemetryError> {
     install_propagator();
     let provider = match &config.otlp_endpoint {
@@ -124,7 +127,11 @@ pub fn init(config: &TelemetryConfig, service: &str) -> Result<Guard, TelemetryE
         None => None,
     };
     let spans = provider.as_ref().map(|provider| {
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("rolecall")).with_location(false).with_threads(false)
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("rolecall"))
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(filter_fn(|metadata| !below_us(metadata.target())))
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
@@ -136,7 +143,24 @@ pub fn init(config: &TelemetryConfig, service: &str) -> Result<Guard, TelemetryE
         .with(spans)
         .with(lines)
         .try_init()?;
+    if config.format == LogFormat::Json {
+        log_panics();
+    }
     Ok(Guard { provider })
+}
+
+/// Whether a span is the transport's own. Exporting those would make every export cause the next.
+fn below_us(target: &str) -> bool {
+    let krate = target.split("::").next().unwrap_or_default();
+    ["h2", "hyper", "hyper_util", "tonic", "tower", "opentelemetry", "opentelemetry_otlp", "rustls"].contains(&krate)
+}
+
+/// In JSON a panic must not break the lines, and its message may hold data: only its place is logged.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, thread = std::thread::current().name(), "a thread panicked");
+    }));
 }
 
 /// Makes W3C trace context the one that is read from and written to headers, in this process.

@@ -66,9 +66,8 @@ impl ServerTls {
 impl ClientTls {
     pub(crate) fn load(&self) -> Result<tonic::transport::ClientTlsConfig, TlsError> {
         let ca = std::fs::read(&self.ca_file).map_err(|error| TlsError::File(self.ca_file.clone(), error))?;
-        let config = tonic::transport::ClientTlsConfig::new()
-            .ca_certificate(tonic::transport::Certificate::from_pem(ca))
-            .assume_http2(true);
+        let config =
+            tonic::transport::ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(ca));
         Ok(match &self.server_name {
             Some(name) => config.domain_name(name),
             None => config,

@@ -119,6 +119,9 @@ impl std::error::Error for ConfigErrors {}
 /// What serde found, without the value it found it in.
 pub(super) fn explain(kind: &Kind) -> (String, String) {
     match kind {
+        Kind::Message(message) if message.contains("socket address") => {
+            (message.clone(), "an address and a port, such as \"127.0.0.1:8080\"".to_owned())
+        }
         Kind::Message(message) => (message.clone(), "a value that can be read".to_owned()),
         Kind::InvalidType(_, expected) => ("the value has a wrong type".to_owned(), expected.clone()),
         Kind::InvalidValue(_, expected) => ("the value cannot be read".to_owned(), expected.clone()),

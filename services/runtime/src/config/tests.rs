@@ -186,3 +186,32 @@ fn a_secret_without_or_with_two_places_is_refused() {
     assert_eq!(keys(load_text("[store]\npath = \"x\"\n[gateway]\npepper = {}", &[])), ["gateway.pepper"]);
     assert_eq!(keys(load_text("[store]\npath = \"x\"\n[gateway]\npepper = { value = \"\" }", &[])), ["gateway.pepper"]);
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    left: Volume,
+    right: Volume,
+}
+
+#[derive(Debug, Deserialize)]
+struct Volume {
+    path: String,
+    size: u32,
+}
+
+impl Validate for Strict {
+    fn validate(&self, problems: &mut Problems) {
+        problems.require(self.left.size < self.right.size, "left.size", "it is not smaller", "less than the right");
+        problems.require(self.left.path != self.right.path, "left.path", "it is taken", "another path");
+    }
+}
+
+#[test]
+fn sections_without_defaults_report_at_least_one_mistake_each() {
+    let load = |text: &str| load::<Strict>(Some(file(text).path()), "ROLECALL_", []).map(|_| ()).unwrap_err();
+    let keys = |errors: ConfigErrors| errors.0.into_iter().map(|problem| problem.key).collect::<Vec<_>>();
+    assert_eq!(keys(load("[left]\nsize = 1\n[right]\npath = 3\nsize = 2")), ["left.path", "right.path"]);
+    assert_eq!(keys(load("[left]\npath = \"x\"\nsize = 1")), ["right"]);
+    assert_eq!(keys(load("")), ["left"]);
+}

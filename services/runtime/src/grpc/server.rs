@@ -218,7 +218,7 @@ where
         request.extensions_mut().insert(caller);
         let timeout = deadline::of(request.headers());
         let answer = span.in_scope(|| self.inner.call(request));
-        let recorded = span.clone();
+        let of_call = span.clone();
         Box::pin(
             async move {
                 let response = match timeout {
@@ -228,7 +228,7 @@ where
                         Err(_) => Status::from(too_late()).into_http(),
                     },
                 };
-                Ok(record(response, recorder, &recorded))
+                Ok(record(response, recorder, &of_call))
             }
             .instrument(span),
         )

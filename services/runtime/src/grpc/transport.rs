@@ -107,7 +107,7 @@ impl Transport {
         let mut endpoint = Endpoint::from_shared(config.uri.clone())?
             .connect_timeout(config.connect_timeout)
             .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(60)))
+            .tcp_keepalive(Some(Duration::from_mins(1)))
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(10))
             .http2_adaptive_window(true)
@@ -153,7 +153,7 @@ impl Service<Request> for Transport {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self.service.poll_ready(cx) {
             // A channel that cannot connect says so here.
-            Poll::Ready(Err(error)) => Poll::Ready(Err(broken(error).into())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(broken(&error).into())),
             ready => ready,
         }
     }
@@ -168,15 +168,15 @@ impl Service<Request> for Transport {
         inject_trace(&span, request.headers_mut());
         request.headers_mut().insert(AUTHORIZATION, network.authorization.clone());
         let answer = self.service.call(request);
-        let recorded = span.clone();
+        let of_call = span.clone();
         Box::pin(
             async move {
                 let response = match tokio::time::timeout(timeout, answer).await {
                     Ok(Ok(response)) => response.map(|body| Body::new(body.map_err(broken_body))),
-                    Ok(Err(error)) => broken(error).into_http(),
+                    Ok(Err(error)) => broken(&error).into_http(),
                     Err(_) => Status::from(too_late()).into_http(),
                 };
-                Ok(record(response, recorder, &recorded))
+                Ok(record(response, recorder, &of_call))
             }
             .instrument(span),
         )
@@ -184,21 +184,21 @@ impl Service<Request> for Transport {
 }
 
 /// What a caller learns of a connection that failed. Whether the call took effect is not known.
-fn broken(error: BoxError) -> Status {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+fn broken(error: &BoxError) -> Status {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
     while let Some(error) = cause {
         if error.is::<TimeoutExpired>() {
             return too_late().into();
         }
         cause = error.source();
     }
-    tracing::debug!(error = %crate::error::Chain(&*error), "a connection to another part failed");
+    tracing::debug!(error = %crate::error::Chain(&**error), "a connection to another part failed");
     Error::new(Reason::UNAVAILABLE, "the connection to the part that answers this failed").into()
 }
 
 fn broken_body(status: Status) -> Status {
     match status.code() {
         Code::Unavailable => status,
-        _ => broken(status.into()),
+        _ => broken(&status.into()),
     }
 }

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -129,10 +131,15 @@ where
             return Box::pin(std::future::ready(Ok(response)));
         }
         request.extensions_mut().insert(PeerAddress(self.peer));
-        let answer = self.service.clone().oneshot(request);
+        // A panic in a handler is a fault of ours, and must cost neither the connection nor the others on it.
+        let answer = AssertUnwindSafe(self.service.clone().oneshot(request)).catch_unwind();
         Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|body| Tracked { body: Some(body), _in_flight: in_flight }))
+            let Ok(response) = answer.await else {
+                let mut response = Response::new(Tracked { body: None, _in_flight: in_flight });
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                return Ok(response);
+            };
+            Ok(response?.map(|body| Tracked { body: Some(body), _in_flight: in_flight }))
         })
     }
 }

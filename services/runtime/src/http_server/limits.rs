@@ -52,7 +52,7 @@ impl Default for HttpLimits {
             connections: 2048,
             connections_per_address: 256,
             header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             tls_handshake_timeout: Duration::from_secs(10),
             header_bytes: 32 * 1024,
             header_count: 100,
@@ -68,7 +68,7 @@ impl HttpLimits {
     /// For a listener that other parts call: each of them holds few connections with many requests at once.
     #[must_use]
     pub fn peers() -> Self {
-        Self { concurrent_streams: 1024, idle_timeout: Duration::from_secs(300), ..Self::default() }
+        Self { concurrent_streams: 1024, idle_timeout: Duration::from_mins(5), ..Self::default() }
     }
 
     /// For the admin listener.

@@ -65,7 +65,7 @@ impl Metrics {
         &self.refused_connections
     }
 
-    /// Everything, in the OpenMetrics text format.
+    /// Everything, in the `OpenMetrics` text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut out = String::new();
