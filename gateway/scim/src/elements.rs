@@ -13,7 +13,7 @@ const INDEX_FROM: usize = 16;
 /// Adds values to a list, each once.
 ///
 /// Two values are the same if their `value` is and their `type`, where both have one; a value without `value` only if
-/// everything in it is. One that is there already takes over what the new one says. The last one given as `primary`
+/// everything in it but `primary` is. One that is there already takes over what the new one says. The last one given as `primary`
 /// is the only one. Refused with 413 if there are more than `MAX_VALUES` then.
 pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
     let mut index = (new.len() >= INDEX_FROM).then(|| index(list));
@@ -48,8 +48,14 @@ pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
 fn key(value: &Value) -> String {
     match value.get("value") {
         Some(Value::String(text)) => text.clone(),
+        _ if value.is_object() => Value::from_iter(without_primary(value)).to_string(),
         _ => value.to_string(),
     }
+}
+
+fn without_primary(value: &Value) -> impl Iterator<Item = (String, Value)> {
+    let members = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "primary");
+    members.map(|(name, value)| (name.clone(), value.clone()))
 }
 
 fn index(list: &[Value]) -> HashMap<String, Vec<usize>> {
@@ -76,6 +82,7 @@ fn is_same(there: &Value, new: &Value, exact: bool) -> bool {
                     _ => !exact,
                 }
         }
+        (None, None) if there.is_object() && new.is_object() => without_primary(there).eq(without_primary(new)),
         (None, None) => there == new,
         _ => false,
     }

@@ -152,7 +152,7 @@ mod tests {
     use crate::schema::{ENTERPRISE_USER, USERS};
 
     fn locate(text: &str) -> Option<Locator> {
-        Locator::find(&AttrPath::parse(text, Mode::Lenient)?, &USERS).ok()
+        Locator::find(&AttrPath::parse(text)?, &USERS).ok()
     }
 
     fn known(text: &str) -> Option<String> {

@@ -4,6 +4,8 @@
 //! `meta`, `schemas` and every other read-only attribute are put in when it is answered, and a group's members are
 //! never part of it, for they are rows of their own.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -120,19 +122,23 @@ impl Incoming {
 
 /// The ids in the value of a group's `members`, in order, each once.
 pub(crate) fn member_ids(attribute: &'static Attribute, given: Value, mode: Mode) -> Result<Vec<String>, Error> {
-    let mut seen = std::collections::HashSet::new();
-    let mut ids = Vec::new();
-    for member in value::read_list(attribute, given, mode)? {
-        match member {
-            Value::Object(mut parts) => match parts.remove("value") {
-                Some(Value::String(id)) => {
-                    if seen.insert(id.clone()) {
-                        ids.push(id);
-                    }
-                }
-                _ => return Err(Error::invalid_value("a member has no value; it must be the id of a user or group")),
-            },
-            _ => return Err(Error::invalid_value("members must be objects with the id of a user or group as value")),
+    let given_count = match &given {
+        Value::Array(values) => values.len(),
+        value => usize::from(!is_blank(value)),
+    };
+    let members = value::read_list(attribute, given, mode)?;
+    let no_value = || Error::invalid_value("a member has no value; it must be the id of a user or group");
+    // A blank member means nothing, so a list of them must not read as an empty one: that would empty the group.
+    if members.len() < given_count {
+        return Err(no_value());
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    let mut ids = Vec::with_capacity(members.len());
+    for mut member in members {
+        match member.get_mut("value").map(Value::take) {
+            Some(Value::String(id)) if seen.insert(id.clone()) => ids.push(id),
+            Some(Value::String(_)) => {}
+            _ => return Err(no_value()),
         }
     }
     Ok(ids)
