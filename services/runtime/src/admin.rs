@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -74,8 +75,12 @@ impl Admin {
                 match tokio::net::TcpListener::from_std(listener) {
                     // Its own connections are not worth counting among the process's.
                     Ok(listener) => {
-                        let routes = routes(readiness, metrics);
-                        http_server::serve(listener, routes, HttpLimits::admin(), None, &Metrics::new(), stopped).await;
+                        let (routes, metrics) = (routes(readiness, metrics), Metrics::new());
+                        let limits = HttpLimits::admin();
+                        tokio::select! {
+                            () = http_server::serve(listener, routes, limits, None, &metrics, stopped.clone()) => {}
+                            () = cut_off(&stopped) => {}
+                        }
                     }
                     Err(error) => tracing::error!(%error, "the admin listener cannot be served"),
                 }
@@ -99,6 +104,12 @@ impl Drop for Admin {
             let _ = thread.join();
         }
     }
+}
+
+/// Nobody waits long for a scraper that has not finished.
+async fn cut_off(stopped: &CancellationToken) {
+    stopped.cancelled().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
 #[derive(Clone)]

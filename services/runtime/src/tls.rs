@@ -2,11 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use serde::Deserialize;
+
+use crate::error::Chain;
+
+/// How old a certificate read from its files may become, while connections arrive.
+const RELOAD: Duration = Duration::from_secs(10);
 
 /// A listener's certificate chain and key, in PEM files.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -43,8 +53,19 @@ pub enum TlsError {
 }
 
 impl ServerTls {
-    /// Reads the files; offers HTTP/2 and HTTP/1.1.
+    /// Reads the files; offers HTTP/2 and HTTP/1.1. Files that change are read again without a restart.
     pub fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let pair = ReloadedPair::new(self.clone(), Arc::clone(&provider))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(pair));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         let pem = |path: &Path| {
             let path = path.to_owned();
             move |error| TlsError::Pem(path, error)
@@ -53,13 +74,42 @@ impl ServerTls {
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(pem(&self.certificate_file))?;
         let key = PrivateKeyDer::from_pem_file(&self.key_file).map_err(pem(&self.key_file))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        Ok(CertifiedKey::from_der(chain, key, provider)?)
+    }
+}
+
+/// A certificate and its key, read again when it is used and was last read a while ago.
+#[derive(Debug)]
+struct ReloadedPair {
+    files: ServerTls,
+    provider: Arc<CryptoProvider>,
+    current: Mutex<(Arc<CertifiedKey>, Instant)>,
+}
+
+impl ReloadedPair {
+    fn new(files: ServerTls, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let current = Mutex::new((Arc::new(files.read(&provider)?), Instant::now()));
+        Ok(Self { files, provider, current })
+    }
+
+    /// The pair in the files, read again if the last time is at least `age` ago. While they hold nothing usable (someone
+    /// may be writing them) the one before stays.
+    fn current(&self, age: Duration) -> Arc<CertifiedKey> {
+        let mut current = self.current.lock();
+        if current.1.elapsed() >= age {
+            current.1 = Instant::now();
+            match self.files.read(&self.provider) {
+                Ok(pair) => current.0 = Arc::new(pair),
+                Err(error) => tracing::error!(error = %Chain(&error), "the certificate cannot be read again"),
+            }
+        }
+        Arc::clone(&current.0)
+    }
+}
+
+impl ResolvesServerCert for ReloadedPair {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current(RELOAD))
     }
 }
 
@@ -72,5 +122,30 @@ impl ClientTls {
             Some(name) => config.domain_name(name),
             None => config,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_certificate_is_taken_up_and_a_torn_one_leaves_the_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ServerTls { certificate_file: folder.path().join("crt"), key_file: folder.path().join("key") };
+        let renew = || {
+            let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            std::fs::write(&files.certificate_file, pair.cert.pem()).unwrap();
+            std::fs::write(&files.key_file, pair.signing_key.serialize_pem()).unwrap();
+            pair.cert.der().clone()
+        };
+        let first = renew();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let pair = ReloadedPair::new(files.clone(), provider).unwrap();
+        let second = renew();
+        assert_eq!(pair.current(Duration::MAX).cert[0], first, "read again too early");
+        assert_eq!(pair.current(Duration::ZERO).cert[0], second);
+        std::fs::write(&files.key_file, "-----BEGIN").unwrap();
+        assert_eq!(pair.current(Duration::ZERO).cert[0], second);
     }
 }

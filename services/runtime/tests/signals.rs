@@ -1,6 +1,6 @@
 //! Signals, as a process meets them: the first begins the drain, the second ends it.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

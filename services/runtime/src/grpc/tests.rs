@@ -44,6 +44,10 @@ impl Service<Request> for Probe {
             if request.uri().path().ends_with("/Never") {
                 std::future::pending::<()>().await;
             }
+            if request.uri().path().ends_with("/Long") {
+                let error = Error::new(Reason::LABEL_UNMATCHED, "é".repeat(100_000)).with("labels", "x".repeat(8_000));
+                return Ok(Status::from(error).into_http());
+            }
             let caller = request.extensions().get::<Caller>().cloned();
             Ok(Status::failed_precondition(format!("{caller:?}")).into_http())
         })
@@ -226,6 +230,14 @@ async fn a_path_that_is_nobodys_is_unimplemented() {
     let response = running.server.in_process().oneshot(request).await.unwrap();
     assert_eq!(Status::from_header_map(response.headers()).unwrap().code(), Code::Unimplemented);
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+}
+
+#[tokio::test]
+async fn the_longest_error_there_is_passes_over_the_network() {
+    let running = Running::start().await;
+    let error = Error::from_status(&probe(running.over_network(SECRET), "Long").await);
+    assert_eq!(error.reason(), Reason::LABEL_UNMATCHED);
+    assert_eq!(error.get("labels").map(str::len), Some(8_000));
 }
 
 #[tokio::test]

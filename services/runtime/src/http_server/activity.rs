@@ -20,6 +20,8 @@ struct State {
     requests: usize,
     /// What it does once no request is under way.
     quiet: Phase,
+    /// Since when the client has taken nothing of what is waiting to be written.
+    stalled: Option<Instant>,
     /// Over HTTP/2 bytes also answer pings, so after the first request they no longer mean that a header has begun.
     http2: bool,
 }
@@ -29,6 +31,8 @@ struct State {
 pub(super) enum Phase {
     /// At least one request is under way.
     Busy,
+    /// The client takes nothing of its answer, since then.
+    Stalled(Instant),
     /// A request's header is awaited or arriving, since then.
     Header(Instant),
     /// Nothing, since then.
@@ -37,12 +41,21 @@ pub(super) enum Phase {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { requests: 0, quiet: Phase::Header(Instant::now()), http2: false })))
+        Self(Arc::new(Mutex::new(State {
+            requests: 0,
+            quiet: Phase::Header(Instant::now()),
+            stalled: None,
+            http2: false,
+        })))
     }
 
     pub(super) fn phase(&self) -> Phase {
         let state = self.0.lock();
-        if state.requests > 0 { Phase::Busy } else { state.quiet }
+        match state.stalled {
+            Some(since) => Phase::Stalled(since),
+            None if state.requests > 0 => Phase::Busy,
+            None => state.quiet,
+        }
     }
 
     /// A request's header is whole. The request lasts until what is returned is dropped.
@@ -59,6 +72,13 @@ impl Activity {
             state.quiet = Phase::Header(Instant::now());
         }
     }
+
+    /// Notes whether the socket took something; hands the answer on.
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        let mut state = self.0.lock();
+        state.stalled = if written.is_pending() { state.stalled.or_else(|| Some(Instant::now())) } else { None };
+        written
+    }
 }
 
 /// A request under way.
@@ -74,7 +94,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A socket whose arriving bytes are noticed.
+/// A socket whose bytes are noticed as they come and go.
 pub(super) struct Watched<IO> {
     pub(super) io: IO,
     pub(super) activity: Activity,
@@ -93,7 +113,8 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.activity.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -109,7 +130,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.activity.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

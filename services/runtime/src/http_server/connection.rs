@@ -81,11 +81,11 @@ pub(super) async fn serve<IO, S, B>(
                 // Nothing tells this task that a request has ended elsewhere, so it looks again.
                 (Phase::Busy, _) => now + limits.idle_timeout,
                 (Phase::Header(since), _) => since + limits.header_timeout,
-                (Phase::Idle(since), None) => since + limits.idle_timeout,
+                (Phase::Stalled(since), _) | (Phase::Idle(since), None) => since + limits.idle_timeout,
                 (Phase::Idle(since), Some(closing)) => since.max(closing) + limits.header_timeout,
             };
             if end <= now {
-                if matches!(phase, Phase::Header(_)) || closing.is_some() {
+                if matches!(phase, Phase::Header(_) | Phase::Stalled(_)) || closing.is_some() {
                     return Poll::Ready(());
                 }
                 closing = Some(now);

@@ -196,6 +196,24 @@ async fn a_request_may_take_longer_than_a_connection_may_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
+    let (dropped, mut noticed) = mpsc::unbounded_channel::<()>();
+    let service = service_fn(move |_: Request<Incoming>| {
+        let kept_by_body = dropped.clone();
+        let frames = futures_util::stream::repeat_with(move || {
+            let _kept_by_body = &kept_by_body;
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 4096])))
+        });
+        std::future::ready(Ok(Response::new(http_body_util::StreamBody::new(frames))))
+    });
+    let mut client = connect_to(service, &CancellationToken::new());
+    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(noticed.recv().await, None, "the body and the service are gone");
+    assert!(seconds(60).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_closes_idle_connections_at_once() {
     let shutdown = CancellationToken::new();
     let mut client = connect(&shutdown);
