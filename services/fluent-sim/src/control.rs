@@ -18,7 +18,7 @@ use crate::sim::Sim;
 use crate::world::World;
 
 /// The longest a request may wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// From where on, and how long to wait for something to be there.
 #[derive(Debug, Deserialize)]
@@ -107,9 +107,8 @@ async fn read_behaviour(State(sim): State<Sim>) -> Json<Value> {
 
 async fn put_behaviour(State(sim): State<Sim>, Body(changes): Body<Value>) -> Result<Json<Value>, Problem> {
     let behaviour = sim.with(|state| {
-        let changed = state.behaviour.with(changes).map_err(|error| Problem::invalid(&error))?;
-        state.behaviour.clone_from(&changed);
-        Ok(changed)
+        state.behaviour = state.behaviour.with(changes).map_err(|error| Problem::invalid(&error))?;
+        Ok(state.behaviour.clone())
     })?;
     Ok(Json(json!(behaviour)))
 }

@@ -18,7 +18,7 @@ use crate::graphql::{Answer, Misunderstood};
 use crate::log::{Kind, Request};
 use crate::model::User;
 use crate::oauth::Parameters;
-use crate::server::Drop;
+use crate::server::NoAnswer;
 use crate::sim::{Sim, State as SimState};
 use crate::world::Refusal;
 
@@ -38,6 +38,10 @@ pub(crate) async fn token(State(sim): State<Sim>, request: HttpRequest) -> Respo
     let parameters = Parameters::new(&parts.uri, &body);
     run(&sim, |state, play| {
         let mut request = parameters.describe(&state.world);
+        if let Err(refused) = check_account(&sim, &parts.headers) {
+            return finish(state, request, Step::Answer(*refused));
+        }
+        request.fault = delayed(play);
         let fault = play.then(|| state.faults.take(&request)).flatten();
         let answer = |state: &mut SimState| {
             let SimState { world, behaviour, tokens, .. } = state;
@@ -74,8 +78,9 @@ pub(crate) async fn graphql(State(sim): State<Sim>, request: HttpRequest) -> Res
         };
         let caller = match authenticate(&sim, state, &parts.headers) {
             Ok(caller) => caller,
-            Err(refused) => return finish(state, request, Step::Answer(refused)),
+            Err(refused) => return finish(state, request, Step::Answer(*refused)),
         };
+        request.fault = delayed(play);
         let fault = play.then(|| state.faults.take(&request)).flatten();
         if let Some(effect) = &fault {
             request.fault = Some(effect.name().to_owned());
@@ -138,12 +143,17 @@ async fn run(sim: &Sim, mut decide: impl FnMut(&mut SimState, bool) -> Step) -> 
     }
 }
 
+/// The fault of a request that no longer takes any: it was delayed.
+fn delayed(play: bool) -> Option<String> {
+    (!play).then(|| Effect::Delay { ms: 0 }.name().to_owned())
+}
+
 /// Logs the request with what becomes of it. A delayed one is logged when it goes on.
 fn finish(state: &mut SimState, mut request: Request, step: Step) -> Step {
     match &step {
         Step::Delay(_) => return step,
         Step::Hold => {}
-        Step::Answer(response) if response.extensions().get::<Drop>().is_some() => {}
+        Step::Answer(response) if response.extensions().get::<NoAnswer>().is_some() => {}
         Step::Answer(response) => request.status = Some(response.status().as_u16()),
     }
     state.log.append(request);
@@ -166,7 +176,7 @@ fn spoilt(effect: Effect, body: Vec<u8>) -> Step {
         }
         Effect::LoseAnswerAfterWrite => {
             let mut response = StatusCode::OK.into_response();
-            response.extensions_mut().insert(Drop);
+            response.extensions_mut().insert(NoAnswer);
             response
         }
         Effect::Truncated => truncated(body),
@@ -223,21 +233,27 @@ fn huge(bytes: u64) -> Response {
 
 // === authentication ===
 
-/// The user whose live token the request carries.
-fn authenticate(sim: &Sim, state: &SimState, headers: &HeaderMap) -> Result<Arc<User>, Response> {
-    if let Some(account) = headers.get("fluent.account")
-        && account.as_bytes() != sim.shared.account.as_bytes()
-    {
-        let description = format!("The header fluent.account must be {}", sim.shared.account);
-        let body = json!({"error": "access_denied", "error_description": description});
-        return Err(json_response(StatusCode::FORBIDDEN, &body));
+/// Refuses a request that names another account. It need not name any: the host names one.
+fn check_account(sim: &Sim, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    match headers.get("fluent.account") {
+        Some(account) if account.as_bytes() != sim.shared.account.as_bytes() => {
+            let description = format!("The header fluent.account must be {}", sim.shared.account);
+            let body = json!({"error": "access_denied", "error_description": description});
+            Err(Box::new(json_response(StatusCode::FORBIDDEN, &body)))
+        }
+        _ => Ok(()),
     }
+}
+
+/// The user whose live token the request carries.
+fn authenticate(sim: &Sim, state: &SimState, headers: &HeaderMap) -> Result<Arc<User>, Box<Response>> {
+    check_account(sim, headers)?;
     let user = bearer(headers).and_then(|token| state.tokens.owner(token)).and_then(|id| state.world.user_by_id(id));
     user.cloned().ok_or_else(|| {
         let body = json!({"error": "invalid_token", "error_description": "Invalid Bearer Token"});
         let mut response = json_response(StatusCode::UNAUTHORIZED, &body);
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
-        response
+        Box::new(response)
     })
 }
 

@@ -11,11 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::resolvers::Execution;
 use apollo_compiler::response::{GraphQLError, JsonMap};
-use apollo_compiler::validation::Valid;
+use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Schema};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -103,6 +104,7 @@ impl Endpoint {
             Misunderstood::Document(vec![invalid(error.to_graphql_error(&document.sources))])
         };
         let operation = document.operations.get(operation_name.as_deref()).map_err(request_error)?;
+        check_max_depth(&document, operation).map_err(request_error)?;
         let variables =
             coerce_variable_values(&self.schema, operation, &variables.unwrap_or_default()).map_err(request_error)?;
         let fields = plan::top_fields(&document, operation, &variables);
@@ -115,11 +117,12 @@ impl Endpoint {
         if let Some(document) = self.documents.lock().get(&query) {
             return Ok(document.clone());
         }
+        let refused = |errors: DiagnosticList| {
+            Misunderstood::Document(errors.iter().map(|error| invalid(error.to_json())).collect())
+        };
         let parsed = Parser::new().recursion_limit(100).parse_executable(&self.schema, query.as_str(), "request");
-        let valid = parsed.and_then(|document| document.validate(&self.schema));
-        let document = Arc::new(valid.map_err(|error| {
-            Misunderstood::Document(error.errors.iter().map(|error| invalid(error.to_json())).collect())
-        })?);
+        let parsed = parsed.map_err(|error| refused(error.errors))?;
+        let document = Arc::new(parsed.validate(&self.schema).map_err(|error| refused(error.errors))?);
         if query.len() <= LONGEST_KEPT {
             let mut documents = self.documents.lock();
             if documents.len() >= DOCUMENTS {

@@ -18,6 +18,13 @@
 //! | `PUT`, `DELETE /_sim/roles/{name}` | a role of the catalogue |
 //! | `PUT`, `DELETE /_sim/{retailers,locations,settings}/{id}` | the rest of the catalogue |
 //! | `DELETE /_sim/tokens` | all tokens become invalid |
+//!
+//! A fault is one flat object; see [`Effect`] for the kinds and what each takes, [`Match`] for what it hits. It hits one
+//! request unless `times` says otherwise (`null`: every one until cleared). So the next two updates of Ann fail:
+//!
+//! ```json
+//! {"kind": "status", "status": 503, "retry_after": 2, "match": {"operation": "updateUser", "username": "ann"}, "times": 2}
+//! ```
 
 mod behaviour;
 mod catalogue;

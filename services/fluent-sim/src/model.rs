@@ -212,7 +212,7 @@ impl<'de> Deserialize<'de> for Id {
 /// An id which may be given as a string or as a plain number.
 fn id_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "an id is a numeric string or a whole number")]
     enum Given {
         Text(String),
         Number(u64),

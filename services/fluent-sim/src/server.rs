@@ -35,7 +35,7 @@ pub struct SimHandle {
 
 /// Put into the extensions of a response which must not be sent: the connection is dropped instead.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Drop;
+pub(crate) struct NoAnswer;
 
 /// A connection that ends without an answer, as asked for.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ async fn serve(stream: TcpStream, router: Router) {
         async move {
             let answered: Result<Response<Body>, Infallible> = router.oneshot(request).await;
             let Ok(response) = answered;
-            if response.extensions().get::<Drop>().is_some() { Err(Dropped) } else { Ok(response) }
+            if response.extensions().get::<NoAnswer>().is_some() { Err(Dropped) } else { Ok(response) }
         }
     });
     let builder = auto::Builder::new(TokioExecutor::new());

@@ -227,9 +227,9 @@ impl World {
         roles.flat_map(|role| &role.permissions).any(|held| held == permission)
     }
 
-    /// Every permission that any role carries, by name.
-    pub(crate) fn permissions(&self) -> BTreeMap<String, ()> {
-        self.roles.values().flat_map(|role| role.permissions.iter().map(|name| (name.clone(), ()))).collect()
+    /// Every permission that any role carries, under its name.
+    pub(crate) fn permissions(&self) -> BTreeMap<String, String> {
+        self.roles.values().flat_map(|role| &role.permissions).map(|name| (name.clone(), name.clone())).collect()
     }
 
     // --- all or nothing ---
@@ -256,18 +256,15 @@ impl World {
     }
 
     fn set_user(&mut self, id: Id, user: Option<Arc<User>>) {
-        let before = match user {
-            Some(user) => {
-                self.usernames.insert(user.username.clone(), id);
-                self.users.insert(id, user)
+        let before = if let Some(user) = user {
+            self.usernames.insert(user.username.clone(), id);
+            self.users.insert(id, user)
+        } else {
+            let gone = self.users.remove(&id);
+            if let Some(gone) = &gone {
+                self.usernames.remove(&gone.username);
             }
-            None => {
-                let gone = self.users.remove(&id);
-                if let Some(gone) = &gone {
-                    self.usernames.remove(&gone.username);
-                }
-                gone
-            }
+            gone
         };
         self.journal.push(Before::User(id, before));
     }

@@ -46,7 +46,7 @@ fn carry_out(scope: &Scope<'_>, name: &str, arguments: &JsonMap) -> Result<Out, 
         }
         "removePermissionsFromRole" => {
             scope.require("ROLEPERMISSION_UPDATE")?;
-            scope.world.borrow_mut().remove_permissions(input(scope, arguments)?)?;
+            scope.world.borrow_mut().remove_permissions(&input(scope, arguments)?)?;
             one(Thing::Removal("RemovePermissionsFromRoleOutput", behaviour.removal_status.clone()))
         }
         "createSetting" => {

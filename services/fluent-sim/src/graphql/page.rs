@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::Bound;
 use std::str::FromStr;
 
-use apollo_compiler::response::JsonMap;
+use apollo_compiler::response::{JsonMap, JsonValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -14,7 +14,7 @@ use crate::behaviour::Behaviour;
 use crate::world::Refusal;
 
 /// The page size when a query names none.
-pub(super) const DEFAULT_SIZE: i64 = 10;
+pub(super) const DEFAULT_SIZE: usize = 10;
 
 /// The largest page; a larger wish is cut down to it.
 pub(super) const LARGEST: i64 = 5_000;
@@ -47,7 +47,7 @@ where
         }),
     };
     let size = |name| -> Result<Option<usize>, Refusal> {
-        match arguments.get(name).and_then(|value| value.as_i64()) {
+        match arguments.get(name).and_then(JsonValue::as_i64) {
             None => Ok(None),
             Some(size @ 1..) => Ok(usize::try_from(size.min(LARGEST)).ok()),
             Some(_) => {
@@ -76,7 +76,7 @@ where
             (more, is_before, edges)
         }
         (first, _) => {
-            let first = first.unwrap_or(10);
+            let first = first.unwrap_or(DEFAULT_SIZE);
             let mut edges: Vec<_> = found.take(first + 1).collect();
             let more = edges.len() > first;
             edges.truncate(first);

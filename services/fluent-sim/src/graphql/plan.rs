@@ -6,6 +6,8 @@ use apollo_compiler::response::JsonMap;
 use apollo_compiler::{ExecutableDocument, Node};
 use serde_json::{Map, Value};
 
+use super::page::{DEFAULT_SIZE, LARGEST};
+
 /// A top-level field.
 #[derive(Debug)]
 pub(super) struct TopField {
@@ -103,8 +105,10 @@ impl Reader<'_> {
 
     fn page_size(&self, field: &Field) -> u64 {
         let number = |name| self.argument(field, name)?.as_i64();
-        let size = number("first").or_else(|| number("last")).unwrap_or(super::page::DEFAULT_SIZE);
-        u64::try_from(size.clamp(1, super::page::LARGEST)).unwrap_or(1)
+        match number("first").or_else(|| number("last")) {
+            Some(size) => u64::try_from(size.clamp(1, LARGEST)).unwrap_or(1),
+            None => DEFAULT_SIZE as u64,
+        }
     }
 
     fn argument(&self, field: &Field, name: &str) -> Option<Value> {

@@ -57,7 +57,7 @@ pub(super) fn resolve(scope: &Scope<'_>, name: &str, arguments: &JsonMap) -> Res
         "permissions" => {
             scope.require("PERMISSION_VIEW")?;
             let search = Search::new(arguments, behaviour)?;
-            connection(page("Permission", &world.permissions(), arguments, behaviour, |name, ()| {
+            connection(page("Permission", &world.permissions(), arguments, behaviour, |_, name| {
                 found(&search, Thing::Permission(name.clone()))
             }))
         }

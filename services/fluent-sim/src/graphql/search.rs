@@ -27,7 +27,7 @@ impl Search {
     /// The search that a connection's arguments ask for; those about the page are left out.
     pub(super) fn new(arguments: &JsonMap, behaviour: &Behaviour) -> Result<Self, Refusal> {
         let mut tests = Vec::new();
-        for (name, value) in arguments.iter() {
+        for (name, value) in arguments {
             let test = match value {
                 _ if matches!(name.as_str(), "first" | "last" | "before" | "after") => continue,
                 JsonValue::Array(values) => Test::AnyOf(values.clone()),

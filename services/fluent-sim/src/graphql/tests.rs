@@ -1,5 +1,7 @@
 //! The schema file against the resolvers: every field it declares is read by something.
 
+use std::fmt::Write as _;
+
 use apollo_compiler::schema::ExtendedType;
 
 use super::*;
@@ -80,7 +82,7 @@ fn fragments_that_multiply_are_not_counted_for_ever() {
     let mut document = String::from("{ me { ...F0 } } fragment F24 on User { id }");
     for level in 0..24 {
         let next = level + 1;
-        document += &format!(" fragment F{level} on User {{ primaryRetailer {{ id }} ...F{next} ...F{next} }}");
+        write!(document, " fragment F{level} on User {{ primaryRetailer {{ id }} ...F{next} ...F{next} }}").unwrap();
     }
     let prepared = sim.shared.graphql.prepare(json!({"query": document}).to_string().as_bytes()).unwrap();
     assert_eq!(prepared.complexity, u64::MAX);

@@ -50,7 +50,7 @@ impl World {
         Ok(self.add_permissions(role, input.permissions))
     }
 
-    pub(crate) fn remove_permissions(&mut self, input: RemovePermissionsInput) -> Result<(), Refusal> {
+    pub(crate) fn remove_permissions(&mut self, input: &RemovePermissionsInput) -> Result<(), Refusal> {
         let mut role = self.role_named(&input.role.name)?;
         role.permissions.retain(|held| input.permissions.iter().all(|key| key.name != *held));
         self.store_role(role);

@@ -35,7 +35,7 @@ impl Client {
 
     pub(crate) async fn sign_in(&mut self) {
         let answer = self.ask_token(&credentials()).await;
-        self.token = json_of(answer).await["access_token"].as_str().unwrap().to_owned();
+        json_of(answer).await["access_token"].as_str().unwrap().clone_into(&mut self.token);
     }
 
     pub(crate) async fn ask_token(&self, parameters: &[(&str, &str)]) -> Response {

@@ -124,6 +124,10 @@ async fn introspection_describes_the_schema() {
     assert_eq!(fields[0], json!({"name": "id", "type": {"kind": "NON_NULL", "ofType": {"name": "ID"}}}));
     assert!(fields.iter().all(|field| field["name"] != "username"));
 
+    let nested =
+        "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }";
+    assert!(client.ask(nested, json!({})).await["errors"].is_array());
+
     client.sim().behave(|behaviour| behaviour.introspection = false);
     assert!(client.ask(query, json!({})).await["errors"].is_array());
 }

@@ -137,6 +137,7 @@ async fn a_delayed_request_is_carried_out_later() {
     client.data(RENAME, json!({})).await;
     assert_eq!(title(&client).as_deref(), Some("changed"));
     assert!(client.sim().faults().is_empty());
+    assert_eq!(client.sim().log_since(0).pop().unwrap().request.fault.as_deref(), Some("delay"));
 }
 
 #[tokio::test]

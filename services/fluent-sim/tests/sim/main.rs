@@ -1,4 +1,6 @@
 //! The simulator as its clients see it: over HTTP, with what they find in Fluent.
+#![cfg(test)]
+#![expect(clippy::needless_pass_by_value, reason = "requests are written as `json!` where they are sent")]
 
 mod client;
 mod control;

@@ -101,4 +101,6 @@ async fn another_account_in_the_header_is_refused() {
     let with = |account| client.request("{ me { id } }", json!({})).header("fluent.account", account).send();
     assert_eq!(with("DEV").await.unwrap().status(), 200);
     assert_eq!(with("OTHER").await.unwrap().status(), 403);
+    let token = client.http.post(client.url("/oauth/token")).header("fluent.account", "OTHER");
+    assert_eq!(token.send().await.unwrap().status(), 403);
 }
