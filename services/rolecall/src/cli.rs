@@ -1,0 +1,180 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::SettingsArgs;
+
+/// Joins an identity provider to Fluent Order Management: the IdP speaks SCIM, Fluent holds exactly the roles that follow.
+#[derive(Debug, Parser)]
+#[command(name = "rolecall", version)]
+pub(crate) struct Program {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs all four parts in this process on a `SQLite` file, beside a simulated Fluent.
+    #[cfg(feature = "dev")]
+    Dev(DevArgs),
+    /// Plays a story over real HTTP against such a set-up, and shows what Fluent holds at its end.
+    #[cfg(feature = "dev")]
+    Demo,
+    /// Runs the gateway: the IdP's SCIM endpoint.
+    Gateway(RunArgs),
+    /// Runs the identity-store: tenants, users, groups, the feed.
+    #[command(args_conflicts_with_subcommands = true)]
+    IdentityStore {
+        #[command(subcommand)]
+        action: Option<StoreAction>,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Runs the role-resolver: who may do what.
+    RoleResolver(RunArgs),
+    /// Runs the fluent-pusher: makes Fluent hold exactly that.
+    FluentPusher(RunArgs),
+    /// Makes and lists tenants, and sets what they choose.
+    Tenant {
+        #[command(subcommand)]
+        action: TenantAction,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Issues, lists and revokes bearer tokens.
+    Token {
+        #[command(subcommand)]
+        action: TokenAction,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// How a part is run.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The configuration file. Variables such as `ROLECALL_GATEWAY__LISTEN` win over it.
+    #[arg(long, env = "ROLECALL_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Checks the configuration and stops.
+    #[arg(long)]
+    pub(crate) check_config: bool,
+    /// Written once the part serves: JSON with the addresses it listens on.
+    #[arg(long)]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreAction {
+    /// Begins a new epoch: to be run once after the database was restored from a backup, before the store is started.
+    Restored,
+}
+
+/// The flags of `rolecall dev`.
+#[cfg(feature = "dev")]
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where SCIM is served.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where the role-resolver's gRPC is served.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    pub(crate) grpc_listen: SocketAddr,
+    /// Where the simulated Fluent is served.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub(crate) fluent_listen: SocketAddr,
+    /// Where metrics and health are served; nowhere without it.
+    #[arg(long)]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where the databases are kept.
+    #[arg(long, default_value = "rolecall-data")]
+    pub(crate) data: PathBuf,
+    /// Fixes the bearer token, instead of a new one at each start.
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// How often the catalogue is read from Fluent.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "5m")]
+    pub(crate) catalogue_refresh: Duration,
+    /// What the tenant chooses.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// No simulated Fluent: a real account, named by the flags below and `ROLECALL_FLUENT_…` secrets in the environment.
+    #[arg(long, requires = "fluent_url")]
+    pub(crate) no_sim: bool,
+    /// The real account's API root.
+    #[arg(long, requires = "no_sim")]
+    pub(crate) fluent_url: Option<String>,
+    /// The real account's id.
+    #[arg(long, env = "ROLECALL_FLUENT_ACCOUNT", default_value = "DEV")]
+    pub(crate) fluent_account: String,
+    /// Written once everything serves: JSON with `scim`, `token`, `grpc` and `fluent`.
+    #[arg(long)]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Which identity-store a command speaks to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Where its gRPC is.
+    #[arg(long, env = "ROLECALL_STORE", default_value = "http://127.0.0.1:9090", global = true)]
+    pub(crate) store: String,
+    /// The file that holds the secret the parts share.
+    #[arg(long, env = "ROLECALL_PEER_SECRET_FILE", global = true)]
+    pub(crate) peer_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantAction {
+    /// Makes a tenant.
+    Create {
+        /// Its name: 1 to 63 of a-z, 0-9 and -, beginning with a letter.
+        name: String,
+        /// What it chooses.
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Changes what a tenant chooses; what is not named stays.
+    Settings {
+        /// The tenant.
+        name: String,
+        /// What it chooses.
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Lists all tenants.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Issues a token and prints it: it is shown this once.
+    Issue {
+        /// The tenant.
+        tenant: String,
+        /// What its holder may do: `scim`, `roles:read`.
+        #[arg(long = "scope", default_value = "scim")]
+        scopes: Vec<String>,
+        /// How many days it lives, 1 to 365.
+        #[arg(long, default_value_t = 180)]
+        days: u32,
+        /// A note, for example which IdP uses it.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Lists a tenant's tokens, never their secrets.
+    List {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Ends a token at once.
+    Revoke {
+        /// The tenant.
+        tenant: String,
+        /// Its public id, as `list` shows it.
+        id: String,
+    },
+}

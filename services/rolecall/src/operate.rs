@@ -1,0 +1,93 @@
+//! What operators do from a shell: tenants and tokens, through identity-store's gRPC.
+
+use anyhow::{Context as _, Result, bail};
+use proto::admin::v1 as pb;
+use proto::admin::v1::admin_service_client::AdminServiceClient;
+use runtime::grpc::{Transport, TransportConfig};
+use runtime::peer::PeerSecret;
+use runtime::telemetry::Metrics;
+
+use crate::cli::{StoreArgs, TenantAction, TokenAction};
+
+type Admin = AdminServiceClient<Transport>;
+
+fn connect(store: &StoreArgs) -> Result<Admin> {
+    let Some(file) = &store.peer_secret_file else {
+        bail!("name the file with the parts' secret: --peer-secret-file, or ROLECALL_PEER_SECRET_FILE");
+    };
+    let secret = std::fs::read_to_string(file).context("reading the parts' secret")?;
+    let config = TransportConfig { uri: store.store.clone(), ..TransportConfig::default() };
+    let transport = Transport::connect(&config, &PeerSecret::new(secret.trim_end()), &Metrics::new())?;
+    Ok(Admin::new(transport))
+}
+
+/// What the store says, without the transport's wrapping.
+fn said(status: tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("identity-store answers: {}", status.message())
+}
+
+pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()> {
+    let mut admin = connect(&store)?;
+    match action {
+        TenantAction::Create { name, settings } => {
+            let mut chosen = proto::common::v1::Settings::default();
+            settings.apply(&mut chosen);
+            let request = pb::CreateTenantRequest { tenant: name.clone(), settings: Some(chosen) };
+            admin.create_tenant(request).await.map_err(said)?;
+            println!("tenant {name} is made; `rolecall token issue {name}` makes its first token");
+        }
+        TenantAction::Settings { name, settings } => {
+            let now = admin.get_settings(pb::GetSettingsRequest { tenant: name.clone() }).await.map_err(said)?;
+            let mut chosen = now.into_inner().settings.unwrap_or_default();
+            settings.apply(&mut chosen);
+            let request = pb::PutSettingsRequest { tenant: name, settings: Some(chosen) };
+            admin.put_settings(request).await.map_err(said)?;
+        }
+        TenantAction::List => {
+            let answer = admin.list_tenants(pb::ListTenantsRequest {}).await.map_err(said)?;
+            for name in answer.into_inner().tenants {
+                println!("{name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn token(action: TokenAction, store: StoreArgs) -> Result<()> {
+    let mut admin = connect(&store)?;
+    match action {
+        TokenAction::Issue { tenant, scopes, days, note } => {
+            let request = pb::IssueTokenRequest { tenant, scopes, days, note };
+            let answer = admin.issue_token(request).await.map_err(said)?.into_inner();
+            eprintln!("token {}, good until {}; it is shown this once:", answer.token_id, when(answer.expires_at_us));
+            println!("{}", answer.token);
+        }
+        TokenAction::List { tenant } => {
+            let answer = admin.list_tokens(pb::ListTokensRequest { tenant }).await.map_err(said)?.into_inner();
+            println!("{:<14}{:<18}{:<28}{:<28}{:<28}note", "id", "scopes", "expires", "last used", "revoked");
+            for token in answer.tokens {
+                let pb::Token {
+                    token_id,
+                    scopes,
+                    note,
+                    created_at_us: _,
+                    expires_at_us,
+                    revoked_at_us,
+                    last_used_at_us,
+                } = token;
+                let (scopes, expires) = (scopes.join(","), when(expires_at_us));
+                let (used, revoked) = (when(last_used_at_us), when(revoked_at_us));
+                println!("{token_id:<14}{scopes:<18}{expires:<28}{used:<28}{revoked:<28}{note}");
+            }
+        }
+        TokenAction::Revoke { tenant, id } => {
+            let request = pb::RevokeTokenRequest { tenant, token_id: id };
+            admin.revoke_token(request).await.map_err(said)?;
+        }
+    }
+    Ok(())
+}
+
+fn when(at_us: i64) -> String {
+    if at_us == 0 { "-".to_owned() } else { domain::clock::Timestamp(at_us).rfc3339() }
+}

@@ -1,0 +1,118 @@
+//! A tenant's choices as flags.
+
+use clap::{Args, ValueEnum};
+use proto::common::v1 as pb;
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $value:expr),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(crate) enum $name { $($(#[$variant_doc])* $variant),* }
+
+        impl From<$name> for i32 {
+            fn from(choice: $name) -> Self {
+                match choice { $($name::$variant => i32::from($value)),* }
+            }
+        }
+    };
+}
+
+choice!(
+    /// What a request gets that adds an unrecognised label.
+    Guardrail {
+        /// It is refused.
+        Reject = pb::Guardrail::Reject,
+        /// It is accepted; the person is held.
+        Hold = pb::Guardrail::Hold,
+    }
+);
+choice!(
+    /// What a new active user without labels gets.
+    WithoutLabels {
+        /// It is accepted and held.
+        Hold = pb::WithoutLabels::Hold,
+        /// It is refused.
+        Reject = pb::WithoutLabels::Reject,
+    }
+);
+choice!(
+    /// What becomes of a renamed user's account.
+    Rename {
+        /// The user is held until an operator chooses.
+        Hold = pb::Rename::Hold,
+        /// The old account is emptied, a new one made.
+        Replace = pb::Rename::Replace,
+        /// The rename is refused.
+        Refuse = pb::Rename::Refuse,
+    }
+);
+choice!(
+    /// What happens to accounts that stood in Fluent before.
+    Adoption {
+        /// Adopted under an exactly equal name.
+        Adopt = pb::Adoption::Adopt,
+        /// Parked until an operator decides.
+        ParkAll = pb::Adoption::ParkAll,
+    }
+);
+choice!(
+    /// What PUT does to what it leaves out.
+    Put {
+        /// It is cleared.
+        Clear = pb::PutOmitted::Clear,
+        /// It is kept.
+        Keep = pb::PutOmitted::Keep,
+    }
+);
+choice!(
+    /// How the roles of one PATCH are meant.
+    RolesPatch {
+        /// As the operations say.
+        AsSent = pb::RolesPatch::AsSent,
+        /// As the whole list.
+        Overwrite = pb::RolesPatch::Overwrite,
+    }
+);
+
+/// The choices, each optional: what is not named stays as it is.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SettingsArgs {
+    /// The account's name in labels, beside `0`.
+    #[arg(long)]
+    account_name: Option<String>,
+    /// What a request gets that adds an unrecognised label.
+    #[arg(long)]
+    guardrail: Option<Guardrail>,
+    /// What a new active user without labels gets.
+    #[arg(long)]
+    without_labels: Option<WithoutLabels>,
+    /// What becomes of a renamed user's account.
+    #[arg(long)]
+    rename: Option<Rename>,
+    /// What happens to accounts that stood in Fluent before.
+    #[arg(long)]
+    adoption: Option<Adoption>,
+    /// What PUT does to what it leaves out.
+    #[arg(long)]
+    put: Option<Put>,
+    /// How the roles of one PATCH are meant.
+    #[arg(long)]
+    roles_patch: Option<RolesPatch>,
+}
+
+impl SettingsArgs {
+    /// `settings` with the named choices made.
+    pub(crate) fn apply(self, settings: &mut pb::Settings) {
+        let Self { account_name, guardrail, without_labels, rename, adoption, put, roles_patch } = self;
+        if let Some(name) = account_name {
+            settings.account_name = name;
+        }
+        let mut set = |field: &mut i32, choice: Option<i32>| *field = choice.unwrap_or(*field);
+        set(&mut settings.guardrail, guardrail.map(Into::into));
+        set(&mut settings.without_labels, without_labels.map(Into::into));
+        set(&mut settings.rename, rename.map(Into::into));
+        set(&mut settings.adoption, adoption.map(Into::into));
+        set(&mut settings.put_omitted, put.map(Into::into));
+        set(&mut settings.roles_patch, roles_patch.map(Into::into));
+    }
+}

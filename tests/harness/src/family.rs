@@ -1,0 +1,355 @@
+//! The family: all parts together, in one process or in four.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
+
+use anyhow::{Context as _, Result, ensure};
+use servers::Postgres;
+
+use crate::program::{self, Program};
+use crate::{Fluent, Scim};
+
+/// How the parts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// All in one process, on SQLite: `rolecall dev`.
+    Single,
+    /// Each in a process of its own, on PostgreSQL.
+    Processes,
+}
+
+/// A part of the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The IdP's SCIM endpoint.
+    Gateway,
+    /// Tenants, users, the feed.
+    IdentityStore,
+    /// Who may do what.
+    RoleResolver,
+    /// Makes Fluent hold exactly that.
+    FluentPusher,
+}
+
+impl Part {
+    /// In the order they start: each needs only those before it.
+    const ALL: [Self; 4] = [Self::IdentityStore, Self::RoleResolver, Self::FluentPusher, Self::Gateway];
+
+    /// The subcommand that runs it.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::IdentityStore => "identity-store",
+            Self::RoleResolver => "role-resolver",
+            Self::FluentPusher => "fluent-pusher",
+        }
+    }
+}
+
+/// What a family is started with, where the defaults won't do.
+#[derive(Clone, Debug, Default)]
+pub struct Dial {
+    /// Flags of what the tenant chooses, as `rolecall tenant create` and `rolecall dev` take them.
+    pub settings: Vec<&'static str>,
+    /// Variables for every process, such as `ROLECALL_FLUENT_PUSHER__…`.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Dial {
+    /// A family whose tenant chooses these.
+    #[must_use]
+    pub fn settings(flags: &[&'static str]) -> Self {
+        Self { settings: flags.to_vec(), ..Self::default() }
+    }
+}
+
+/// A running family. Dropping it kills what is left of it.
+#[derive(Debug)]
+pub struct Family {
+    /// SCIM with a good token.
+    pub scim: Scim,
+    /// The simulated Fluent.
+    pub fluent: Fluent,
+    /// Where the role-resolver's gRPC is: `host:port`.
+    pub grpc: String,
+    /// A bearer token that internal systems would use there.
+    pub reader_token: String,
+    /// The tenant's name.
+    pub tenant: &'static str,
+    shape: Shape,
+    dial: Dial,
+    programs: BTreeMap<Part, Program>,
+    listens: BTreeMap<Part, String>,
+    folder: tempfile::TempDir,
+    _sim: Option<Sim>,
+    _postgres: Option<Postgres>,
+}
+
+/// The simulator of a family in several processes runs here, on a runtime of its own.
+#[derive(Debug)]
+struct Sim {
+    url: String,
+    _handle: fluent_sim::SimHandle,
+}
+
+const ANYWHERE: &str = "127.0.0.1:0";
+const SECRET: &str = "a secret of the test family, long enough to be one";
+
+impl Family {
+    /// Starts a family with the defaults.
+    pub async fn start(shape: Shape) -> Result<Self> {
+        Self::start_with(shape, Dial::default()).await
+    }
+
+    /// Starts a family.
+    pub async fn start_with(shape: Shape, dial: Dial) -> Result<Self> {
+        match shape {
+            Shape::Single => Self::start_single(dial).await,
+            Shape::Processes => Self::start_processes(dial).await,
+        }
+    }
+
+    async fn start_single(dial: Dial) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut program =
+            Program::spawn("dev", folder.path(), &dev_arguments(&dial, folder.path(), None), &dial.environment)?;
+        let ready = program.ready().await?;
+        let text = |key: &str| ready[key].as_str().map(str::to_owned).with_context(|| format!("{key} in {ready}"));
+        Ok(Self {
+            scim: Scim::new(&text("scim")?, &text("token")?),
+            fluent: Fluent::new(&text("fluent")?),
+            grpc: text("grpc")?,
+            reader_token: text("token")?,
+            tenant: "dev",
+            shape: Shape::Single,
+            dial,
+            // The one process plays all parts; it is filed under the first.
+            programs: BTreeMap::from([(Part::Gateway, program)]),
+            listens: BTreeMap::new(),
+            folder,
+            _sim: None,
+            _postgres: None,
+        })
+    }
+
+    async fn start_processes(dial: Dial) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (postgres, server) = match std::env::var("ROLECALL_TEST_POSTGRES") {
+            Ok(server) => (None, server),
+            Err(_) => {
+                let own = Postgres::start()?;
+                let url = own.url();
+                (Some(own), url)
+            }
+        };
+        let sim = Sim::start().await?;
+        let mut family = Self {
+            scim: Scim::new("", ""),
+            fluent: Fluent::new(&sim.url),
+            grpc: String::new(),
+            reader_token: String::new(),
+            tenant: "dev",
+            shape: Shape::Processes,
+            dial,
+            programs: BTreeMap::new(),
+            listens: BTreeMap::new(),
+            folder,
+            _sim: None,
+            _postgres: postgres,
+        };
+        family.write_configuration(&server, &sim.url).await?;
+        family._sim = Some(sim);
+
+        family.run(Part::IdentityStore).await?;
+        let flags = family.dial.settings.clone();
+        family.operate(&[&["tenant", "create", "dev", "--account-name", "DEV"], &flags[..]].concat())?;
+        let issue = |family: &Self, scope| -> Result<String> {
+            let printed = family.operate(&["token", "issue", "dev", "--scope", scope])?;
+            Ok(String::from_utf8(printed.stdout)?.trim().to_owned())
+        };
+        let token = issue(&family, "scim")?;
+        family.reader_token = issue(&family, "roles:read")?;
+        for part in &Part::ALL[1..] {
+            family.run(*part).await?;
+        }
+        family.grpc.clone_from(&family.listens[&Part::RoleResolver]);
+        family.scim = Scim::new(&format!("http://{}/scim/v2", family.listens[&Part::Gateway]), &token);
+        Ok(family)
+    }
+
+    /// One file for all parts, and the secrets beside it.
+    async fn write_configuration(&self, server: &str, fluent: &str) -> Result<()> {
+        let folder = self.folder.path();
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).context("writing configuration");
+        write("peers.secret", SECRET)?;
+        write("revision.secret", "the secret under which test families seal their revisions")?;
+        write("pepper.secret", "the pepper of the test families, which is long enough too")?;
+        let identity = database(server).await?;
+        let pusher = database(server).await?;
+        let at = folder.display();
+        write(
+            "rolecall.toml",
+            &format!(
+                r#"
+[peers]
+secret = {{ file = "{at}/peers.secret" }}
+
+[revision]
+secret = {{ file = "{at}/revision.secret" }}
+
+[identity_store]
+listen = "{ANYWHERE}"
+database = "{identity}"
+pepper = {{ file = "{at}/pepper.secret" }}
+
+[role_resolver]
+listen = "{ANYWHERE}"
+
+[fluent_pusher]
+listen = "{ANYWHERE}"
+database = "{pusher}"
+tenants = "{at}/tenants"
+
+[gateway]
+listen = "{ANYWHERE}"
+"#
+            ),
+        )?;
+        std::fs::create_dir(folder.join("tenants"))?;
+        write("fluent.secret", "dev-secret")?;
+        write("fluent.password", "dev-password")?;
+        write(
+            "tenants/dev.toml",
+            &format!(
+                r#"
+url = "{fluent}"
+account = "DEV"
+client_id = "DEV"
+client_secret = {{ file = "{at}/fluent.secret" }}
+username = "rolecall"
+password = {{ file = "{at}/fluent.password" }}
+"#
+            ),
+        )
+    }
+
+    /// Starts a part, where it was before if it ran before, and waits until it serves.
+    pub async fn run(&mut self, part: Part) -> Result<()> {
+        if self.shape == Shape::Single {
+            return self.run_single().await;
+        }
+        let mut environment = self.dial.environment.clone();
+        if let Some(listen) = self.listens.get(&part) {
+            environment.push((listen_variable(part), listen.clone()));
+        }
+        for (needed, key) in [
+            (Part::IdentityStore, "ROLECALL_ROLE_RESOLVER__IDENTITY_STORE__URI"),
+            (Part::IdentityStore, "ROLECALL_FLUENT_PUSHER__IDENTITY_STORE__URI"),
+            (Part::IdentityStore, "ROLECALL_GATEWAY__IDENTITY_STORE__URI"),
+            (Part::RoleResolver, "ROLECALL_FLUENT_PUSHER__ROLE_RESOLVER__URI"),
+            (Part::RoleResolver, "ROLECALL_GATEWAY__ROLE_RESOLVER__URI"),
+        ] {
+            if let Some(address) = self.listens.get(&needed) {
+                environment.push((key, format!("http://{address}")));
+            }
+        }
+        let config = self.folder.path().join("rolecall.toml");
+        let arguments = [part.command().to_owned(), "--config".to_owned(), config.display().to_string()];
+        let mut program = Program::spawn(part.command(), self.folder.path(), &arguments, &environment)?;
+        let ready = program.ready().await.with_context(|| part.command())?;
+        let listen = ready["listen"].as_str().with_context(|| format!("listen in {ready}"))?;
+        self.listens.insert(part, listen.to_owned());
+        self.programs.insert(part, program);
+        Ok(())
+    }
+
+    async fn run_single(&mut self) -> Result<()> {
+        let arguments = dev_arguments(&self.dial, self.folder.path(), Some((&self.scim, &self.grpc)));
+        let mut program = Program::spawn("dev", self.folder.path(), &arguments, &self.dial.environment)?;
+        let ready = program.ready().await?;
+        self.fluent = Fluent::new(ready["fluent"].as_str().context("the simulator's address")?);
+        self.programs.insert(Part::Gateway, program);
+        Ok(())
+    }
+
+    /// Kills a part without warning. In one process, all parts.
+    pub fn kill(&mut self, part: Part) -> Result<()> {
+        self.program(part)?.kill()
+    }
+
+    /// Asks a part to stop and waits until it has. In one process, all parts.
+    pub async fn stop(&mut self, part: Part) -> Result<ExitStatus> {
+        self.program(part)?.stop().await
+    }
+
+    /// Everything all parts have printed.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        self.programs.values().map(Program::log).collect()
+    }
+
+    /// Runs an operator's command against the family's identity-store.
+    pub fn operate(&self, arguments: &[&str]) -> Result<Output> {
+        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        all.push("--store".into());
+        all.push(format!("http://{}", self.listens[&Part::IdentityStore]));
+        all.push("--peer-secret-file".into());
+        all.push(self.folder.path().join("peers.secret").display().to_string());
+        let output = program::run(&all)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output)
+    }
+
+    fn program(&mut self, part: Part) -> Result<&mut Program> {
+        let part = if self.shape == Shape::Single { Part::Gateway } else { part };
+        self.programs.get_mut(&part).with_context(|| format!("{} does not run", part.command()))
+    }
+}
+
+impl Sim {
+    async fn start() -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind(ANYWHERE).await?;
+        let handle = fluent_sim::Sim::start(listener, fluent_sim::SimConfig::dev()).await?;
+        Ok(Self { url: handle.url.clone(), _handle: handle })
+    }
+}
+
+/// The first start listens anywhere; later ones where the first did, with the same token.
+fn dev_arguments(dial: &Dial, folder: &Path, before: Option<(&Scim, &str)>) -> Vec<String> {
+    let address = |url: &str| url.trim_start_matches("http://").split('/').next().unwrap_or(ANYWHERE).to_owned();
+    let listen = before.map_or_else(|| ANYWHERE.into(), |(scim, _)| address(scim.base()));
+    let grpc = before.map_or(ANYWHERE, |(_, grpc)| grpc).to_owned();
+    let data: PathBuf = folder.join("data");
+    let mut all: Vec<String> = ["dev", "--listen", &listen, "--grpc-listen", &grpc, "--fluent-listen", ANYWHERE]
+        .into_iter()
+        .chain(["--data", &data.display().to_string()])
+        .map(str::to_owned)
+        .collect();
+    if let Some((scim, _)) = before {
+        all.extend(["--token".to_owned(), scim.token().to_owned()]);
+    }
+    all.extend(dial.settings.iter().map(ToString::to_string));
+    all
+}
+
+fn listen_variable(part: Part) -> &'static str {
+    match part {
+        Part::Gateway => "ROLECALL_GATEWAY__LISTEN",
+        Part::IdentityStore => "ROLECALL_IDENTITY_STORE__LISTEN",
+        Part::RoleResolver => "ROLECALL_ROLE_RESOLVER__LISTEN",
+        Part::FluentPusher => "ROLECALL_FLUENT_PUSHER__LISTEN",
+    }
+}
+
+/// A database of its own on the server.
+async fn database(server: &str) -> Result<String> {
+    let name = format!("family_{}", uuid::Uuid::new_v4().simple());
+    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
+    let driver = tokio::spawn(connection);
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+    drop(admin);
+    driver.await??;
+    let (base, _) = server.rsplit_once('/').context("a server's URL ends in a database")?;
+    Ok(format!("{base}/{name}"))
+}

@@ -1,0 +1,173 @@
+//! What every identity-store must do, whatever it keeps its data in: named behaviours, written against the contract
+//! alone.
+//!
+//! A backend is a way to call the store ([`Backend::transport`]) and what only the process that runs it can do
+//! ([`Insider`]). [`store_suite!`] makes one test of each behaviour:
+//!
+//! ```ignore
+//! store_suite::store_suite!(sqlite, support::sqlite());
+//! store_suite::store_suite!(postgres, support::postgres());
+//! store_suite::store_suite!(over_the_network, support::sqlite_behind_a_socket());
+//! ```
+//!
+//! The second argument is evaluated once for each test and gives a future of a [`Backend`]. Each behaviour makes tenants
+//! of its own, so backends may share a database, except that [`feed::a_new_life_of_the_database_begins_a_new_history`]
+//! renews the epoch of all of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a behaviour fails as a test does, with a panic that says what differs"
+)]
+
+pub mod access;
+pub mod catalogue;
+pub mod feed;
+pub mod filters;
+pub mod groups;
+pub mod tenants;
+pub mod tokens;
+pub mod users;
+
+mod documents;
+mod tenant;
+mod together;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::grpc::Transport;
+
+/// A store under test.
+#[derive(Clone)]
+pub struct Backend {
+    /// The way to call it, as a part of Rolecall.
+    pub transport: Transport,
+    /// What only the process that runs it can do. Dropped last: it may hold what keeps the store running.
+    pub insider: Arc<dyn Insider>,
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+/// What no call of the contract can do or see.
+#[tonic::async_trait]
+pub trait Insider: Send + Sync {
+    /// How many audit entries the tenant has.
+    async fn audit_entries(&self, tenant: &str) -> u64;
+    /// Moves the store's clock on.
+    async fn pass_time(&self, by: Duration);
+    /// Begins a new epoch, as an operator does after restoring a backup.
+    async fn renew_epoch(&self);
+}
+
+pub use tonic::async_trait;
+
+/// Makes a module `$name` with one test of each behaviour, over the backend that the future `$setup` gives.
+#[macro_export]
+macro_rules! store_suite {
+    ($name:ident, $setup:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the setup may be written with full paths")]
+            use super::*;
+            $crate::behaviours!($setup);
+        }
+    };
+}
+
+/// The list of the behaviours: [`store_suite!`] uses it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! behaviours {
+    ($setup:expr) => {
+        $crate::tests! { $setup,
+            users {
+                a_user_reads_back_as_written
+                a_deleted_user_is_gone_and_its_name_is_free
+                one_name_is_given_to_one_user
+                names_that_differ_in_case_or_composition_are_one_name
+                two_users_renamed_to_one_name_at_once_do_not_both_get_it
+                of_many_replaces_of_one_version_one_wins
+                a_write_that_is_refused_leaves_no_trace
+                refused_writes_among_others_leave_no_trace
+                a_write_that_changes_nothing_leaves_no_trace
+                an_outcome_moves_neither_version_nor_revision
+            }
+            groups {
+                members_added_at_once_all_stay
+                a_member_added_and_removed_at_once_ends_as_the_last_revision_says
+                a_groups_document_changes_beside_its_members_and_nobody_is_lost
+                a_replacement_of_the_members_keeps_exactly_those_named
+                a_deleted_user_is_a_member_of_nothing
+                two_groups_at_once_do_not_come_to_contain_each_other
+                a_group_does_not_contain_itself_through_others
+                members_are_listed_in_order_and_after_any_of_them
+                a_user_is_deactivated_beside_fifty_thousand_new_memberships
+                changes_in_opposite_order_never_meet_an_error
+            }
+            filters {
+                users_are_found_by_what_the_filter_names
+                groups_are_found_by_what_the_filter_names
+                pages_cover_the_list_once
+                a_filter_that_cannot_be_read_finds_nobody_but_an_error
+            }
+            access {
+                labels_come_directly_and_through_nested_groups
+                users_are_named_in_three_ways
+                a_change_of_access_stamps_its_own_holder_alone
+                what_is_read_together_is_of_one_revision
+                holdings_and_their_ground_belong_to_one_revision
+            }
+            catalogue {
+                a_ground_is_sent_whole_to_one_who_does_not_hold_it
+                settings_read_back_and_are_part_of_the_ground
+                a_catalogue_equal_in_content_changes_nothing
+                a_reader_with_an_older_fence_is_refused
+                who_awaits_a_catalogue_is_served_by_a_read_that_began_after
+                who_awaits_a_catalogue_in_vain_is_told_in_time
+            }
+            feed {
+                every_kind_of_change_is_told_with_what_it_means
+                every_revision_is_read_once_and_in_order_beside_writers
+                a_limit_never_cuts_a_revision
+                those_affected_are_the_members_of_that_moment
+                all_users_are_listed_once
+                a_watcher_hears_of_every_commit
+                a_position_of_another_history_is_refused
+                a_new_life_of_the_database_begins_a_new_history
+            }
+            tokens {
+                a_token_is_good_until_it_is_revoked
+                a_token_ends_when_its_time_is_over
+                a_tenant_has_at_most_five_good_tokens
+                what_is_not_a_token_of_ours_is_refused_alike
+            }
+            tenants {
+                a_tenant_is_made_once
+                one_who_names_no_tenant_there_is_finds_nothing
+                nothing_of_one_tenant_is_seen_or_touched_by_another
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests {
+    ($setup:expr, $($module:ident { $($behaviour:ident)+ })+) => {$(
+        mod $module {
+            #[allow(unused_imports, reason = "the setup may be written with full paths")]
+            use super::*;
+            $crate::tests!(@each $setup, $module, $($behaviour)+);
+        }
+    )+};
+    (@each $setup:expr, $module:ident, $($behaviour:ident)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $behaviour() {
+            let backend: $crate::Backend = $setup.await;
+            $crate::$module::$behaviour(&backend).await;
+        }
+    )+};
+}
