@@ -55,11 +55,7 @@ pub(crate) async fn token(State(sim): State<Sim>, request: HttpRequest) -> Respo
             return finish(state, request, Step::Answer(json_response(status, &body)));
         };
         request.fault = Some(effect.name().to_owned());
-        let body = if effect.carries_out() && !matches!(effect, Effect::Delay { .. }) {
-            answer(state).1.to_string()
-        } else {
-            String::new()
-        };
+        let body = if effect.carries_out() { answer(state).1.to_string() } else { String::new() };
         let step = spoilt(effect, body.into_bytes());
         finish(state, request, step)
     })
@@ -84,7 +80,7 @@ pub(crate) async fn graphql(State(sim): State<Sim>, request: HttpRequest) -> Res
         let fault = play.then(|| state.faults.take(&request)).flatten();
         if let Some(effect) = &fault {
             request.fault = Some(effect.name().to_owned());
-            if !effect.carries_out() || matches!(effect, Effect::Delay { .. }) {
+            if !effect.carries_out() {
                 let body = match effect {
                     Effect::Errors { code, message } => {
                         request.errors.push(code.clone());

@@ -197,18 +197,17 @@ impl Effect {
         }
     }
 
-    /// Whether the request is carried out before things go wrong.
+    /// Whether the request is carried out in the moment in which the fault is played.
     pub(crate) fn carries_out(&self) -> bool {
         match self {
             Self::Status { after_write, .. } => *after_write,
-            Self::PartialErrors { .. }
-            | Self::LoseAnswerAfterWrite
-            | Self::Truncated
-            | Self::WrongUser
-            | Self::Delay { .. } => true,
-            Self::Timeout | Self::Errors { .. } | Self::Html { .. } | Self::Huge { .. } | Self::Redirect { .. } => {
-                false
-            }
+            Self::PartialErrors { .. } | Self::LoseAnswerAfterWrite | Self::Truncated | Self::WrongUser => true,
+            Self::Delay { .. }
+            | Self::Timeout
+            | Self::Errors { .. }
+            | Self::Html { .. }
+            | Self::Huge { .. }
+            | Self::Redirect { .. } => false,
         }
     }
 }
