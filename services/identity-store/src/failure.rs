@@ -1,0 +1,83 @@
+//! Every way a call of the store can fail.
+
+/// Why a call failed. What the database said is in the log and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// No such tenant.
+    #[error("there is no tenant of that name")]
+    TenantNotFound,
+    /// A tenant of that name exists.
+    #[error("there is a tenant of that name already")]
+    TenantExists,
+    /// No such user.
+    #[error("there is no user of that id")]
+    UserNotFound,
+    /// No such group.
+    #[error("there is no group of that id")]
+    GroupNotFound,
+    /// A member that was named does not exist.
+    #[error("no user and no group has the id of a member")]
+    MemberNotFound {
+        /// The id as sent, cut short where it is no id.
+        id: String,
+    },
+    /// Another resource bears a name that must be unique.
+    #[error("another resource has the same {attribute}; it must be unique")]
+    NameTaken {
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// The resource is not at the version the caller knows.
+    #[error("the resource has changed since the version named; read it again")]
+    VersionMismatch,
+    /// A group would come to contain itself.
+    #[error("the group would come to contain itself")]
+    NestingCycle,
+    /// A value can't be accepted.
+    #[error("{field}: {expected}")]
+    Invalid {
+        /// Which.
+        field: &'static str,
+        /// What would be right.
+        expected: String,
+    },
+    /// More than one request may ask for.
+    #[error("{what}")]
+    TooLarge {
+        /// What there is too much of, and how much there may be.
+        what: String,
+    },
+    /// The filter is none, or names what is unknown.
+    #[error("{0}")]
+    InvalidFilter(String),
+    /// A position of another life of the database, or one ahead of the head.
+    #[error("the position belongs to another life of the database; start over")]
+    EpochMismatch,
+    /// The feed no longer reaches back so far.
+    #[error("the feed no longer reaches back so far; start over from the list of all users")]
+    FeedTruncated,
+    /// A later reader has written.
+    #[error("a later reader of the catalogue has written")]
+    Fenced,
+    /// A bearer token that is not good, whatever is wrong with it.
+    #[error("the token is not good")]
+    TokenInvalid,
+    /// No such token.
+    #[error("there is no token of that id")]
+    TokenNotFound,
+    /// As many tokens as a tenant may have are good.
+    #[error("the tenant has five good tokens already; revoke one first")]
+    TooManyTokens,
+    /// What was waited for did not come in time.
+    #[error("no newer read of the catalogue came in time")]
+    TooLate,
+    /// Too many changes wait already.
+    #[error("too many changes are waiting; try again")]
+    Busy,
+    /// The database did not answer, or did not confirm a commit: it may have happened, or not.
+    #[error("the database can't answer now; try again")]
+    Unavailable,
+    /// A fault of ours.
+    #[error("an internal error")]
+    Internal,
+}

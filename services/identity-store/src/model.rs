@@ -1,0 +1,388 @@
+//! What the store keeps and answers, in the words of the domain. Neither a database nor a contract is known here.
+
+use std::collections::BTreeMap;
+
+use domain::catalogue::{Catalogue, Place};
+use domain::clock::Timestamp;
+use domain::grant::Grant;
+use domain::id::{GroupId, MemberId, TenantId, UserId};
+use domain::label::Label;
+use domain::revision::{Epoch, Position, Revision};
+use domain::rules::Rules;
+use domain::settings::Settings;
+use domain::token::{BearerToken, TokenId};
+
+/// On whose behalf a change is made, for the audit trail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// The public id of the token presented; empty for a part of Rolecall acting by itself.
+    pub token_id: String,
+    /// The id of the request that caused the change.
+    pub request_id: String,
+}
+
+/// A stored user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The SCIM resource without what the server owns, as JSON.
+    pub document: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// The revision that last changed it.
+    pub version: Revision,
+    /// What became of it in Fluent, as last reported.
+    pub outcome: Option<Outcome>,
+}
+
+/// What the pusher made of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How the user stands.
+    pub state: State,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// The account's id in Fluent; empty where there is none.
+    pub fluent_user_id: String,
+    /// When Fluent was last made equal; zero for never.
+    pub pushed_at: Timestamp,
+    /// What Fluent then held.
+    pub effective_roles: Vec<Grant>,
+    /// The revision the push was made for.
+    pub revision: Revision,
+}
+
+/// How a user stands in Fluent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A push is due.
+    Pending,
+    /// Fluent holds exactly the effective set.
+    Provisioned,
+    /// The account is inactive and holds nothing, or there is none.
+    Inactive,
+    /// Given nothing new until a reason goes away.
+    Held,
+    /// Pushing failed for good.
+    Failed,
+}
+
+impl State {
+    /// Every state, with its name in SCIM and in the database.
+    pub const NAMES: [(Self, &'static str); 5] = [
+        (Self::Pending, "pending"),
+        (Self::Provisioned, "provisioned"),
+        (Self::Inactive, "inactive"),
+        (Self::Held, "held"),
+        (Self::Failed, "failed"),
+    ];
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
+    }
+}
+
+/// A stored group, without its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// The SCIM resource without members and what the server owns, as JSON.
+    pub document: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed, members included.
+    pub modified_at: Timestamp,
+    /// The revision that last changed it, members included.
+    pub version: Revision,
+    /// How many direct members it has.
+    pub member_count: u64,
+}
+
+/// What was read, and the state of the store it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<T> {
+    /// What was read.
+    pub value: T,
+    /// The head of the snapshot.
+    pub position: Position,
+}
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written<T> {
+    /// Its answer.
+    pub value: T,
+    /// Where the tenant stands after it.
+    pub position: Position,
+    /// Whether it changed anything, and so took a revision.
+    pub changed: bool,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first result wanted, counted from 1; 0 means 1 (RFC 7644 section 3.4.2.4).
+    pub start: u32,
+    /// The most results wanted.
+    pub count: u32,
+}
+
+/// A change of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupUpdate {
+    /// The version it must be at; zero for any.
+    pub expected: Revision,
+    /// The new document; `None` leaves it.
+    pub document: Option<Vec<u8>>,
+    /// Whether every member that is not in `add` goes.
+    pub replace_members: bool,
+    /// Ids of members to add, as sent.
+    pub add: Vec<String>,
+    /// Ids of members to remove, as sent.
+    pub remove: Vec<String>,
+}
+
+/// How a user is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserKey {
+    /// By its id; a text that is no id names no user.
+    Id(String),
+    /// By its userName, without regard to case.
+    UserName(String),
+    /// By its externalId, exactly.
+    ExternalId(String),
+}
+
+/// What the effective sets of some users depend on, from one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// The revision that last changed catalogue, rules or settings.
+    pub ground_version: Revision,
+    /// One for each user asked for; `None` where there is none.
+    pub users: Vec<Option<Holding>>,
+}
+
+/// What one user's effective set depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The user.
+    pub id: UserId,
+    /// Its userName.
+    pub user_name: String,
+    /// Whether the IdP says it is active.
+    pub active: bool,
+    /// Its labels, each with where it comes from.
+    pub labels: BTreeMap<Label, HeldThrough>,
+    /// The revision that last changed access through the user itself.
+    pub stamp: Revision,
+    /// Every group reached, with its stamp.
+    pub groups: BTreeMap<GroupId, Revision>,
+    /// The user's version.
+    pub version: Revision,
+    /// The user's document, where it was asked for.
+    pub document: Option<Vec<u8>>,
+}
+
+/// Where a label comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldThrough {
+    /// Whether it is on the user itself.
+    pub direct: bool,
+    /// The groups it comes through, in order.
+    pub groups: Vec<GroupId>,
+}
+
+/// Catalogue, rules and settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// The revision that last changed any of them.
+    pub version: Revision,
+    /// The rest; `None` where the caller holds this version already.
+    pub content: Option<GroundContent>,
+}
+
+/// What the ground consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroundContent {
+    /// The catalogue, after the first complete read.
+    pub catalogue: Option<Catalogue>,
+    /// The rules.
+    pub rules: Rules,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// A complete read of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueRead {
+    /// The fencing number of the reader's lease.
+    pub fence: u64,
+    /// How many calls were waiting for a read when this one began.
+    pub wanted_seen: u64,
+    /// The role names.
+    pub roles: Vec<String>,
+    /// The retailers.
+    pub retailers: Vec<Place>,
+    /// The locations.
+    pub locations: Vec<Place>,
+}
+
+/// Where a tenant stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Its newest revision.
+    pub revision: Revision,
+    /// Counts the calls that wait for a newer read of the catalogue.
+    pub catalogue_wanted: u64,
+    /// The number the newest read has served.
+    pub catalogue_served: u64,
+}
+
+/// Some tenants' heads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// The life of the database.
+    pub epoch: Epoch,
+    /// The heads.
+    pub heads: BTreeMap<TenantId, Head>,
+    /// Whether these are all tenants.
+    pub complete: bool,
+}
+
+/// One entry of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The revision it took.
+    pub revision: Revision,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Whether it can take access away.
+    pub takes_away: bool,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A user was made, changed or deleted.
+    User {
+        /// The user, as it is after the change.
+        user: UserState,
+        /// Whether labels, active flag or existence changed.
+        access_changed: bool,
+    },
+    /// Members joined or left a group.
+    Members {
+        /// The group.
+        group: GroupId,
+        /// Who joined.
+        added: Vec<MemberId>,
+        /// Who left.
+        removed: Vec<MemberId>,
+    },
+    /// A group was made, changed other than in its members, or deleted.
+    Group {
+        /// The group.
+        group: GroupId,
+        /// Whether it exists.
+        exists: bool,
+    },
+    /// The rules.
+    Rules,
+    /// The catalogue's content.
+    Catalogue(Touched),
+    /// The settings.
+    Settings,
+}
+
+/// What a change of the ground names, to find the holders of labels that name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// More than is worth listing: every user.
+    Everything,
+    /// These names.
+    Names {
+        /// Role parts of labels: roles, and the logical roles whose rules name them.
+        roles: Vec<String>,
+        /// Ids and refs of retailers.
+        retailers: Vec<String>,
+        /// Ids and refs of locations.
+        locations: Vec<String>,
+    },
+}
+
+/// What a consumer needs to know to act on a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserState {
+    /// The user.
+    pub id: UserId,
+    /// Its userName; for one who is gone, its last.
+    pub user_name: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// Whether it is active.
+    pub active: bool,
+}
+
+/// A token, just made: the only time its secret is there.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: BearerToken,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its public id.
+    pub id: TokenId,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// The note it was made with.
+    pub note: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the hour.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a good token is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// Its public id.
+    pub id: TokenId,
+    /// The one tenant it belongs to.
+    pub tenant: TenantId,
+    /// What its holder may do.
+    pub scopes: Vec<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}

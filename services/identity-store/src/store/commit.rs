@@ -1,0 +1,345 @@
+//! Group commit: the changes of a tenant that wait at one time share one transaction.
+//!
+//! Neither the disk's sync nor the tenant's row lock then limits throughput to one change at a time. A change waits in
+//! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
+//! on the queue starts one. The worker takes what waits, opens a transaction, locks the tenants' rows, lets each change
+//! do its work in a savepoint of its own and under a revision of its own, commits, and only then answers. A change that
+//! fails undoes its own savepoint and nothing else. If the commit's outcome is unknown, everyone is told just that.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::clock::{Clock, Timestamp};
+use domain::id::TenantId;
+use domain::revision::{Epoch, Position, Revision};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use sql::{Database, Engine, Statement, Tx, params};
+use tokio::sync::oneshot;
+
+use super::heads::HeadBoard;
+use crate::failure::Failure;
+use crate::model::{Head, Written};
+
+/// The most changes one transaction carries.
+const BATCH: usize = 128;
+/// The most changes that may wait in one queue.
+const WAITING: usize = 4096;
+
+/// A change of one tenant.
+#[async_trait]
+pub(super) trait Write: Send + 'static {
+    /// What the caller learns.
+    type Answer: Send + 'static;
+
+    /// Does the work. Runs after the tenant's row is locked, so what it reads can't change under it.
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<Self::Answer>, Failure>;
+}
+
+/// Whether a change took a revision.
+#[derive(Debug)]
+pub(super) enum Applied<T> {
+    /// It changed something under [`Scope::revision`].
+    Changed(T),
+    /// It changed nothing that the revision counts.
+    Unchanged(T),
+}
+
+/// What a change works with.
+pub(super) struct Scope<'a, 'c> {
+    /// The open transaction.
+    pub(super) tx: &'a mut Tx<'c>,
+    /// The tenant, whose row is locked.
+    pub(super) tenant: &'a TenantId,
+    /// The revision the change takes, if it changes anything.
+    pub(super) revision: Revision,
+    /// The time of the commit.
+    pub(super) now: Timestamp,
+    /// What the change does to the tenant's counts.
+    pub(super) counts: Counts,
+}
+
+/// What changes do to the tenant's row, written once for all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Users made, less users deleted.
+    pub(super) users: i64,
+    /// Groups made, less groups deleted.
+    pub(super) groups: i64,
+    /// Whether catalogue, rules or settings changed.
+    pub(super) ground: bool,
+}
+
+/// The queues and what their workers need. Clones are the same engine.
+#[derive(Clone)]
+pub(super) struct Committer(Arc<Shared>);
+
+struct Shared {
+    database: Database,
+    clock: Clock,
+    board: Arc<HeadBoard>,
+    /// A queue is there exactly while it has a worker. On SQLite the one queue has no name.
+    queues: Mutex<HashMap<Option<TenantId>, VecDeque<Box<dyn Waiting>>>>,
+}
+
+impl Committer {
+    pub(super) fn new(database: Database, clock: Clock, board: Arc<HeadBoard>) -> Self {
+        Self(Arc::new(Shared { database, clock, board, queues: Mutex::default() }))
+    }
+
+    /// Queues a change and answers after the commit that holds it. Once queued it happens even if the caller goes away.
+    pub(super) async fn write<W: Write>(&self, tenant: &TenantId, write: W) -> Result<Written<W::Answer>, Failure> {
+        let (done, answer) = oneshot::channel();
+        let waiting = Box::new(Pending { tenant: tenant.clone(), state: PendingState::Waiting(write), done });
+        let queue = (self.0.database.engine() == Engine::Postgres).then(|| tenant.clone());
+        self.enqueue(queue, waiting)?;
+        // A worker that lost its transaction drops the changes it carried: their fate is not known.
+        answer.await.unwrap_or(Err(Failure::Unavailable))
+    }
+
+    fn enqueue(&self, name: Option<TenantId>, waiting: Box<dyn Waiting>) -> Result<(), Failure> {
+        let mut queues = self.0.queues.lock();
+        if let Some(queue) = queues.get_mut(&name) {
+            if queue.len() >= WAITING {
+                return Err(Failure::Busy);
+            }
+            queue.push_back(waiting);
+        } else {
+            queues.insert(name.clone(), VecDeque::from([waiting]));
+            tokio::spawn(work(Arc::clone(&self.0), name));
+        }
+        Ok(())
+    }
+}
+
+/// Carries out what waits in a queue until nothing does.
+async fn work(shared: Arc<Shared>, name: Option<TenantId>) {
+    loop {
+        let batch: Batch = {
+            let mut queues = shared.queues.lock();
+            let Some(queue) = queues.get_mut(&name) else { return };
+            if queue.is_empty() {
+                queues.remove(&name);
+                return;
+            }
+            queue.drain(..queue.len().min(BATCH)).collect()
+        };
+        let now = shared.clock.now();
+        let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now))).await;
+        match committed {
+            Ok(Committed { batch, standings, epoch }) => {
+                for (tenant, standing) in standings {
+                    if standing.changed() {
+                        shared.board.announce(&tenant, Head { revision: standing.revision, ..Head::default() });
+                    }
+                }
+                for waiting in batch {
+                    waiting.answer(epoch);
+                }
+            }
+            Err(Aborted { failure, batch }) => {
+                for waiting in batch {
+                    waiting.fail(failure.clone());
+                }
+            }
+        }
+    }
+}
+
+type Batch = Vec<Box<dyn Waiting>>;
+
+/// A batch whose transaction is about to be committed.
+struct Committed {
+    batch: Batch,
+    standings: BTreeMap<TenantId, Standing>,
+    epoch: Option<Epoch>,
+}
+
+/// A batch whose transaction is undone.
+struct Aborted {
+    failure: Failure,
+    batch: Batch,
+}
+
+impl From<sql::Error> for Aborted {
+    fn from(error: sql::Error) -> Self {
+        Self { failure: error.into(), batch: Vec::new() }
+    }
+}
+
+/// Where a tenant stands in the course of a batch.
+struct Standing {
+    began: Revision,
+    revision: Revision,
+    counts: Counts,
+}
+
+impl Standing {
+    fn changed(&self) -> bool {
+        self.revision > self.began
+    }
+}
+
+async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp) -> Result<Committed, Aborted> {
+    match each(tx, &mut batch, now).await {
+        Ok((standings, epoch)) => Ok(Committed { batch, standings, epoch }),
+        Err(failure) => Err(Aborted { failure, batch }),
+    }
+}
+
+async fn each(
+    tx: &mut Tx<'_>,
+    batch: &mut Batch,
+    now: Timestamp,
+) -> Result<(BTreeMap<TenantId, Standing>, Option<Epoch>), Failure> {
+    let alone = batch.len() == 1;
+    let mut standings = BTreeMap::<TenantId, Standing>::new();
+    let mut epoch = None;
+    for waiting in batch.iter_mut() {
+        let tenant = waiting.tenant().clone();
+        if !standings.contains_key(&tenant) {
+            match lock(tx, &tenant).await? {
+                None => {
+                    waiting.note(Failure::TenantNotFound);
+                    continue;
+                }
+                Some((revision, of)) => {
+                    epoch = Some(of);
+                    standings.insert(
+                        tenant.clone(),
+                        Standing { began: revision, revision, counts: Counts::default() },
+                    );
+                }
+            }
+        }
+        let Some(standing) = standings.get_mut(&tenant) else { continue };
+        if !alone {
+            tx.savepoint().await?;
+        }
+        let revision = standing.revision.next();
+        let mut scope = Scope { tx: &mut *tx, tenant: &tenant, revision, now, counts: Counts::default() };
+        let outcome = waiting.run(&mut scope).await;
+        let counts = scope.counts;
+        match outcome {
+            Ok(changed) => {
+                if changed {
+                    standing.revision = revision;
+                    standing.counts.users += counts.users;
+                    standing.counts.groups += counts.groups;
+                    standing.counts.ground |= counts.ground;
+                }
+                waiting.settle(standing.revision);
+                if !alone {
+                    tx.release().await?;
+                }
+            }
+            // The transaction is as good as gone, or goes with its only change.
+            Err(failure) if alone || failure == Failure::Unavailable => return Err(failure),
+            Err(failure) => {
+                tx.undo().await?;
+                waiting.note(failure);
+            }
+        }
+    }
+    let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();
+    if !advance.is_empty() {
+        tx.batch(advance).await?;
+    }
+    Ok((standings, epoch))
+}
+
+async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Revision, Epoch)>, Failure> {
+    const LOCK: &str = "SELECT revision, (SELECT epoch FROM meta) FROM tenants WHERE id = $1 {for update}";
+    let Some(row) = tx.row(LOCK, params![tenant.as_str()]).await? else { return Ok(None) };
+    let epoch = Epoch::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?;
+    Ok(Some((Revision::from_db(row.int(0)?), epoch)))
+}
+
+fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
+    const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
+         group_count = group_count + $4, ground_version = CASE WHEN $5 = 0 THEN ground_version ELSE $5 END \
+         WHERE id = $1";
+    let revision = standing.revision.to_db();
+    let ground = if standing.counts.ground { revision } else { 0 };
+    Statement::new(ADVANCE, params![tenant.as_str(), revision, standing.counts.users, standing.counts.groups, ground])
+}
+
+/// A change in a queue, whatever its answer.
+trait Waiting: Send {
+    fn tenant(&self) -> &TenantId;
+    /// Does the work; says whether it took the revision.
+    fn run<'a>(&'a mut self, scope: &'a mut Scope<'_, '_>) -> BoxFuture<'a, Result<bool, Failure>>;
+    /// Keeps where the tenant stands after it.
+    fn settle(&mut self, revision: Revision);
+    /// Keeps why it failed, to be told after the commit of the others.
+    fn note(&mut self, failure: Failure);
+    /// Tells the caller what became of it, after the commit.
+    fn answer(self: Box<Self>, epoch: Option<Epoch>);
+    /// Tells the caller that the transaction was undone.
+    fn fail(self: Box<Self>, failure: Failure);
+}
+
+struct Pending<W: Write> {
+    tenant: TenantId,
+    state: PendingState<W>,
+    done: oneshot::Sender<Result<Written<W::Answer>, Failure>>,
+}
+
+enum PendingState<W: Write> {
+    Waiting(W),
+    Running,
+    Done { answer: W::Answer, changed: bool, revision: Revision },
+    Failed(Failure),
+}
+
+impl<W: Write> Waiting for Pending<W> {
+    fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    fn run<'a>(&'a mut self, scope: &'a mut Scope<'_, '_>) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let PendingState::Waiting(write) = std::mem::replace(&mut self.state, PendingState::Running) else {
+                return Err(Failure::Internal);
+            };
+            let (answer, changed) = match write.apply(scope).await? {
+                Applied::Changed(answer) => (answer, true),
+                Applied::Unchanged(answer) => (answer, false),
+            };
+            self.state = PendingState::Done { answer, changed, revision: scope.revision };
+            Ok(changed)
+        })
+    }
+
+    fn settle(&mut self, stands: Revision) {
+        if let PendingState::Done { revision, .. } = &mut self.state {
+            *revision = stands;
+        }
+    }
+
+    fn note(&mut self, failure: Failure) {
+        self.state = PendingState::Failed(failure);
+    }
+
+    fn answer(self: Box<Self>, epoch: Option<Epoch>) {
+        let answer = match (self.state, epoch) {
+            (PendingState::Done { answer, changed, revision }, Some(epoch)) => {
+                Ok(Written { value: answer, position: Position { epoch, revision }, changed })
+            }
+            (PendingState::Failed(failure), _) => Err(failure),
+            _ => Err(Failure::Internal),
+        };
+        // A caller that went away does not hear it; the change is made all the same.
+        let _ = self.done.send(answer);
+    }
+
+    fn fail(self: Box<Self>, failure: Failure) {
+        // Whoever failed by itself is told so, even though the others were undone too.
+        let failure = match self.state {
+            PendingState::Failed(own) => own,
+            _ => failure,
+        };
+        let _ = self.done.send(Err(failure));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the store needs to know of a SCIM document. The document is the truth; the columns beside it are read out of it
+//! here, once, when it is stored.
+
+use std::collections::BTreeSet;
+
+use domain::fold::fold;
+use domain::label::Label;
+use serde_json::{Map, Value};
+
+use crate::failure::Failure;
+
+/// The extension that gives groups labels.
+const FLUENT_GROUP: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Group";
+
+/// The largest document, in bytes.
+const LARGEST: usize = 1 << 20;
+/// The longest name or id, in characters: what an index can hold, many times over what is real.
+const LONGEST: usize = 500;
+/// The most labels and e-mail addresses one resource may have.
+const MOST: usize = 5_000;
+
+/// A user's document, read.
+#[derive(Clone, Debug)]
+pub(super) struct UserDocument {
+    /// As it is stored.
+    pub(super) bytes: Vec<u8>,
+    /// Its attributes.
+    pub(super) attributes: Map<String, Value>,
+    pub(super) user_name: String,
+    pub(super) external_id: Option<String>,
+    pub(super) active: bool,
+    /// Every address, folded.
+    pub(super) emails: BTreeSet<String>,
+    /// The direct labels.
+    pub(super) labels: BTreeSet<Label>,
+}
+
+/// A group's document, read.
+#[derive(Clone, Debug)]
+pub(super) struct GroupDocument {
+    /// As it is stored.
+    pub(super) bytes: Vec<u8>,
+    /// Its attributes.
+    pub(super) attributes: Map<String, Value>,
+    pub(super) display_name: String,
+    pub(super) external_id: Option<String>,
+    /// The labels of its members.
+    pub(super) labels: BTreeSet<Label>,
+}
+
+impl UserDocument {
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let attributes = parse(&bytes)?;
+        Ok(Self {
+            user_name: required(&attributes, "userName")?,
+            external_id: external_id(&attributes)?,
+            active: match attributes.get("active") {
+                None => true,
+                Some(Value::Bool(active)) => *active,
+                Some(_) => return Err(invalid("active", "true or false")),
+            },
+            emails: values(attributes.get("emails"), "emails")?.iter().map(|email| fold(email)).collect(),
+            labels: labels(values(attributes.get("roles"), "roles")?),
+            attributes,
+            bytes,
+        })
+    }
+
+    pub(super) fn folded_name(&self) -> String {
+        fold(&self.user_name)
+    }
+}
+
+impl GroupDocument {
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let attributes = parse(&bytes)?;
+        let extension = attributes.get(FLUENT_GROUP).and_then(|extension| extension.get("roles"));
+        let mut texts = values(attributes.get("roles"), "roles")?;
+        texts.extend(values(extension, "roles")?);
+        Ok(Self {
+            display_name: required(&attributes, "displayName")?,
+            external_id: external_id(&attributes)?,
+            labels: labels(texts),
+            attributes,
+            bytes,
+        })
+    }
+
+    pub(super) fn folded_name(&self) -> String {
+        fold(&self.display_name)
+    }
+}
+
+/// The names of the attributes in which two documents differ.
+pub(super) fn changed<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> BTreeSet<&'a str> {
+    old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).map(String::as_str).collect()
+}
+
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
+    if bytes.len() > LARGEST {
+        return Err(Failure::TooLarge { what: "the document is larger than 1 MiB".into() });
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(attributes)) => Ok(attributes),
+        _ => Err(invalid("document", "a JSON object")),
+    }
+}
+
+fn required(attributes: &Map<String, Value>, name: &'static str) -> Result<String, Failure> {
+    match attributes.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => sound(text, name),
+        _ => Err(invalid(name, "a text that is not empty")),
+    }
+}
+
+fn external_id(attributes: &Map<String, Value>) -> Result<Option<String>, Failure> {
+    match attributes.get("externalId") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => sound(text, "externalId").map(Some),
+        Some(_) => Err(invalid("externalId", "a text")),
+    }
+}
+
+/// The texts of a multi-valued attribute: each element's `value`, or the element itself where it is a text.
+fn values(attribute: Option<&Value>, name: &'static str) -> Result<Vec<String>, Failure> {
+    let elements = match attribute {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(elements)) => elements,
+        Some(_) => return Err(invalid(name, "a list")),
+    };
+    if elements.len() > MOST {
+        return Err(Failure::TooLarge { what: format!("{name} has more than {MOST} values") });
+    }
+    let texts = elements.iter().filter_map(|element| match element {
+        Value::String(text) => Some(text),
+        element => match element.get("value") {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        },
+    });
+    texts.map(|text| sound(text, name)).collect()
+}
+
+fn labels(texts: Vec<String>) -> BTreeSet<Label> {
+    texts.iter().filter(|text| !text.is_empty()).map(|text| Label::new(text)).collect()
+}
+
+/// A text that every engine can hold in an index.
+fn sound(text: &str, name: &'static str) -> Result<String, Failure> {
+    if text.contains('\0') {
+        return Err(invalid(name, "a text without the character U+0000"));
+    }
+    if text.chars().count() > LONGEST {
+        return Err(invalid(name, "at most 500 characters"));
+    }
+    Ok(text.to_owned())
+}
+
+fn invalid(field: &'static str, expected: &str) -> Failure {
+    Failure::Invalid { field, expected: format!("it must be {expected}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GroupDocument, UserDocument, changed};
+    use crate::failure::Failure;
+
+    fn user(json: &str) -> Result<UserDocument, Failure> {
+        UserDocument::parse(json.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn what_is_indexed_is_read_out_of_the_document() {
+        let user = user(
+            r#"{"userName":"Ann","externalId":"7","emails":[{"value":"Ann@X.example"}],"roles":[{"value":"A_1_B"},"A_2_B"]}"#,
+        )
+        .unwrap();
+        assert_eq!((user.folded_name().as_str(), user.external_id.as_deref(), user.active), ("ann", Some("7"), true));
+        assert_eq!(user.emails.first().unwrap(), "ann@x.example");
+        assert_eq!(user.labels.len(), 2);
+        let group = br#"{"displayName":"G","roles":["x"],"urn:ietf:params:scim:schemas:extension:fluent:2.0:Group":{"roles":[{"value":"y"}]}}"#;
+        assert_eq!(GroupDocument::parse(group.to_vec()).unwrap().labels.len(), 2);
+    }
+
+    #[test]
+    fn what_no_database_can_hold_is_refused_by_name() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"userName":""}"#,
+            r#"{"userName":"a\u0000"}"#,
+            r#"{"userName":"a","active":"yes"}"#,
+            r#"{"userName":"a","roles":"x"}"#,
+            r#"{"userName":"a","externalId":7}"#,
+        ] {
+            assert!(matches!(user(bad), Err(Failure::Invalid { .. })), "{bad}");
+        }
+        assert!(user(&format!(r#"{{"userName":"{}"}}"#, "x".repeat(501))).is_err());
+        assert!(user(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn only_what_differs_has_changed() {
+        let old = user(r#"{"userName":"a","title":"x","active":true}"#).unwrap();
+        let new = user(r#"{"active":true,"userName":"a","nickName":"x"}"#).unwrap();
+        assert_eq!(changed(&old.attributes, &new.attributes).into_iter().collect::<Vec<_>>(), ["nickName", "title"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! The feed: one entry for each committed change, in order of revision. How entries are kept, and how they are read.
+
+mod payload;
+
+use domain::id::TenantId;
+use domain::revision::{Position, Revision};
+use sql::{Row, Statement, Tx, params};
+
+use super::commit::Scope;
+use super::{Store, standing, time};
+use crate::failure::Failure;
+use crate::model::{Change, Entry, Read};
+
+/// The most members in one entry; a change of more is split into parts.
+pub(super) const MEMBERS: usize = 5_000;
+/// The most revisions one read answers with.
+const REVISIONS: u32 = 1_000;
+/// About how much one read answers with, in bytes of payload.
+const BYTES: usize = 4 << 20;
+/// How many rows are fetched at a time.
+const ROWS: i64 = 64;
+
+/// The statement that writes an entry, or the `part`th of a change's several.
+pub(super) fn write(scope: &Scope<'_, '_>, part: i64, takes_away: bool, change: &Change) -> Statement {
+    const INSERT: &str = "INSERT INTO feed (tenant, revision, part, at, takes_away, kind, payload) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let (kind, payload) = payload::to_db(change);
+    Statement::new(
+        INSERT,
+        params![scope.tenant.as_str(), scope.revision.to_db(), part, scope.now.0, takes_away, kind, payload],
+    )
+}
+
+impl Store {
+    /// The entries after a position, in order, all of one revision together; at most `limit` revisions, 0 for as many as
+    /// fit in an answer.
+    pub async fn read_feed(&self, tenant: &TenantId, after: Position, limit: u32) -> Result<Read<Vec<Entry>>, Failure> {
+        let tenant = tenant.clone();
+        let limit = if limit == 0 { REVISIONS } else { limit.min(REVISIONS) };
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let stands = standing(tx, &tenant).await?;
+                    let head = stands.position;
+                    if after.epoch != head.epoch || after.revision > head.revision {
+                        return Err(Failure::EpochMismatch);
+                    }
+                    if after.revision < stands.feed_floor {
+                        return Err(Failure::FeedTruncated);
+                    }
+                    let value = entries(tx, &tenant, after.revision, limit).await?;
+                    Ok(Read { value, position: head })
+                })
+            })
+            .await
+    }
+}
+
+async fn entries(tx: &mut Tx<'_>, tenant: &TenantId, after: Revision, limit: u32) -> Result<Vec<Entry>, Failure> {
+    const NEXT: &str = "SELECT revision, part, at, takes_away, kind, payload FROM feed \
+         WHERE tenant = $1 AND (revision, part) > ($2, $3) AND revision <= $4 ORDER BY revision, part LIMIT $5";
+    let until = after.to_db().saturating_add(i64::from(limit));
+    let (mut at, mut bytes) = ((after.to_db(), i64::MAX), 0);
+    let mut entries = Vec::<Entry>::new();
+    loop {
+        let rows = tx.rows(NEXT, params![tenant.as_str(), at.0, at.1, until, ROWS]).await?;
+        let last = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
+        for row in rows {
+            let entry = entry(&row)?;
+            // What is full may still finish the revision it is in.
+            if bytes >= BYTES && entries.last().is_some_and(|last| last.revision != entry.revision) {
+                return Ok(entries);
+            }
+            bytes += row.text(5)?.len();
+            at = (row.int(0)?, row.int(1)?);
+            entries.push(entry);
+        }
+        if last {
+            return Ok(entries);
+        }
+    }
+}
+
+/// All parts of the change that took a revision.
+pub(super) async fn of_revision(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Result<Vec<Entry>, Failure> {
+    const PARTS: &str = "SELECT revision, part, at, takes_away, kind, payload FROM feed \
+         WHERE tenant = $1 AND revision = $2 ORDER BY part";
+    tx.rows(PARTS, params![tenant.as_str(), revision.to_db()]).await?.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry, Failure> {
+    Ok(Entry {
+        revision: Revision::from_db(row.int(0)?),
+        at: time(row, 2)?,
+        takes_away: row.flag(3)?,
+        change: payload::from_db(row.text(4)?, row.text(5)?)?,
+    })
+}

@@ -1,0 +1,141 @@
+//! Where every tenant stands, as far as this process knows: its own commits at once, other replicas' by polling.
+
+use std::collections::BTreeMap;
+
+use domain::id::TenantId;
+use domain::revision::{Epoch, Revision};
+use parking_lot::Mutex;
+use sql::Tx;
+use tokio::sync::watch;
+
+use super::{Store, epoch_of};
+use crate::failure::Failure;
+use crate::model::{Head, Heads};
+
+/// The newest heads known, and a bell that rings when one moves.
+pub(crate) struct HeadBoard {
+    state: Mutex<State>,
+    bell: watch::Sender<()>,
+}
+
+struct State {
+    epoch: Epoch,
+    heads: BTreeMap<TenantId, Head>,
+}
+
+impl HeadBoard {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self { state: Mutex::new(State { epoch, heads: BTreeMap::new() }), bell: watch::Sender::new(()) }
+    }
+
+    /// Takes note of a head. Heads only ever grow within an epoch, so news may arrive in any order.
+    pub(super) fn announce(&self, tenant: &TenantId, head: Head) {
+        if self.state.lock().raise(tenant, head) {
+            self.bell.send_replace(());
+        }
+    }
+
+    fn refresh(&self, epoch: Epoch, heads: BTreeMap<TenantId, Head>) {
+        let mut state = self.state.lock();
+        let mut moved = state.epoch != epoch;
+        if moved {
+            *state = State { epoch, heads: BTreeMap::new() };
+        }
+        for (tenant, head) in heads {
+            moved |= state.raise(&tenant, head);
+        }
+        drop(state);
+        if moved {
+            self.bell.send_replace(());
+        }
+    }
+
+    fn all(&self) -> Heads {
+        let state = self.state.lock();
+        Heads { epoch: state.epoch, heads: state.heads.clone(), complete: true }
+    }
+}
+
+impl State {
+    fn raise(&mut self, tenant: &TenantId, new: Head) -> bool {
+        let Some(head) = self.heads.get_mut(tenant) else {
+            self.heads.insert(tenant.clone(), new);
+            return true;
+        };
+        let raised = Head {
+            revision: head.revision.max(new.revision),
+            catalogue_wanted: head.catalogue_wanted.max(new.catalogue_wanted),
+            catalogue_served: head.catalogue_served.max(new.catalogue_served),
+        };
+        std::mem::replace(head, raised) != raised
+    }
+}
+
+/// A consumer's view of the board: what it has been told already.
+pub(crate) struct HeadWatch {
+    bell: watch::Receiver<()>,
+    told: Option<Heads>,
+}
+
+impl HeadWatch {
+    /// Waits until the board may have moved.
+    pub(crate) async fn moved(&mut self) {
+        if self.bell.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Store {
+    /// Begins to watch.
+    pub(crate) fn watch_heads(&self) -> HeadWatch {
+        HeadWatch { bell: self.board.bell.subscribe(), told: None }
+    }
+
+    /// The heads that moved since `watch` was last told; all of them the first time and in a new epoch.
+    pub(crate) fn news(&self, watch: &mut HeadWatch) -> Option<Heads> {
+        let all = self.board.all();
+        let news = match &watch.told {
+            Some(told) if told.epoch == all.epoch => {
+                let moved = all.heads.iter().filter(|(tenant, head)| told.heads.get(*tenant) != Some(*head));
+                let heads: BTreeMap<_, _> = moved.map(|(tenant, head)| (tenant.clone(), *head)).collect();
+                if heads.is_empty() {
+                    return None;
+                }
+                Heads { epoch: all.epoch, heads, complete: false }
+            }
+            _ => all.clone(),
+        };
+        watch.told = Some(all);
+        Some(news)
+    }
+
+    /// All heads as last known.
+    pub(crate) fn known_heads(&self) -> Heads {
+        self.board.all()
+    }
+
+    /// Asks the database where the tenants stand.
+    pub async fn refresh_heads(&self) -> Result<(), Failure> {
+        let (epoch, heads) = self.database.read(|tx| Box::pin(read(tx))).await?;
+        self.board.refresh(epoch, heads);
+        Ok(())
+    }
+}
+
+async fn read(tx: &mut Tx<'_>) -> Result<(Epoch, BTreeMap<TenantId, Head>), Failure> {
+    let epoch = epoch_of(tx).await?;
+    let rows =
+        tx.rows("SELECT id, revision, catalogue_wanted, catalogue_served FROM tenants ORDER BY id", vec![]).await?;
+    let mut heads = BTreeMap::new();
+    for row in rows {
+        let tenant = row.text(0)?.parse().map_err(|_| Failure::Internal)?;
+        let head = Head {
+            revision: Revision::from_db(row.int(1)?),
+            catalogue_wanted: u64::try_from(row.int(2)?).unwrap_or(0),
+            catalogue_served: u64::try_from(row.int(3)?).unwrap_or(0),
+        };
+        heads.insert(tenant, head);
+    }
+    Ok((epoch, heads))
+}

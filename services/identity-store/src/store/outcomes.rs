@@ -1,0 +1,113 @@
+//! What the pusher made of users, kept beside them: no change of the tenant, so outside revision, feed and version.
+
+use domain::clock::Timestamp;
+use domain::grant::Grant;
+use domain::id::{TenantId, UserId};
+use domain::revision::{Epoch, Revision};
+use serde::{Deserialize, Serialize};
+use sql::{Row, Statement, params};
+
+use super::{Store, epoch_of, list_from_db, list_to_db};
+use crate::failure::Failure;
+use crate::model::{Outcome, State};
+
+/// The most reports in one call.
+const REPORTS: usize = 1_000;
+
+impl Store {
+    /// Keeps what became of users. A report older than the one kept, of another epoch, or of a user who is gone is passed
+    /// over.
+    pub async fn report_outcomes(
+        &self,
+        tenant: &TenantId,
+        epoch: Epoch,
+        mut outcomes: Vec<(UserId, Outcome)>,
+    ) -> Result<(), Failure> {
+        const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
+             pushed_at, effective_roles) \
+             SELECT u.tenant, u.id, $3, $4, $5, $6, $7, $8, $9 FROM users u WHERE u.tenant = $1 AND u.id = $2 \
+             ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, \
+             state = excluded.state, reasons = excluded.reasons, fluent_user_id = excluded.fluent_user_id, \
+             pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
+             WHERE outcomes.epoch <> excluded.epoch OR outcomes.revision <= excluded.revision";
+        if outcomes.len() > REPORTS {
+            return Err(Failure::TooLarge { what: "one call may report at most 1,000 outcomes".into() });
+        }
+        // In one order everywhere, so that two reporters never wait for one another in a circle.
+        outcomes.sort_by_key(|(user, _)| *user);
+        let tenant = tenant.clone();
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    if epoch_of(tx).await? != epoch {
+                        return Ok(());
+                    }
+                    let puts = outcomes.iter().map(|(user, outcome)| {
+                        let Outcome { state, reasons, fluent_user_id, pushed_at, effective_roles, revision } = outcome;
+                        Statement::new(
+                            PUT,
+                            params![
+                                tenant.as_str(),
+                                user.as_bytes(),
+                                epoch.as_bytes(),
+                                revision.to_db(),
+                                state.as_str(),
+                                list_to_db(reasons.iter().map(String::as_str)),
+                                fluent_user_id,
+                                pushed_at.0,
+                                grants_to_db(effective_roles),
+                            ],
+                        )
+                    });
+                    tx.batch(puts.collect()).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+/// The outcome in six columns from `first` on, if there is one.
+pub(super) fn maybe(row: &Row, first: usize) -> Result<Option<Outcome>, Failure> {
+    let Some(state) = row.maybe_text(first)? else { return Ok(None) };
+    Ok(Some(Outcome {
+        state: State::named(state).ok_or(Failure::Internal)?,
+        reasons: list_from_db(row.text(first + 1)?)?,
+        fluent_user_id: row.text(first + 2)?.to_owned(),
+        pushed_at: Timestamp(row.int(first + 3)?),
+        effective_roles: grants_from_db(row.text(first + 4)?)?,
+        revision: Revision::from_db(row.int(first + 5)?),
+    }))
+}
+
+#[derive(Serialize, Deserialize)]
+struct GrantRow<'a> {
+    role: std::borrow::Cow<'a, str>,
+    context_type: std::borrow::Cow<'a, str>,
+    context_id: std::borrow::Cow<'a, str>,
+}
+
+fn grants_to_db(grants: &[Grant]) -> String {
+    let rows: Vec<_> = grants
+        .iter()
+        .map(|Grant { role, context_type, context_id }| GrantRow {
+            role: (&**role).into(),
+            context_type: context_type.as_str().into(),
+            context_id: (&**context_id).into(),
+        })
+        .collect();
+    serde_json::to_string(&rows).unwrap_or_default()
+}
+
+fn grants_from_db(text: &str) -> Result<Vec<Grant>, Failure> {
+    let rows: Vec<GrantRow<'_>> = serde_json::from_str(text).map_err(|error| {
+        tracing::error!(%error, "a row holds no list of grants");
+        Failure::Internal
+    })?;
+    rows.iter()
+        .map(|GrantRow { role, context_type, context_id }| {
+            let context_type = context_type.parse().map_err(|_| Failure::Internal)?;
+            Ok(Grant { role: (&**role).into(), context_type, context_id: (&**context_id).into() })
+        })
+        .collect()
+}

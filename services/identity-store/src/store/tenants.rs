@@ -1,0 +1,214 @@
+//! Tenants and their settings.
+
+use async_trait::async_trait;
+use domain::id::TenantId;
+use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use serde_json::{Value, json};
+use sql::params;
+
+use super::audit::Record;
+use super::commit::{Applied, Scope, Write};
+use super::{Store, feed};
+use crate::failure::Failure;
+use crate::model::{Actor, Change, Head, Written};
+
+impl Store {
+    /// Makes a tenant.
+    pub async fn create_tenant(&self, tenant: &TenantId, settings: Settings) -> Result<(), Failure> {
+        const INSERT: &str = "INSERT INTO tenants (id, revision, ground_version, feed_floor, user_count, group_count, \
+             settings, catalogue_wanted, catalogue_served, catalogue_fence) \
+             VALUES ($1, 0, 0, 0, 0, 0, $2, 0, 0, 0) ON CONFLICT DO NOTHING";
+        let (name, now) = (tenant.clone(), self.clock.now());
+        check(&settings)?;
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    if tx.execute(INSERT, params![name.as_str(), to_db(&settings)]).await? == 0 {
+                        return Err(Failure::TenantExists);
+                    }
+                    let record = Record {
+                        tenant: &name,
+                        at: now,
+                        revision: None,
+                        actor: &Actor::default(),
+                        operation: "tenant.create",
+                        object: name.to_string(),
+                    };
+                    tx.batch(vec![record.write([])]).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        self.board.announce(tenant, Head::default());
+        Ok(())
+    }
+
+    /// The names of all tenants, in order.
+    pub async fn list_tenants(&self) -> Result<Vec<TenantId>, Failure> {
+        self.database
+            .read(|tx| {
+                Box::pin(async move {
+                    let rows = tx.rows("SELECT id FROM tenants ORDER BY id", vec![]).await?;
+                    rows.iter().map(|row| Ok(row.text(0)?.parse()?)).collect()
+                })
+            })
+            .await
+    }
+
+    /// A tenant's settings.
+    pub async fn get_settings(&self, tenant: &TenantId) -> Result<Settings, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let row = tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
+                    from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)
+                })
+            })
+            .await
+    }
+
+    /// Replaces a tenant's settings.
+    pub async fn put_settings(&self, tenant: &TenantId, settings: Settings) -> Result<Written<()>, Failure> {
+        check(&settings)?;
+        self.committer.write(tenant, PutSettings(settings)).await
+    }
+}
+
+struct PutSettings(Settings);
+
+#[async_trait]
+impl Write for PutSettings {
+    type Answer = ();
+
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+        let Self(settings) = self;
+        let tenant = scope.tenant;
+        let row = scope.tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
+        let old = from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)?;
+        if old == settings {
+            return Ok(Applied::Unchanged(()));
+        }
+        // A label may name the account by the name it had.
+        let takes_away = old.account_name != settings.account_name;
+        let record = Record {
+            tenant,
+            at: scope.now,
+            revision: Some(scope.revision),
+            actor: &Actor::default(),
+            operation: "settings.replace",
+            object: tenant.to_string(),
+        };
+        let entry = feed::write(scope, 0, takes_away, &Change::Settings);
+        let update = sql::Statement::new(
+            "UPDATE tenants SET settings = $2 WHERE id = $1",
+            params![tenant.as_str(), to_db(&settings)],
+        );
+        scope.tx.batch(vec![update, entry, record.write([])]).await?;
+        scope.counts.ground = true;
+        Ok(Applied::Changed(()))
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), Failure> {
+    let name = &settings.account_name;
+    if name.chars().count() > 100 || name.chars().any(char::is_control) {
+        let expected = "it must be at most 100 characters, none of them a control character".into();
+        return Err(Failure::Invalid { field: "settings.account_name", expected });
+    }
+    Ok(())
+}
+
+fn to_db(settings: &Settings) -> String {
+    let Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } = settings;
+    json!({
+        "account_name": account_name,
+        "guardrail": match guardrail {
+            Guardrail::Reject => "reject",
+            Guardrail::Hold => "hold",
+        },
+        "without_labels": match without_labels {
+            WithoutLabels::Hold => "hold",
+            WithoutLabels::Reject => "reject",
+        },
+        "rename": match rename {
+            Rename::Hold => "hold",
+            Rename::Replace => "replace",
+            Rename::Refuse => "refuse",
+        },
+        "adoption": match adoption {
+            Adoption::Adopt => "adopt",
+            Adoption::ParkAll => "park_all",
+        },
+        "put_omitted": match put_omitted {
+            PutOmitted::Clear => "clear",
+            PutOmitted::Keep => "keep",
+        },
+        "roles_patch": match roles_patch {
+            RolesPatch::AsSent => "as_sent",
+            RolesPatch::Overwrite => "overwrite",
+        },
+    })
+    .to_string()
+}
+
+/// A choice that is missing is the default: it was added later.
+pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
+    let stored: Value = serde_json::from_str(text).map_err(|error| {
+        tracing::error!(%error, "a tenant's settings can't be read");
+        Failure::Internal
+    })?;
+    let choice = |name: &str| stored.get(name).and_then(Value::as_str).unwrap_or_default();
+    Ok(Settings {
+        account_name: choice("account_name").to_owned(),
+        guardrail: match choice("guardrail") {
+            "hold" => Guardrail::Hold,
+            _ => Guardrail::Reject,
+        },
+        without_labels: match choice("without_labels") {
+            "reject" => WithoutLabels::Reject,
+            _ => WithoutLabels::Hold,
+        },
+        rename: match choice("rename") {
+            "replace" => Rename::Replace,
+            "refuse" => Rename::Refuse,
+            _ => Rename::Hold,
+        },
+        adoption: match choice("adoption") {
+            "park_all" => Adoption::ParkAll,
+            _ => Adoption::Adopt,
+        },
+        put_omitted: match choice("put_omitted") {
+            "keep" => PutOmitted::Keep,
+            _ => PutOmitted::Clear,
+        },
+        roles_patch: match choice("roles_patch") {
+            "overwrite" => RolesPatch::Overwrite,
+            _ => RolesPatch::AsSent,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{from_db, to_db};
+    use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+
+    #[test]
+    fn settings_are_read_as_they_were_written() {
+        let unusual = Settings {
+            account_name: "ACME \"x\"".into(),
+            guardrail: Guardrail::Hold,
+            without_labels: WithoutLabels::Reject,
+            rename: Rename::Refuse,
+            adoption: Adoption::ParkAll,
+            put_omitted: PutOmitted::Keep,
+            roles_patch: RolesPatch::Overwrite,
+        };
+        let replace = Settings { rename: Rename::Replace, ..Settings::default() };
+        for settings in [unusual, replace, Settings::default()] {
+            assert_eq!(from_db(&to_db(&settings)), Ok(settings));
+        }
+        assert_eq!(from_db("{}"), Ok(Settings::default()));
+    }
+}

@@ -1,0 +1,81 @@
+//! A store of its own for each test, on each engine, with a tenant in it and a clock that stands still.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::clock::{Clock, Timestamp};
+use domain::id::{TenantId, UserId};
+use domain::revision::{Position, Revision};
+use domain::settings::Settings;
+use domain::token::Pepper;
+
+use crate::model::{Actor, Entry, Holding, User, UserKey, Written};
+use crate::{Failure, Store};
+
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    pub(super) tenant: TenantId,
+    pub(super) clock: Clock,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Runs a test on a fresh database of each engine.
+pub(super) async fn each(test: impl AsyncFn(&Fixture)) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    test(&open(&url, Some(folder)).await).await;
+    if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
+        test(&open(&fresh_postgres(&server).await, None).await).await;
+    }
+}
+
+async fn fresh_postgres(server: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("identity_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+async fn open(url: &str, folder: Option<tempfile::TempDir>) -> Fixture {
+    let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
+    let store = Store::open(url, clock.clone(), Pepper::derive(b"pepper")).await.unwrap();
+    let tenant: TenantId = "acme".parse().unwrap();
+    store.create_tenant(&tenant, Settings::default()).await.unwrap();
+    Fixture { store, tenant, clock, _folder: folder }
+}
+
+impl Fixture {
+    pub(super) async fn create(&self, document: &str) -> Result<Written<User>, Failure> {
+        self.store.create_user(&self.tenant, Actor::default(), document.into()).await
+    }
+
+    pub(super) async fn user(&self, name: &str, labels: &[&str]) -> UserId {
+        self.create(&document(name, labels)).await.unwrap().value.id
+    }
+
+    pub(super) async fn replace(&self, id: UserId, expected: u64, document: &str) -> Result<Written<User>, Failure> {
+        self.store.replace_user(&self.tenant, Actor::default(), id, Revision(expected), document.into()).await
+    }
+
+    pub(super) async fn holding(&self, id: UserId) -> Option<Holding> {
+        let keys = vec![UserKey::Id(id.to_string())];
+        self.store.get_holdings(&self.tenant, keys, false).await.unwrap().value.users.remove(0)
+    }
+
+    pub(super) async fn head(&self) -> Position {
+        self.store.get_holdings(&self.tenant, vec![], false).await.unwrap().position
+    }
+
+    pub(super) async fn feed(&self) -> Vec<Entry> {
+        let start = Position { revision: Revision(0), ..self.head().await };
+        self.store.read_feed(&self.tenant, start, 0).await.unwrap().value
+    }
+}
+
+pub(super) fn document(name: &str, labels: &[&str]) -> String {
+    let roles: Vec<_> = labels.iter().map(|label| serde_json::json!({ "value": label })).collect();
+    serde_json::json!({ "userName": name, "active": true, "roles": roles }).to_string()
+}

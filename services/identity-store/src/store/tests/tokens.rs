@@ -1,0 +1,73 @@
+//! Bearer tokens and settings.
+
+use std::time::Duration;
+
+use domain::settings::{Guardrail, Settings};
+
+use super::fixture::{Fixture, each};
+use crate::Failure;
+
+async fn issue(f: &Fixture, days: u32) -> Result<String, Failure> {
+    let issued = f.store.issue_token(&f.tenant, &["scim".into()], days, "a note").await?;
+    Ok(issued.token.expose())
+}
+
+#[tokio::test]
+async fn a_token_is_good_until_it_is_revoked_or_ends() {
+    each(async |f| {
+        let (short, long) = (issue(f, 1).await.unwrap(), issue(f, 2).await.unwrap());
+        let verified = f.store.verify_token(&short).await.unwrap();
+        assert_eq!((verified.tenant, verified.scopes), (f.tenant.clone(), vec!["scim".to_owned()]));
+        f.clock.advance(Duration::from_secs(86_400));
+        assert_eq!(f.store.verify_token(&short).await, Err(Failure::TokenInvalid));
+        let id = f.store.verify_token(&long).await.unwrap().id;
+        f.store.revoke_token(&f.tenant, &id).await.unwrap();
+        assert_eq!(f.store.verify_token(&long).await, Err(Failure::TokenInvalid));
+        let listed = f.store.list_tokens(&f.tenant).await.unwrap();
+        assert_eq!(listed.len(), 2);
+        assert!(listed.iter().all(|token| token.revoked_at.is_some() == (token.id == id)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_token_is_refused_like_any_other() {
+    each(async |f| {
+        let unknown = domain::token::BearerToken::generate().expose();
+        for token in [unknown.as_str(), "", "rlc_x"] {
+            assert_eq!(f.store.verify_token(token).await, Err(Failure::TokenInvalid));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenant_has_at_most_five_good_tokens() {
+    each(async |f| {
+        for days in 1..=5 {
+            issue(f, days).await.unwrap();
+        }
+        assert_eq!(issue(f, 1).await, Err(Failure::TooManyTokens));
+        f.clock.advance(Duration::from_secs(86_400));
+        issue(f, 365).await.unwrap();
+        for (days, scope) in [(0, "scim"), (366, "scim"), (1, "root")] {
+            let refused = f.store.issue_token(&f.tenant, &[scope.into()], days, "").await;
+            assert!(matches!(refused, Err(Failure::Invalid { .. })));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn settings_are_a_change_of_the_ground() {
+    each(async |f| {
+        let settings = Settings { guardrail: Guardrail::Hold, ..Settings::default() };
+        let put = f.store.put_settings(&f.tenant, settings.clone()).await.unwrap();
+        assert!(put.changed && !f.store.put_settings(&f.tenant, settings.clone()).await.unwrap().changed);
+        assert_eq!(f.store.get_settings(&f.tenant).await.unwrap(), settings);
+        let holdings = f.store.get_holdings(&f.tenant, vec![], false).await.unwrap();
+        assert_eq!((holdings.value.ground_version, holdings.position), (put.position.revision, put.position));
+        assert_eq!(f.store.create_tenant(&f.tenant, Settings::default()).await, Err(Failure::TenantExists));
+    })
+    .await;
+}

@@ -1,0 +1,203 @@
+//! Bearer tokens: what is kept of them, and whether one is good.
+
+use std::time::Duration;
+
+use domain::clock::Timestamp;
+use domain::id::TenantId;
+use domain::token::{BearerToken, Pepper, TokenHash, TokenId};
+use sql::{Row, Statement, params};
+
+use super::audit::Record;
+use super::{Store, list_from_db, list_to_db, time};
+use crate::failure::Failure;
+use crate::model::{Actor, IssuedToken, TokenRecord, VerifiedToken};
+
+/// The scopes there are.
+const SCOPES: [&str; 2] = ["scim", "roles:read"];
+/// The most good tokens a tenant may have: enough for rotation everywhere it matters.
+const MOST: i64 = 5;
+const DAY: Duration = Duration::from_secs(86_400);
+/// How coarsely last use is recorded, so that a busy token does not write.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+impl Store {
+    /// Makes a token that lives `days` days. It is there this once.
+    pub async fn issue_token(
+        &self,
+        tenant: &TenantId,
+        scopes: &[String],
+        days: u32,
+        note: &str,
+    ) -> Result<IssuedToken, Failure> {
+        self.keep_token(tenant, BearerToken::generate(), scopes, days, note).await
+    }
+
+    /// Keeps a token that its holder has already: for a development set-up with a fixed one. The same token again only
+    /// gets its new life.
+    pub async fn keep_token(
+        &self,
+        tenant: &TenantId,
+        token: BearerToken,
+        scopes: &[String],
+        days: u32,
+        note: &str,
+    ) -> Result<IssuedToken, Failure> {
+        const LOCK: &str = "SELECT id FROM tenants WHERE id = $1 {for update}";
+        const GOOD: &str = "SELECT COUNT(*) FROM tokens \
+             WHERE tenant = $1 AND id <> $2 AND expires_at > $3 AND revoked_at IS NULL";
+        const INSERT: &str = "INSERT INTO tokens (id, tenant, hash, scopes, note, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, \
+             scopes = excluded.scopes, note = excluded.note, expires_at = excluded.expires_at, revoked_at = NULL \
+             WHERE tokens.tenant = excluded.tenant";
+        let scopes = sound_scopes(scopes)?;
+        if !(1..=365).contains(&days) {
+            return Err(Failure::Invalid { field: "days", expected: "it must be 1 to 365".into() });
+        }
+        if note.chars().count() > 200 || note.chars().any(char::is_control) {
+            let expected = "it must be at most 200 characters, none of them a control character".into();
+            return Err(Failure::Invalid { field: "note", expected });
+        }
+        let now = self.clock.now();
+        let expires_at = now.plus(DAY * days);
+        let hash = token.hash(&self.pepper);
+        let (tenant, id, note) = (tenant.clone(), token.id().clone(), note.to_owned());
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.row(LOCK, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
+                    let good = tx.row(GOOD, params![tenant.as_str(), id.as_str(), now.0]).await?;
+                    if good.ok_or(Failure::Internal)?.int(0)? >= MOST {
+                        return Err(Failure::TooManyTokens);
+                    }
+                    let insert = Statement::new(
+                        INSERT,
+                        params![
+                            id.as_str(),
+                            tenant.as_str(),
+                            hash.as_bytes(),
+                            list_to_db(scopes.iter().map(String::as_str)),
+                            note,
+                            now.0,
+                            expires_at.0,
+                        ],
+                    );
+                    let written = tx.batch(vec![insert, audit(&tenant, now, "token.issue", &id)]).await?;
+                    if written.first() == Some(&1) { Ok(()) } else { Err(Failure::TokenInvalid) }
+                })
+            })
+            .await?;
+        Ok(IssuedToken { token, expires_at })
+    }
+
+    /// A tenant's tokens in the order they were made, never their secrets.
+    pub async fn list_tokens(&self, tenant: &TenantId) -> Result<Vec<TokenRecord>, Failure> {
+        const LIST: &str = "SELECT id, scopes, note, created_at, expires_at, revoked_at, last_used_at FROM tokens \
+             WHERE tenant = $1 ORDER BY created_at, id LIMIT 1000";
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    super::standing(tx, &tenant).await?;
+                    tx.rows(LIST, params![tenant.as_str()]).await?.iter().map(record).collect()
+                })
+            })
+            .await
+    }
+
+    /// Ends a token at once. One that is revoked already stays so.
+    pub async fn revoke_token(&self, tenant: &TenantId, id: &TokenId) -> Result<(), Failure> {
+        const REVOKE: &str = "UPDATE tokens SET revoked_at = COALESCE(revoked_at, $3) WHERE id = $1 AND tenant = $2";
+        let (tenant, id, now) = (tenant.clone(), id.clone(), self.clock.now());
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    if tx.execute(REVOKE, params![id.as_str(), tenant.as_str(), now.0]).await? == 0 {
+                        return Err(Failure::TokenNotFound);
+                    }
+                    tx.batch(vec![audit(&tenant, now, "token.revoke", &id)]).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Whether a token is good. [`Failure::TokenInvalid`] for every one that is not, whatever is wrong with it, and in
+    /// the same time: an unknown one is compared with a dummy.
+    pub async fn verify_token(&self, text: &str) -> Result<VerifiedToken, Failure> {
+        const FIND: &str = "SELECT tenant, hash, scopes, expires_at, revoked_at, last_used_at FROM tokens WHERE id = $1";
+        let token: BearerToken = text.parse().map_err(|_| Failure::TokenInvalid)?;
+        let id = token.id().clone();
+        let sought = id.clone();
+        let row = self
+            .database
+            .read(move |tx| {
+                Box::pin(async move { Ok::<_, Failure>(tx.row(FIND, params![sought.as_str()]).await?) })
+            })
+            .await?;
+        let kept = match &row {
+            Some(row) => TokenHash::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?,
+            None => dummy(&self.pepper),
+        };
+        let same = kept == token.hash(&self.pepper);
+        let now = self.clock.now();
+        let row = row.filter(|_| same).ok_or(Failure::TokenInvalid)?;
+        let expires_at = time(&row, 3)?;
+        if row.maybe_int(4)?.is_some() || expires_at <= now {
+            return Err(Failure::TokenInvalid);
+        }
+        if row.maybe_int(5)?.is_none_or(|used| now.since(Timestamp(used)) >= HOUR) {
+            self.record_use(id.clone(), now);
+        }
+        Ok(VerifiedToken { id, tenant: row.text(0)?.parse()?, scopes: list_from_db(row.text(2)?)?, expires_at })
+    }
+
+    /// Notes that a token was used, without making its holder wait.
+    fn record_use(&self, id: TokenId, now: Timestamp) {
+        const USED: &str = "UPDATE tokens SET last_used_at = $2 WHERE id = $1 \
+             AND (last_used_at IS NULL OR last_used_at < $2)";
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            let noted = database
+                .write(move |tx| {
+                    Box::pin(async move { Ok::<_, Failure>(tx.execute(USED, params![id.as_str(), now.0]).await?) })
+                })
+                .await;
+            if let Err(failure) = noted {
+                tracing::warn!(%failure, "the last use of a token was not recorded");
+            }
+        });
+    }
+}
+
+/// A hash no token has.
+fn dummy(pepper: &Pepper) -> TokenHash {
+    BearerToken::generate().hash(pepper)
+}
+
+fn sound_scopes(scopes: &[String]) -> Result<Vec<String>, Failure> {
+    let mut sound: Vec<_> = scopes.to_vec();
+    sound.sort();
+    sound.dedup();
+    if sound.is_empty() || sound.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
+        let expected = "they must be one or both of \"scim\" and \"roles:read\"".into();
+        return Err(Failure::Invalid { field: "scopes", expected });
+    }
+    Ok(sound)
+}
+
+fn record(row: &Row) -> Result<TokenRecord, Failure> {
+    Ok(TokenRecord {
+        id: row.text(0)?.parse().map_err(|_| Failure::Internal)?,
+        scopes: list_from_db(row.text(1)?)?,
+        note: row.text(2)?.to_owned(),
+        created_at: time(row, 3)?,
+        expires_at: time(row, 4)?,
+        revoked_at: row.maybe_int(5)?.map(Timestamp),
+        last_used_at: row.maybe_int(6)?.map(Timestamp),
+    })
+}
+
+fn audit(tenant: &TenantId, at: Timestamp, operation: &'static str, id: &TokenId) -> Statement {
+    let actor = &Actor::default();
+    Record { tenant, at, revision: None, actor, operation, object: id.to_string() }.write([])
+}

@@ -1,0 +1,303 @@
+//! Users: made, read, replaced, deleted.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use domain::id::{TenantId, UserId};
+use domain::revision::Revision;
+use sql::{Row, Statement, Tx, Value, params};
+
+use super::audit::Record;
+use super::commit::{Applied, Scope, Write};
+use super::document::{self, UserDocument};
+use super::labels::{self, Holder};
+use super::{Store, feed, outcomes, standing, time, user_id};
+use crate::failure::Failure;
+use crate::model::{Actor, Change, Read, User, UserState, Written};
+
+/// A user's row with its outcome, as [`user`] reads it; the tables are `u` and `o`.
+macro_rules! columns {
+    () => {
+        "u.id, u.document, u.created_at, u.modified_at, u.version, \
+         o.state, o.reasons, o.fluent_user_id, o.pushed_at, o.effective_roles, o.revision"
+    };
+}
+pub(super) use columns;
+
+impl Store {
+    /// Stores a new user.
+    pub async fn create_user(&self, tenant: &TenantId, actor: Actor, document: Vec<u8>) -> Result<Written<User>, Failure> {
+        let document = UserDocument::parse(document)?;
+        self.committer.write(tenant, Create { id: UserId::new(), document, actor }).await
+    }
+
+    /// Reads one user.
+    pub async fn get_user(&self, tenant: &TenantId, id: UserId) -> Result<Read<User>, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    const GET: &str = concat!(
+                        "SELECT ",
+                        columns!(),
+                        " FROM users u LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id \
+                         WHERE u.tenant = $1 AND u.id = $2"
+                    );
+                    let position = standing(tx, &tenant).await?.position;
+                    let row = tx.row(GET, params![tenant.as_str(), id.as_bytes()]).await?;
+                    Ok(Read { value: user(&row.ok_or(Failure::UserNotFound)?)?, position })
+                })
+            })
+            .await
+    }
+
+    /// Replaces a user's document; `expected` is the version it must be at, zero for any.
+    pub async fn replace_user(
+        &self,
+        tenant: &TenantId,
+        actor: Actor,
+        id: UserId,
+        expected: Revision,
+        document: Vec<u8>,
+    ) -> Result<Written<User>, Failure> {
+        let document = UserDocument::parse(document)?;
+        self.committer.write(tenant, Replace { id, expected, document, actor }).await
+    }
+
+    /// Deletes a user, with its memberships; its name is free at once.
+    pub async fn delete_user(
+        &self,
+        tenant: &TenantId,
+        actor: Actor,
+        id: UserId,
+        expected: Revision,
+    ) -> Result<Written<()>, Failure> {
+        self.committer.write(tenant, Delete { id, expected, actor }).await
+    }
+}
+
+/// Reads the columns of [`columns!`].
+pub(super) fn user(row: &Row) -> Result<User, Failure> {
+    Ok(User {
+        id: user_id(row, 0)?,
+        document: row.bytes(1)?.to_vec(),
+        created_at: time(row, 2)?,
+        modified_at: time(row, 3)?,
+        version: Revision::from_db(row.int(4)?),
+        outcome: outcomes::maybe(row, 5)?,
+    })
+}
+
+struct Create {
+    id: UserId,
+    document: UserDocument,
+    actor: Actor,
+}
+
+#[async_trait]
+impl Write for Create {
+    type Answer = User;
+
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
+        const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, external_id, active, \
+             document, created_at, modified_at, version, stamp) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $9) ON CONFLICT DO NOTHING";
+        let Self { id, document, actor } = self;
+        let (tenant, version) = (scope.tenant, scope.revision);
+        let change = Change::User { user: state(id, &document, true), access_changed: true };
+        let mut statements = vec![
+            Statement::new(
+                INSERT,
+                params![
+                    tenant.as_str(),
+                    id.as_bytes(),
+                    &document.user_name,
+                    document.folded_name(),
+                    document.external_id.as_deref(),
+                    document.active,
+                    document.bytes.as_slice(),
+                    scope.now.0,
+                    version.to_db(),
+                ],
+            ),
+            // One who is made inactive may bear the name of an account that stands in Fluent and is to be adopted.
+            feed::write(scope, 0, !document.active, &change),
+            audit(scope, &actor, "user.create", id).write(document.attributes.keys().map(String::as_str)),
+        ];
+        statements.extend(emails(tenant, id, &BTreeSet::new(), &document.emails));
+        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &BTreeSet::new(), &document.labels));
+        let changed = scope.tx.batch(statements).await?;
+        if changed.first() != Some(&1) {
+            return Err(Failure::NameTaken { attribute: "userName" });
+        }
+        scope.counts.users += 1;
+        Ok(Applied::Changed(User {
+            id,
+            document: document.bytes,
+            created_at: scope.now,
+            modified_at: scope.now,
+            version,
+            outcome: None,
+        }))
+    }
+}
+
+struct Replace {
+    id: UserId,
+    expected: Revision,
+    document: UserDocument,
+    actor: Actor,
+}
+
+#[async_trait]
+impl Write for Replace {
+    type Answer = User;
+
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
+        const UPDATE: &str = "UPDATE users SET user_name = $3, user_name_folded = $4, external_id = $5, active = $6, \
+             document = $7, modified_at = $8, version = $9, stamp = CASE WHEN $10 = 1 THEN $9 ELSE stamp END \
+             WHERE tenant = $1 AND id = $2";
+        let Self { id, expected, document, actor } = self;
+        let tenant = scope.tenant;
+        let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
+        if document.attributes == old.attributes {
+            return Ok(Applied::Unchanged(stored));
+        }
+        let renamed = document.folded_name() != old.folded_name();
+        if renamed && name_taken(scope.tx, tenant, &document).await? {
+            return Err(Failure::NameTaken { attribute: "userName" });
+        }
+        let access_changed = document.active != old.active || document.labels != old.labels;
+        let takes_away = renamed
+            || (old.active && !document.active)
+            || old.labels.difference(&document.labels).next().is_some();
+        let version = scope.revision;
+        let change = Change::User { user: state(id, &document, true), access_changed };
+        let mut statements = vec![
+            Statement::new(
+                UPDATE,
+                params![
+                    tenant.as_str(),
+                    id.as_bytes(),
+                    &document.user_name,
+                    document.folded_name(),
+                    document.external_id.as_deref(),
+                    document.active,
+                    document.bytes.as_slice(),
+                    scope.now.0,
+                    version.to_db(),
+                    access_changed,
+                ],
+            ),
+            feed::write(scope, 0, takes_away, &change),
+            audit(scope, &actor, "user.replace", id)
+                .write(document::changed(&old.attributes, &document.attributes)),
+        ];
+        statements.extend(emails(tenant, id, &old.emails, &document.emails));
+        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &document.labels));
+        scope.tx.batch(statements).await?;
+        Ok(Applied::Changed(User { document: document.bytes, modified_at: scope.now, version, ..stored }))
+    }
+}
+
+struct Delete {
+    id: UserId,
+    expected: Revision,
+    actor: Actor,
+}
+
+#[async_trait]
+impl Write for Delete {
+    type Answer = ();
+
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+        const DELETE: &str = "DELETE FROM users WHERE tenant = $1 AND id = $2";
+        const FORGET: &str = "DELETE FROM outcomes WHERE tenant = $1 AND user_id = $2";
+        const REMEMBER: &str = "INSERT INTO deleted_users (tenant, id, user_name, revision) VALUES ($1, $2, $3, $4)";
+        // Its groups have one member less, which is a change of them.
+        const GROUPS: &str = "UPDATE groups SET member_count = member_count - 1, version = $3, modified_at = $4 \
+             WHERE tenant = $1 AND id IN \
+             (SELECT group_id FROM members WHERE tenant = $1 AND member_id = $2 AND removed IS NULL)";
+        const LEAVE: &str =
+            "UPDATE members SET removed = $3 WHERE tenant = $1 AND member_id = $2 AND removed IS NULL";
+        let Self { id, expected, actor } = self;
+        let (tenant, revision) = (scope.tenant, scope.revision.to_db());
+        let (_, old) = stored(scope.tx, tenant, id, expected).await?;
+        let change = Change::User { user: state(id, &old, false), access_changed: true };
+        let of_user = || params![tenant.as_str(), id.as_bytes()];
+        let mut statements = vec![
+            Statement::new(DELETE, of_user()),
+            Statement::new(FORGET, of_user()),
+            Statement::new(REMEMBER, params![tenant.as_str(), id.as_bytes(), &old.user_name, revision]),
+            Statement::new(GROUPS, params![tenant.as_str(), id.as_bytes(), revision, scope.now.0]),
+            Statement::new(LEAVE, params![tenant.as_str(), id.as_bytes(), revision]),
+            feed::write(scope, 0, true, &change),
+            audit(scope, &actor, "user.delete", id).write([]),
+        ];
+        statements.extend(emails(tenant, id, &old.emails, &BTreeSet::new()));
+        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &BTreeSet::new()));
+        scope.tx.batch(statements).await?;
+        scope.counts.users -= 1;
+        Ok(Applied::Changed(()))
+    }
+}
+
+/// The user as it stands, if it is at the version expected.
+async fn stored(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: UserId,
+    expected: Revision,
+) -> Result<(User, UserDocument), Failure> {
+    const STORED: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM users u LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id \
+         WHERE u.tenant = $1 AND u.id = $2"
+    );
+    let row = tx.row(STORED, params![tenant.as_str(), id.as_bytes()]).await?.ok_or(Failure::UserNotFound)?;
+    let stored = user(&row)?;
+    if expected != Revision(0) && stored.version != expected {
+        return Err(Failure::VersionMismatch);
+    }
+    let document = UserDocument::parse(stored.document.clone()).map_err(|failure| {
+        tracing::error!(user = %id, %failure, "a stored document can't be read");
+        Failure::Internal
+    })?;
+    Ok((stored, document))
+}
+
+async fn name_taken(tx: &mut Tx<'_>, tenant: &TenantId, document: &UserDocument) -> Result<bool, Failure> {
+    const TAKEN: &str = "SELECT version FROM users WHERE tenant = $1 AND user_name_folded = $2";
+    Ok(tx.row(TAKEN, params![tenant.as_str(), document.folded_name()]).await?.is_some())
+}
+
+/// The statements that turn a user's `old` addresses into the `new` ones.
+fn emails(tenant: &TenantId, id: UserId, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Statement> {
+    const DELETE: &str = "DELETE FROM user_emails WHERE tenant = $1 AND user_id = $2 AND folded IN {texts:$3}";
+    const INSERT: &str = "INSERT INTO user_emails (tenant, folded, user_id) VALUES ($1, $2, $3)";
+    let gone: Vec<_> = old.difference(new).map(String::as_str).collect();
+    let mut statements = Vec::new();
+    if !gone.is_empty() {
+        statements.push(Statement::new(DELETE, params![tenant.as_str(), id.as_bytes(), Value::texts(gone)]));
+    }
+    for email in new.difference(old) {
+        statements.push(Statement::new(INSERT, params![tenant.as_str(), email, id.as_bytes()]));
+    }
+    statements
+}
+
+fn state(id: UserId, document: &UserDocument, exists: bool) -> UserState {
+    UserState { id, user_name: document.user_name.clone(), exists, active: exists && document.active }
+}
+
+fn audit<'a>(scope: &Scope<'a, '_>, actor: &'a Actor, operation: &'static str, id: UserId) -> Record<'a> {
+    Record {
+        tenant: scope.tenant,
+        at: scope.now,
+        revision: Some(scope.revision),
+        actor,
+        operation,
+        object: id.to_string(),
+    }
+}
