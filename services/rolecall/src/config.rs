@@ -1,0 +1,131 @@
+//! The configuration file: a section for each part, and what all parts share. One file may serve a whole family, or each
+//! part may have its own; a part checks the sections it uses and ignores the others, which must only be well-formed.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use runtime::config::{ConfigErrors, Problems, Validate, load};
+use runtime::peer::PeerAuth;
+use runtime::telemetry::TelemetryConfig;
+use serde::Deserialize;
+
+/// What variables of the environment begin with that are configuration.
+const PREFIX: &str = "ROLECALL_";
+
+/// Variables that begin so but belong to commands and tests.
+const NOT_CONFIGURATION: [&str; 6] =
+    ["ROLECALL_CONFIG", "ROLECALL_STORE", "ROLECALL_PEER_SECRET_FILE", "ROLECALL_BIN", "ROLECALL_TEST_", "ROLECALL_FLUENT_ACCOUNT"];
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// How the process runs.
+    pub(crate) process: Process,
+    /// Logs and traces.
+    pub(crate) telemetry: TelemetryConfig,
+    /// How parts know each other.
+    pub(crate) peers: PeerAuth,
+    /// The gateway.
+    pub(crate) gateway: gateway::Config,
+    /// The identity-store.
+    pub(crate) identity_store: identity_store::Config,
+    /// The role-resolver.
+    pub(crate) role_resolver: role_resolver::Config,
+    /// The fluent-pusher.
+    pub(crate) fluent_pusher: fluent_pusher::Config,
+}
+
+/// How a process runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Process {
+    /// Where metrics, liveness and readiness are answered; nowhere if absent.
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// How long requests under way may take after a stop was asked for.
+    #[serde(with = "humantime_serde")]
+    pub(crate) drain: Duration,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self { admin_listen: None, drain: Duration::from_secs(30) }
+    }
+}
+
+/// A configuration in which the sections one part uses were checked.
+pub(crate) trait Checked: Sized {
+    /// Reads and checks it.
+    fn read(path: Option<&Path>) -> Result<Config, ConfigErrors>;
+}
+
+/// Each part's view of the file.
+macro_rules! part {
+    ($(#[$doc:meta])* $name:ident, |$config:ident, $problems:ident| $check:expr) => {
+        $(#[$doc])*
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(Config);
+
+        impl Validate for $name {
+            fn validate(&self, $problems: &mut Problems) {
+                let $config = &self.0;
+                $problems.section("telemetry", &$config.telemetry);
+                $check;
+            }
+        }
+
+        impl Checked for $name {
+            fn read(path: Option<&Path>) -> Result<Config, ConfigErrors> {
+                load::<Self>(path, PREFIX, environment()).map(|part| part.0)
+            }
+        }
+    };
+}
+
+part!(
+    /// What the gateway needs.
+    Gateway,
+    |config, problems| {
+        problems.section("gateway", &config.gateway);
+        problems.within("peers", |problems| config.peers.validate(None, true, problems));
+    }
+);
+part!(
+    /// What the identity-store needs.
+    IdentityStore,
+    |config, problems| {
+        let part = &config.identity_store;
+        problems.section("identity_store", part);
+        problems.within("peers", |problems| config.peers.validate(Some(part.listen), part.tls.is_some(), problems));
+    }
+);
+part!(
+    /// What the role-resolver needs.
+    RoleResolver,
+    |config, problems| {
+        let part = &config.role_resolver;
+        problems.section("role_resolver", part);
+        problems.within("peers", |problems| config.peers.validate(Some(part.listen), part.tls.is_some(), problems));
+    }
+);
+part!(
+    /// What the fluent-pusher needs.
+    FluentPusher,
+    |config, problems| {
+        let part = &config.fluent_pusher;
+        problems.section("fluent_pusher", part);
+        problems.within("peers", |problems| config.peers.validate(part.listen, part.tls.is_some(), problems));
+    }
+);
+part!(
+    /// What `rolecall dev` takes from the environment: limits and times, all optional.
+    #[cfg_attr(not(feature = "dev"), expect(dead_code, reason = "`rolecall dev` is not built in"))]
+    Dev,
+    |config, problems| problems.section("gateway.limits", &config.gateway.limits)
+);
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars().filter(|(name, _)| !NOT_CONFIGURATION.iter().any(|prefix| name.starts_with(prefix)))
+}
