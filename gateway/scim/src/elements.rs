@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::value::MAX_VALUES;
 
 /// From this many new values on, they are looked up instead of searched for.
-const INDEX_FROM: usize = 16;
+pub(crate) const INDEX_FROM: usize = 16;
 
 /// Adds values to a list, each once.
 ///
@@ -16,14 +16,17 @@ const INDEX_FROM: usize = 16;
 /// everything in it but `primary` is. One that is there already takes over what the new one says. The last one given as `primary`
 /// is the only one. Refused with 413 if there are more than `MAX_VALUES` then.
 pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
+    let mut primary = None;
     let mut index = (new.len() >= INDEX_FROM).then(|| index(list));
     for value in new {
         let same = match &index {
             Some(index) => index.get(&key(&value)).and_then(|places| find(places.iter().copied(), list, &value)),
             None => find(0..list.len(), list, &value),
         };
-        let primary = is_primary(&value);
         let place = same.unwrap_or(list.len());
+        if is_primary(&value) {
+            primary = Some(place);
+        }
         match (list.get_mut(place), value) {
             (Some(Value::Object(there)), Value::Object(new)) => there.extend(new),
             (Some(_), _) => {}
@@ -37,9 +40,9 @@ pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
                 list.push(value);
             }
         }
-        if primary {
-            make_only_primary(list, place);
-        }
+    }
+    if let Some(place) = primary {
+        make_only_primary(list, place);
     }
     Ok(())
 }
@@ -48,7 +51,7 @@ pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
 fn key(value: &Value) -> String {
     match value.get("value") {
         Some(Value::String(text)) => text.clone(),
-        _ if value.is_object() => Value::from_iter(without_primary(value)).to_string(),
+        _ if value.is_object() => without_primary(value).collect::<Value>().to_string(),
         _ => value.to_string(),
     }
 }
@@ -67,24 +70,23 @@ fn index(list: &[Value]) -> HashMap<String, Vec<usize>> {
 }
 
 /// The value with the same type if there is one, else one where a type is missing.
-fn find(places: impl Iterator<Item = usize> + Clone, list: &[Value], value: &Value) -> Option<usize> {
-    let same = |exact: bool| places.clone().find(|place| is_same(&list[*place], value, exact));
-    same(true).or_else(|| same(false))
+fn find(places: impl Iterator<Item = usize>, list: &[Value], value: &Value) -> Option<usize> {
+    let mut untyped = None;
+    for place in places.filter(|place| has_same_value(&list[*place], value)) {
+        match (list[place].get("type"), value.get("type")) {
+            (there, new) if there == new => return Some(place),
+            (Some(_), Some(_)) => {}
+            _ => untyped = untyped.or(Some(place)),
+        }
+    }
+    untyped
 }
 
-fn is_same(there: &Value, new: &Value, exact: bool) -> bool {
+fn has_same_value(there: &Value, new: &Value) -> bool {
     match (there.get("value"), new.get("value")) {
-        (Some(a), Some(b)) => {
-            a == b
-                && match (there.get("type"), new.get("type")) {
-                    (Some(a), Some(b)) => a == b,
-                    (None, None) => true,
-                    _ => !exact,
-                }
-        }
         (None, None) if there.is_object() && new.is_object() => without_primary(there).eq(without_primary(new)),
         (None, None) => there == new,
-        _ => false,
+        (there, new) => there == new,
     }
 }
 
@@ -131,13 +133,15 @@ mod tests {
             let mut at_once = Vec::new();
             add(&mut at_once, new.clone()).unwrap();
             let mut one_by_one = Vec::new();
-            for element in new.clone() {
+            for element in new {
                 add(&mut one_by_one, vec![element]).unwrap();
             }
             prop_assert_eq!(&at_once, &one_by_one);
             prop_assert!(at_once.iter().filter(|it| super::is_primary(it)).count() <= 1);
             let mut again = at_once.clone();
-            again.iter_mut().for_each(|it| { it.as_object_mut().unwrap().remove("primary"); });
+            for it in &mut again {
+                it.as_object_mut().unwrap().remove("primary");
+            }
             let without = again.clone();
             add(&mut again, without.clone()).unwrap();
             prop_assert_eq!(again.len(), without.len(), "adding what is there adds nothing");

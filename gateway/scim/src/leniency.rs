@@ -55,10 +55,13 @@ table! {
     BareExtensionAttribute: "Entra, for `manager`; roles of a group",
     /// An attribute nobody knows; it is left out.
     UnknownAttribute: "Entra's second example; templates written by administrators",
-    /// A read-only attribute in a body or PATCH value; it is left out. A PATCH path that names one is refused.
-    ReadOnlyInBody: "Okta and authentik, which send back `id`, `groups` and `meta`",
-    /// `schemas` that is missing, unknown or incomplete; the endpoint says what the resource is.
+    /// A read-only attribute in the value of a PATCH without a path; it is left out, as the RFC has it for other bodies.
+    /// A path that names one is refused.
+    ReadOnlyInPatch: "Okta and authentik, which send back `id` and `schemas`",
+    /// `schemas` without the URN that belongs there; the endpoint says what the resource is.
     AnySchemas: "Entra, JumpCloud, OneLogin",
+    /// `op` in capitals.
+    OpInAnyCase: "Entra without its flag",
     /// A PATCH without operations, which changes nothing.
     EmptyPatch: "Microsoft's validator",
     /// Keys of a PATCH value that are paths: `name.givenName`, `URN:attribute`.

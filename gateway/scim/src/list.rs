@@ -70,13 +70,14 @@ fn clamped(text: &str) -> Option<i64> {
 /// The body of a list: `resources` are those on this page, `total` all that match.
 #[must_use]
 pub fn response(resources: Vec<Value>, total: u64, start_index: u64) -> Value {
-    json!({
+    let mut body = json!({
         "schemas": [LIST_URN],
         "totalResults": total,
         "startIndex": start_index,
         "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
+    });
+    body["Resources"] = resources.into();
+    body
 }
 
 /// The body of a POST to `.search`: what a GET has in its query.
@@ -128,10 +129,8 @@ fn text(name: &str, value: Value) -> Result<String, Error> {
     }
 }
 
-/// A list of texts, or one text with commas as in a query.
 fn texts(name: &str, value: Value) -> Result<Vec<String>, Error> {
     match value {
-        Value::String(text) => Ok(text.split(',').map(|item| item.trim().to_owned()).collect()),
         Value::Array(items) => items.into_iter().map(|item| text(name, item)).collect(),
         _ => Err(Error::invalid_value(format!("{name} must be an array of texts"))),
     }
@@ -140,7 +139,6 @@ fn texts(name: &str, value: Value) -> Result<Vec<String>, Error> {
 fn number(name: &str, value: &Value) -> Result<i64, Error> {
     let read = match value {
         Value::Number(number) => clamped(&number.to_string()),
-        Value::String(text) => clamped(text.trim()),
         _ => None,
     };
     read.ok_or_else(|| Error::invalid_value(format!("{name} must be a whole number")))

@@ -14,7 +14,7 @@ pub use self::members::MemberDelta;
 use crate::error::{Error, quoted};
 use crate::filter::{Query, resolve_element};
 use crate::leniency::{Leniency, Mode};
-use crate::path::{Locator, Path};
+use crate::path::{AttrPath, Locator, Path};
 use crate::put::Outcome;
 use crate::resource::Resource;
 use crate::schema::{Mutability, ResourceType, Schema, Target};
@@ -52,6 +52,14 @@ enum Op {
     Add,
     Remove,
     Replace,
+}
+
+impl Op {
+    fn parse(text: &str, mode: Mode) -> Option<Self> {
+        let ops = [("add", Self::Add), ("remove", Self::Remove), ("replace", Self::Replace)];
+        let any_case = mode.allows(Leniency::OpInAnyCase);
+        ops.into_iter().find(|(name, _)| *name == text || any_case && name.eq_ignore_ascii_case(text)).map(|(_, op)| op)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -120,12 +128,11 @@ impl PatchRequest {
             return Err(Error::invalid_syntax("it must be an object"));
         };
         let [op, path, value] = members_of(operation, ["op", "path", "value"])?;
-        let op = match op.as_ref().and_then(Value::as_str) {
-            Some(op) if op.eq_ignore_ascii_case("add") => Op::Add,
-            Some(op) if op.eq_ignore_ascii_case("remove") => Op::Remove,
-            Some(op) if op.eq_ignore_ascii_case("replace") => Op::Replace,
-            _ => return Err(Error::invalid_syntax("op must be one of add, remove, replace")),
-        };
+        let op = op
+            .as_ref()
+            .and_then(Value::as_str)
+            .and_then(|op| Op::parse(op, self.mode))
+            .ok_or_else(|| Error::invalid_syntax("op must be one of add, remove, replace"))?;
         if value.as_ref().and_then(Value::as_array).is_some_and(|values| values.len() > MAX_OPERATION_VALUES) {
             return Err(Error::too_large(format!("it may have at most {MAX_OPERATION_VALUES} values")));
         }
@@ -149,10 +156,10 @@ impl PatchRequest {
     /// An operation with a path: what it names must exist and be the client's to write.
     fn with_path(&mut self, number: usize, op: Op, text: &str, value: Option<Value>) -> Result<(), Error> {
         let path = Path::parse(text, self.mode)?;
-        match Locator::find(&path.attribute, self.kind)? {
+        match Locator::find(&path.attribute, self.kind, self.mode)? {
             Locator::Known(target) => {
                 let (target, select) = self.select(target, &path)?;
-                if target.attribute.name == "schemas" || target.attribute.mutability == Mutability::WriteOnly {
+                if is_dropped(target) {
                     return Ok(());
                 }
                 if is_read_only(target) {
@@ -172,49 +179,18 @@ impl PatchRequest {
         }
     }
 
-    /// One member of a path-less value: read like a body, so what is unknown or read-only is left out.
+    /// One member of a path-less value, whose key may be a path.
     fn with_key(&mut self, number: usize, op: Op, key: &str, value: Value) -> Result<(), Error> {
-        let lenient = self.mode.allows(Leniency::UnknownAttribute);
         let path = match Path::parse(key, self.mode) {
             Ok(path) => path,
-            Err(_) if lenient => return Ok(()),
+            Err(_) if self.mode.allows(Leniency::UnknownAttribute) => return Ok(()),
             Err(_) => return Err(value::unknown(key)),
         };
-        let is_plain = path.attribute.sub.is_none() && path.filter.is_none();
-        let located = match Locator::find(&path.attribute, self.kind) {
-            Ok(located) => located,
-            Err(_) if lenient => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        match located {
-            Locator::Known(_)
-                if !(is_plain && path.attribute.urn.is_none()) && !self.mode.allows(Leniency::PathAsKey) =>
-            {
-                Err(value::unknown(key))
-            }
-            Locator::Known(target) => {
-                let (target, select) = self.select(target, &path)?;
-                let dropped =
-                    target.attribute.mutability == Mutability::WriteOnly || target.attribute.name == "schemas";
-                if dropped || (is_read_only(target) && self.mode.allows(Leniency::ReadOnlyInBody)) {
-                    return Ok(());
-                }
-                if is_read_only(target) {
-                    return Err(Error::mutability(format!("{target} is read-only")));
-                }
-                let place = Place::Known { target, select };
-                self.push(Step { operation: number, op, place, value: Some(value) })
-            }
-            Locator::Schema(schema) if value.is_null() => match op {
-                Op::Replace => self.remove_all(number, schema),
-                Op::Add | Op::Remove => Ok(()),
-            },
-            Locator::Schema(schema) => self.with_schema(number, op, schema, value),
-            Locator::Foreign { urn, name } => {
-                let place = Place::Foreign { urn, name };
-                self.push(Step { operation: number, op, place, value: Some(value) })
-            }
+        let is_name = path.attribute.sub.is_none() && path.filter.is_none();
+        if !is_name && !self.mode.allows(Leniency::PathAsKey) {
+            return Err(value::unknown(key));
         }
+        self.with_member(number, op, &path, value)
     }
 
     /// An object of a schema's attributes, under the schema's URN.
@@ -222,13 +198,44 @@ impl PatchRequest {
         let Value::Object(members) = value else {
             return Err(Error::invalid_value(format!("{} must be an object", schema.id)));
         };
-        for (name, value) in members {
-            if name.contains(':') {
-                continue;
+        for (key, value) in members {
+            match AttrPath::parse(&key) {
+                Some(AttrPath { urn: None, name, sub }) => {
+                    let attribute = AttrPath { urn: Some(schema.id.to_owned()), name, sub };
+                    self.with_member(number, op, &Path { attribute, filter: None, sub: None }, value)?;
+                }
+                _ if self.mode.allows(Leniency::UnknownAttribute) => {}
+                _ => return Err(value::unknown(&key)),
             }
-            self.with_key(number, op, &format!("{}:{name}", schema.id), value)?;
         }
         Ok(())
+    }
+
+    /// What a value object says about one attribute: read like a body, so what is unknown or read-only is left out.
+    fn with_member(&mut self, number: usize, op: Op, path: &Path, value: Value) -> Result<(), Error> {
+        let place = match Locator::find(&path.attribute, self.kind, self.mode) {
+            Ok(Locator::Known(target)) => {
+                let (target, select) = self.select(target, path)?;
+                if is_dropped(target) || (is_read_only(target) && self.mode.allows(Leniency::ReadOnlyInPatch)) {
+                    return Ok(());
+                }
+                if is_read_only(target) {
+                    return Err(Error::mutability(format!("{target} is read-only")));
+                }
+                Place::Known { target, select }
+            }
+            Ok(Locator::Schema(schema)) => {
+                return match (op, value) {
+                    (Op::Replace, Value::Null) => self.remove_all(number, schema),
+                    (_, Value::Null) => Ok(()),
+                    (_, value) => self.with_schema(number, op, schema, value),
+                };
+            }
+            Ok(Locator::Foreign { urn, name }) => Place::Foreign { urn, name },
+            Err(_) if self.mode.allows(Leniency::UnknownAttribute) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        self.push(Step { operation: number, op, place, value: Some(value) })
     }
 
     /// Everything a client may write in a schema is to go.
@@ -277,12 +284,18 @@ fn is_read_only(target: Target) -> bool {
     target.attribute.mutability == Mutability::ReadOnly || target.leaf().mutability == Mutability::ReadOnly
 }
 
+/// Accepted and thrown away: passwords, and `schemas`, which the server works out.
+fn is_dropped(target: Target) -> bool {
+    target.attribute.mutability == Mutability::WriteOnly || target.attribute.name == "schemas"
+}
+
 fn no_value() -> Error {
     Error::invalid_value("an add or replace must have a value")
 }
 
-fn at_operation(number: usize, error: Error) -> Error {
-    Error { detail: format!("operation {number}: {}", error.detail), ..error }
+fn at_operation(number: usize, mut error: Error) -> Error {
+    error.detail = format!("operation {number}: {}", error.detail);
+    error
 }
 
 fn names_patch(schemas: Option<&Value>) -> bool {

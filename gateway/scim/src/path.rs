@@ -118,8 +118,8 @@ pub(crate) enum Locator {
 
 impl Locator {
     /// Finds what `path` means; refused with 400 `invalidPath`.
-    pub(crate) fn find(path: &AttrPath, kind: &ResourceType) -> Result<Self, Error> {
-        if let Some(target) = kind.resolve(path) {
+    pub(crate) fn find(path: &AttrPath, kind: &ResourceType, mode: Mode) -> Result<Self, Error> {
+        if let Some(target) = kind.resolve(path, mode) {
             return Ok(Self::Known(target));
         }
         let unknown = || Error::invalid_path(format!("{} has no attribute {}", kind.name, quoted(&path.to_string())));
@@ -152,7 +152,7 @@ mod tests {
     use crate::schema::{ENTERPRISE_USER, USERS};
 
     fn locate(text: &str) -> Option<Locator> {
-        Locator::find(&AttrPath::parse(text)?, &USERS).ok()
+        Locator::find(&AttrPath::parse(text)?, &USERS, Mode::Lenient).ok()
     }
 
     fn known(text: &str) -> Option<String> {

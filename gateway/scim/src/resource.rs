@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::leniency::{Leniency, Mode};
 use crate::schema::{Attribute, FLUENT_GROUP_URN, Mutability, ResourceType, Target};
-use crate::{elements, value};
+use crate::{elements, json, value};
 
 /// What a client stored: canonical attribute names in a fixed order, nothing blank, nothing read-only.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +49,9 @@ pub struct Incoming {
 /// dropped, extensions of unknown URNs are kept as they are. Refused: 400 `invalidValue` for a value of the wrong type,
 /// 400 `invalidSyntax` for an attribute given twice in different spellings.
 pub fn normalise(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Incoming, Error> {
+    if !mode.allows(Leniency::AnySchemas) && !names_schema(&body, kind) {
+        return Err(Error::invalid_syntax(format!("schemas must hold {}", kind.schema.id)));
+    }
     let mut incoming = Incoming { resource: Resource::default(), members: None, cleared: Vec::new() };
     for (name, value) in body {
         if let Some(target) = kind.attribute(&name) {
@@ -81,6 +84,12 @@ pub fn normalise(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> R
     }
     incoming.resource.tidy(kind);
     Ok(incoming)
+}
+
+fn names_schema(body: &Map<String, Value>, kind: &ResourceType) -> bool {
+    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas"));
+    let listed = schemas.and_then(|(_, schemas)| schemas.as_array()).into_iter().flatten();
+    listed.filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(kind.schema.id))
 }
 
 impl Incoming {
@@ -286,6 +295,16 @@ impl Resource {
         self.0.retain(|_, value| !is_blank(value));
     }
 
+    /// Refuses with 413 if patches have piled up more attributes than one body may have.
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
+        let most = json::Limits::default().keys;
+        let extensions = self.0.values().filter_map(Value::as_object);
+        if std::iter::once(&self.0).chain(extensions).any(|members| members.len() > most) {
+            return Err(Error::too_large(format!("a resource and an extension have at most {most} attributes each")));
+        }
+        Ok(())
+    }
+
     /// Refuses, with what `error` makes of the reason, if a required attribute of the core schema is missing.
     pub(crate) fn require(&self, kind: &ResourceType, error: fn(String) -> Error) -> Result<(), Error> {
         let mut required = kind.schema.attributes.iter().filter(|attribute| attribute.required);
@@ -315,3 +334,6 @@ fn is_blank(value: &Value) -> bool {
 pub(crate) fn is_urn(name: &str) -> bool {
     name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"))
 }
+
+#[cfg(test)]
+mod tests;

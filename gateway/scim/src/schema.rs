@@ -12,6 +12,7 @@ pub use builtin::{
     GROUP_URN, GROUPS, USER, USER_URN, USERS,
 };
 
+use crate::leniency::{Leniency, Mode};
 use crate::path::AttrPath;
 
 /// What kind of value an attribute holds (RFC 7643 section 2.3).
@@ -274,9 +275,10 @@ impl ResourceType {
 
     /// The attribute a path names; `None` if there is none.
     #[must_use]
-    pub fn resolve(&self, path: &AttrPath) -> Option<Target> {
+    pub fn resolve(&self, path: &AttrPath, mode: Mode) -> Option<Target> {
+        let bare_extension = mode.allows(Leniency::BareExtensionAttribute);
         let found = match &path.urn {
-            None => self.attribute(&path.name)?,
+            None => self.attribute(&path.name).filter(|found| found.extension.is_none() || bare_extension)?,
             Some(urn) => self.attribute_of(self.schema(urn)?, &path.name)?,
         };
         match &path.sub {

@@ -37,6 +37,9 @@ pub(crate) fn read_list(attribute: &'static Attribute, value: Value, mode: Mode)
     };
     let mut list = Vec::with_capacity(values.len());
     for value in values {
+        if value.is_array() {
+            return Err(Error::invalid_value(format!("{} must not hold arrays", attribute.name)));
+        }
         list.extend(read_single(attribute, None, value, mode)?);
     }
     let primaries = list.iter().filter(|element| elements::is_primary(element)).count();
@@ -61,9 +64,9 @@ pub(crate) fn read_single(
         Value::Null => return Ok(None),
         Value::String(text) if text.is_empty() => return Ok(None),
         Value::Array(mut values) if mode.allows(Leniency::ListForSingle) && values.len() <= 1 => match values.pop() {
-            Some(value @ (Value::Array(_) | Value::Null)) if value != Value::Null => return refuse("a single value"),
-            Some(value) => return read_single(attribute, parent, value, mode),
             None => return Ok(None),
+            Some(Value::Array(_)) => return refuse("a single value"),
+            Some(value) => return read_single(attribute, parent, value, mode),
         },
         Value::Array(_) => return refuse("a single value"),
         value => value,

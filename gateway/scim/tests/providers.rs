@@ -3,6 +3,8 @@
 //! The cases are data. They run against a server of maps that holds nothing but what this crate gives it, so that every
 //! answer is the crate's. Labels are not judged here.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use scim::error::Error;

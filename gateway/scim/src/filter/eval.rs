@@ -70,9 +70,9 @@ fn is_assigned(value: &Value) -> bool {
 
 fn holds(condition: &Condition, value: &Value) -> bool {
     match (condition, value) {
-        (Condition::Text(test, Text { text, folded: false }), Value::String(value)) => compare(*test, value, text),
-        (Condition::Text(test, Text { text, folded: true }), Value::String(value)) => {
-            compare(*test, &domain::fold::fold(value), text)
+        (Condition::Text(how, Text { text, folded: false }), Value::String(value)) => compare(*how, value, text),
+        (Condition::Text(how, Text { text, folded: true }), Value::String(value)) => {
+            compare(*how, &domain::fold::fold(value), text)
         }
         (Condition::Boolean(wanted), Value::Bool(value)) => wanted == value,
         (Condition::Time(order, wanted), Value::String(value)) => {
@@ -85,8 +85,8 @@ fn holds(condition: &Condition, value: &Value) -> bool {
     }
 }
 
-fn compare(test: TextTest, value: &str, text: &str) -> bool {
-    match test {
+fn compare(how: TextTest, value: &str, text: &str) -> bool {
+    match how {
         TextTest::Order(order) => order.holds(value.cmp(text)),
         TextTest::Contains => value.contains(text),
         TextTest::StartsWith => value.starts_with(text),

@@ -78,10 +78,7 @@ impl Parser<'_> {
     fn expression(&mut self, group: Group) -> Result<Filter, InvalidFilter> {
         let mut stack = vec![Frame { group, alternatives: Vec::new(), terms: Vec::new() }];
         loop {
-            let mut term = match self.operand(&mut stack)? {
-                Some(term) => term,
-                None => continue,
-            };
+            let Some(mut term) = self.operand(&mut stack)? else { continue };
             // A term may close groups, each of which is a term of the group around it.
             loop {
                 let Some(frame) = stack.last_mut() else { return Ok(term) };

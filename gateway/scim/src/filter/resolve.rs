@@ -114,7 +114,7 @@ impl Resolver<'_> {
 
     fn target(&self, path: &AttrPath) -> Result<Target, Error> {
         let found = match self.element {
-            None => self.kind.resolve(path),
+            None => self.kind.resolve(path, self.mode),
             Some(element) if path.urn.is_none() && path.sub.is_none() => {
                 element.attribute.sub(&path.name).map(|sub| element.with_sub(sub))
             }
@@ -153,7 +153,7 @@ impl Resolver<'_> {
             let condition = self.condition(target, TextTest::Order(Order::Eq), literal).ok_or_else(refuse)?;
             return Ok(Query::Not(Box::new(Query::Compare(target, condition))));
         }
-        let test = match operator {
+        let how = match operator {
             Operator::Eq | Operator::Ne => TextTest::Order(Order::Eq),
             Operator::Gt => TextTest::Order(Order::Gt),
             Operator::Ge => TextTest::Order(Order::Ge),
@@ -163,7 +163,7 @@ impl Resolver<'_> {
             Operator::Sw => TextTest::StartsWith,
             Operator::Ew => TextTest::EndsWith,
         };
-        Ok(Query::Compare(target, self.condition(target, test, literal).ok_or_else(refuse)?))
+        Ok(Query::Compare(target, self.condition(target, how, literal).ok_or_else(refuse)?))
     }
 
     /// A complex attribute stands for its `value`.
@@ -177,11 +177,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn condition(&self, target: Target, test: TextTest, literal: &Literal) -> Option<Condition> {
+    fn condition(&self, target: Target, how: TextTest, literal: &Literal) -> Option<Condition> {
         let attribute = target.leaf();
         match attribute.kind {
             Type::String | Type::Reference | Type::Binary => {
-                if attribute.kind == Type::Binary && test != TextTest::Order(Order::Eq) {
+                if attribute.kind == Type::Binary && how != TextTest::Order(Order::Eq) {
                     return None;
                 }
                 let text = match literal {
@@ -192,20 +192,20 @@ impl Resolver<'_> {
                 };
                 let folded = !attribute.case_exact;
                 let text = if folded { domain::fold::fold(&text) } else { text };
-                Some(Condition::Text(test, Text { text, folded }))
+                Some(Condition::Text(how, Text { text, folded }))
             }
-            Type::Boolean => match (test, literal) {
+            Type::Boolean => match (how, literal) {
                 (TextTest::Order(Order::Eq), Literal::Boolean(value)) => Some(Condition::Boolean(*value)),
                 (TextTest::Order(Order::Eq), Literal::Text(text)) if self.mode.allows(Leniency::TextForBoolean) => {
                     crate::value::boolean(text).map(Condition::Boolean)
                 }
                 _ => None,
             },
-            Type::DateTime => match (test, literal) {
+            Type::DateTime => match (how, literal) {
                 (TextTest::Order(order), Literal::Text(text)) => Some(Condition::Time(order, text.parse().ok()?)),
                 _ => None,
             },
-            Type::Decimal | Type::Integer => match (test, literal) {
+            Type::Decimal | Type::Integer => match (how, literal) {
                 (TextTest::Order(order), Literal::Number(number)) => {
                     Some(Condition::Number(order, number.parse().ok()?))
                 }

@@ -300,11 +300,14 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 mod naive {
     use super::*;
 
-    /// `(name of the list, its elements as (type, value))`; all values differ in more than case.
+    /// Type and value.
+    pub(super) type Email = (Option<&'static str>, Option<&'static str>);
+
+    /// A user as far as the conditions look at one.
     #[derive(Clone, Debug)]
     pub(super) struct Person {
         pub(super) user_name: String,
-        pub(super) emails: Vec<(Option<&'static str>, Option<&'static str>)>,
+        pub(super) emails: Vec<Email>,
     }
 
     impl Person {
@@ -350,9 +353,7 @@ mod naive {
 
     impl Cond {
         pub(super) fn holds(&self, person: &Person) -> bool {
-            let any = |of: fn(&(Option<&'static str>, Option<&'static str>)) -> Option<&'static str>,
-                       operator: &str,
-                       text: &str| {
+            let any = |of: fn(&Email) -> Option<&'static str>, operator: &str, text: &str| {
                 person.emails.iter().filter_map(of).any(|it| meets(operator, it, text))
             };
             match self {

@@ -32,6 +32,7 @@ pub(super) fn apply(request: &PatchRequest, resource: &Resource, roles: RolesPat
     }
     let mut resource_now = draft.resource;
     resource_now.tidy(request.kind);
+    resource_now.check_size()?;
     resource_now.require(request.kind, Error::mutability)?;
     Ok(Outcome { changed: resource_now != *resource, resource: resource_now })
 }
@@ -85,7 +86,7 @@ impl Draft<'_> {
         if attribute.multi_valued {
             let new = read_list(attribute, given, self.request.mode)?;
             let mut list = if op == Op::Replace { Vec::new() } else { self.take_list(target) };
-            self.charge(list.len() + new.len())?;
+            self.charge(list.len() * new.len().min(elements::INDEX_FROM) + new.len())?;
             elements::add(&mut list, new)?;
             self.resource.set(target, Some(list.into()));
             return Ok(());
@@ -93,9 +94,6 @@ impl Draft<'_> {
         if attribute.kind == Type::Complex {
             if is_nothing(&given) || given == Value::Array(Vec::new()) {
                 return self.unassign(target);
-            }
-            if op == Op::Replace && !self.request.mode.allows(Leniency::CreateFromFilter) {
-                self.resource.take(target);
             }
             let parts = read_parts(attribute, given, self.request.mode)?;
             self.merge(target, parts);

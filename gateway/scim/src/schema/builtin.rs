@@ -1,4 +1,4 @@
-//! The schemas served here: RFC 7643's User, EnterpriseUser and Group, and the two extensions of this product.
+//! The schemas served here: RFC 7643's User, enterprise User and Group, and the two extensions of this product.
 //!
 //! Where the RFC leaves freedom: `roles.value` is case-exact since a label's role part is; `type` carries canonical
 //! values everywhere because Microsoft's validator reads them to choose what it sends; a group's `displayName` is
