@@ -1,5 +1,7 @@
 //! A tenant of a behaviour's own, with the calls of the contract in the shape that behaviours need them.
 
+use std::time::Duration;
+
 use proto::admin::v1::admin_service_client::AdminServiceClient;
 use proto::admin::v1::{CreateTenantRequest, PutSettingsRequest};
 use proto::common::v1::{Actor, Position, Settings};
@@ -8,7 +10,16 @@ use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::identity::v1::group_service_client::GroupServiceClient;
 use proto::identity::v1::token_service_client::TokenServiceClient;
 use proto::identity::v1::user_service_client::UserServiceClient;
-use proto::identity::v1::*;
+use proto::identity::v1::{
+    Catalogue, CreateGroupRequest, CreateGroupResponse, CreateUserRequest, CreateUserResponse, DeleteGroupRequest,
+    DeleteGroupResponse, DeleteUserRequest, DeleteUserResponse, FeedEntry, GetGroundRequest, GetGroundResponse,
+    GetGroupRequest, GetHoldingsRequest, GetHoldingsResponse, GetUserRequest, Group, Head, Holding,
+    ListAffectedUsersRequest, ListAllUsersRequest, ListAllUsersResponse, ListGroupsRequest, ListGroupsResponse,
+    ListMembersRequest, ListUsersRequest, ListUsersResponse, Outcome, Place, PutCatalogueRequest, PutCatalogueResponse,
+    ReadFeedRequest, ReadFeedResponse, ReplaceUserRequest, ReplaceUserResponse, ReportOutcomesRequest,
+    UpdateGroupRequest, UpdateGroupResponse, User, UserKey, UserOutcome, WatchHeadsRequest, WatchHeadsResponse,
+    user_key,
+};
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 use tokio_stream::StreamExt as _;
@@ -59,6 +70,11 @@ impl Tenant {
         Self { name: format!("t-{}", uuid::Uuid::new_v4()), transport: backend.transport.clone() }
     }
 
+    /// The same tenant for calls that may take longer than others.
+    pub(crate) fn patient(self, timeout: Duration) -> Self {
+        Self { transport: self.transport.with_timeout(timeout), ..self }
+    }
+
     pub(crate) async fn make(&self) -> Result<(), Error> {
         let settings = Some(Settings::default());
         let request = CreateTenantRequest { tenant: self.name.clone(), settings };
@@ -89,15 +105,15 @@ impl Tenant {
         AdminServiceClient::new(self.transport.clone())
     }
 
-    fn actor() -> Option<Actor> {
-        Some(Actor { token_id: String::new(), request_id: "store-suite".to_owned() })
+    fn actor() -> Actor {
+        Actor { token_id: String::new(), request_id: "store-suite".to_owned() }
     }
 
     // Users.
 
     pub(crate) async fn add_user(&self, document: &Document) -> Result<CreateUserResponse, Error> {
         let request =
-            CreateUserRequest { tenant: self.name.clone(), actor: Self::actor(), document: document.bytes() };
+            CreateUserRequest { tenant: self.name.clone(), actor: Some(Self::actor()), document: document.bytes() };
         answered(self.users().create_user(request).await)
     }
 
@@ -119,7 +135,7 @@ impl Tenant {
     ) -> Result<ReplaceUserResponse, Error> {
         let request = ReplaceUserRequest {
             tenant: self.name.clone(),
-            actor: Self::actor(),
+            actor: Some(Self::actor()),
             id: id.to_owned(),
             expected_version,
             document: document.bytes(),
@@ -130,7 +146,7 @@ impl Tenant {
     pub(crate) async fn delete_user(&self, id: &str, expected_version: u64) -> Result<DeleteUserResponse, Error> {
         let request = DeleteUserRequest {
             tenant: self.name.clone(),
-            actor: Self::actor(),
+            actor: Some(Self::actor()),
             id: id.to_owned(),
             expected_version,
         };
@@ -152,7 +168,7 @@ impl Tenant {
     ) -> Result<CreateGroupResponse, Error> {
         let request = CreateGroupRequest {
             tenant: self.name.clone(),
-            actor: Self::actor(),
+            actor: Some(Self::actor()),
             document: document.bytes(),
             member_ids: member_ids.to_vec(),
         };
@@ -176,7 +192,7 @@ impl Tenant {
         request: UpdateGroupRequest,
     ) -> Result<UpdateGroupResponse, Error> {
         let request =
-            UpdateGroupRequest { tenant: self.name.clone(), actor: Self::actor(), id: id.to_owned(), ..request };
+            UpdateGroupRequest { tenant: self.name.clone(), actor: Some(Self::actor()), id: id.to_owned(), ..request };
         answered(self.groups().update_group(request).await)
     }
 
@@ -195,7 +211,7 @@ impl Tenant {
     pub(crate) async fn delete_group(&self, id: &str) -> Result<DeleteGroupResponse, Error> {
         let request = DeleteGroupRequest {
             tenant: self.name.clone(),
-            actor: Self::actor(),
+            actor: Some(Self::actor()),
             id: id.to_owned(),
             expected_version: 0,
         };
@@ -260,10 +276,12 @@ impl Tenant {
         let catalogue = Catalogue {
             roles: roles.iter().map(ToString::to_string).collect(),
             retailers: vec![Place { id: "1".into(), r#ref: "MAIN".into() }],
-            locations: vec![Place { id: "77".into(), r#ref: "CHIC-01".into() }, Place { id: "78".into(), r#ref: String::new() }],
+            locations: vec![
+                Place { id: "77".into(), r#ref: "CHIC-01".into() },
+                Place { id: "78".into(), r#ref: String::new() },
+            ],
         };
-        let request =
-            PutCatalogueRequest { tenant: self.name.clone(), fence, wanted_seen, catalogue: Some(catalogue) };
+        let request = PutCatalogueRequest { tenant: self.name.clone(), fence, wanted_seen, catalogue: Some(catalogue) };
         answered(self.access().put_catalogue(request).await)
     }
 
@@ -323,6 +341,23 @@ impl Tenant {
     pub(crate) async fn all_users(&self) -> Vec<ListAllUsersResponse> {
         let request = ListAllUsersRequest { tenant: self.name.clone() };
         collected(self.feed().list_all_users(request).await).await.unwrap()
+    }
+
+    /// Watches the heads until this tenant's is as wanted, and answers it.
+    pub(crate) async fn watched_head(&self, mut wanted: impl FnMut(&Head) -> bool) -> Head {
+        let mut stream = self.feed().watch_heads(WatchHeadsRequest {}).await.unwrap().into_inner();
+        let mut first = true;
+        loop {
+            let WatchHeadsResponse { epoch, heads, complete } = stream.message().await.unwrap().unwrap();
+            assert_eq!(epoch.len(), 16);
+            assert!(complete || !first, "the first message has all heads");
+            first = false;
+            if let Some(head) = heads.into_iter().find(|head| head.tenant == self.name)
+                && wanted(&head)
+            {
+                return head;
+            }
+        }
     }
 
     /// What is to be the same before and after.

@@ -1,0 +1,244 @@
+//! Groups: members change by deltas that nobody loses, nesting has no cycles, and no order of changes meets an error.
+
+use std::time::Duration;
+
+use proto::identity::v1::UpdateGroupRequest;
+use proto::identity::v1::feed_entry::Change;
+use runtime::error::Reason;
+
+use crate::Backend;
+use crate::documents::{group, user};
+use crate::tenant::{Tenant, sorted};
+use crate::together::at_once;
+
+async fn users(tenant: &Tenant, prefix: &str, count: usize) -> Vec<String> {
+    let mut all = Vec::with_capacity(count);
+    let numbers: Vec<usize> = (0..count).collect();
+    for some in numbers.chunks(250) {
+        all.extend(
+            at_once(some.iter().map(|n| {
+                let (tenant, name) = (tenant.clone(), format!("{prefix}{n}"));
+                async move { tenant.user(&user(&name)).await }
+            }))
+            .await,
+        );
+    }
+    all
+}
+
+/// Sixty-four members added at once, each by a call of its own, are all members. `C01`
+pub async fn members_added_at_once_all_stay(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ids = users(&tenant, "u", 64).await;
+    let staff = tenant.group(&group("staff"), &[]).await;
+    let answers = at_once(ids.iter().cloned().map(|id| {
+        let (tenant, staff) = (tenant.clone(), staff.clone());
+        async move { tenant.add_members(&staff, &[id]).await.unwrap() }
+    }))
+    .await;
+    assert!(answers.iter().all(|answer| answer.changed));
+    assert_eq!(tenant.members(&staff).await, sorted(ids));
+    assert_eq!(tenant.get_group(&staff).await.unwrap().member_count, 64);
+}
+
+/// Whatever order adds and removes of one member take, the end is what the last of them said. `C02`
+pub async fn a_member_added_and_removed_at_once_ends_as_the_last_revision_says(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ann = tenant.user(&user("ann")).await;
+    let staff = tenant.group(&group("staff"), &[]).await;
+    let before = tenant.head().await;
+    at_once((0..64).map(|n| {
+        let (tenant, staff, ann) = (tenant.clone(), staff.clone(), [ann.clone()]);
+        async move {
+            let answer = if n % 2 == 0 {
+                tenant.add_members(&staff, &ann).await
+            } else {
+                tenant.remove_members(&staff, &ann).await
+            };
+            answer.unwrap();
+        }
+    }))
+    .await;
+    let mut is_member = false;
+    for entry in tenant.entries_after(before).await {
+        let Some(Change::MembersChanged(change)) = entry.change else { panic!("nothing else changed") };
+        assert_eq!((change.added.len(), change.removed.len()), if is_member { (0, 1) } else { (1, 0) });
+        is_member = !is_member;
+    }
+    assert_eq!(tenant.members(&staff).await, if is_member { vec![ann] } else { vec![] });
+}
+
+/// A group's name changes, members come and go, all at once; only who was named in a removal is gone. `C03`
+pub async fn a_groups_document_changes_beside_its_members_and_nobody_is_lost(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let (stay, go, come) =
+        (users(&tenant, "s", 10).await, users(&tenant, "g", 10).await, users(&tenant, "c", 10).await);
+    let staff = tenant.group(&group("staff"), &[stay.clone(), go.clone()].concat()).await;
+    at_once((0..30).map(|n| {
+        let (tenant, staff) = (tenant.clone(), staff.clone());
+        let (go, come) = (go[n / 3].clone(), come[n / 3].clone());
+        async move {
+            match n % 3 {
+                0 => tenant.put_group(&staff, &group(&format!("staff {n}"))).await.unwrap(),
+                1 => tenant.add_members(&staff, &[come]).await.unwrap(),
+                _ => tenant.remove_members(&staff, &[go]).await.unwrap(),
+            }
+        }
+    }))
+    .await;
+    assert_eq!(tenant.members(&staff).await, sorted([stay, come].concat()));
+}
+
+/// Replacing the members keeps those named, takes the others away, and is one change.
+pub async fn a_replacement_of_the_members_keeps_exactly_those_named(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ids = users(&tenant, "u", 4).await;
+    let staff = tenant.group(&group("staff"), &ids[..3]).await;
+    let before = tenant.head().await;
+    let request = UpdateGroupRequest { replace_members: true, add_member_ids: ids[2..].to_vec(), ..Default::default() };
+    let answer = tenant.update_group(&staff, request.clone()).await.unwrap();
+    assert_eq!(answer.group.unwrap().member_count, 2);
+    assert_eq!(tenant.members(&staff).await, sorted(ids[2..].to_vec()));
+    let entries = tenant.entries_after(before).await;
+    let [Some(Change::MembersChanged(change))] = &entries.iter().map(|e| e.change.clone()).collect::<Vec<_>>()[..]
+    else {
+        panic!("one change of members: {entries:?}")
+    };
+    assert_eq!((change.added.len(), change.removed.len()), (1, 2));
+    assert!(!tenant.update_group(&staff, request).await.unwrap().changed);
+}
+
+/// A user deleted while it is added to a group is no member afterwards, and one who gets its name has nothing of it. `C11`
+pub async fn a_deleted_user_is_a_member_of_nothing(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let staff = tenant.group(&group("staff").labels(&["ACCOUNT_0_STAFF"]), &[]).await;
+    for round in 0..20 {
+        let document = user(&format!("ann{round}")).labels(&["ACCOUNT_0_OLD"]);
+        let old = tenant.user(&document).await;
+        let calls = [tenant.clone(), tenant.clone(), tenant.clone()];
+        let [first, second, third] = calls;
+        let (old, staff) = (old.clone(), staff.clone());
+        let adding = tokio::spawn({
+            let (old, staff) = (old.clone(), staff.clone());
+            async move { first.add_members(&staff, &[old]).await.map_err(|error| error.reason()) }
+        });
+        let deleting = tokio::spawn({
+            let old = old.clone();
+            async move { second.delete_user(&old, 0).await }
+        });
+        let making = tokio::spawn(async move {
+            let document = user(&format!("ANN{round}"));
+            loop {
+                match third.add_user(&document).await {
+                    Ok(made) => break made.user.unwrap().id,
+                    Err(error) => assert_eq!(error.reason(), Reason::UNIQUENESS),
+                }
+            }
+        });
+        assert!(matches!(adding.await.unwrap(), Ok(_) | Err(Reason::MEMBER_NOT_FOUND)));
+        deleting.await.unwrap().unwrap();
+        let new = making.await.unwrap();
+        assert!(tenant.labels(&new).await.is_empty());
+        assert!(!tenant.holding(&old).await.found);
+        assert!(tenant.members(&staff).await.is_empty());
+        assert_eq!(tenant.get_group(&staff).await.unwrap().member_count, 0);
+    }
+}
+
+/// A into B and B into A at once: one is accepted, the other would close the circle.
+pub async fn two_groups_at_once_do_not_come_to_contain_each_other(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    for round in 0..20 {
+        let a = tenant.group(&group(&format!("a{round}")), &[]).await;
+        let b = tenant.group(&group(&format!("b{round}")), &[]).await;
+        let answers = at_once([(a.clone(), b.clone()), (b.clone(), a.clone())].map(|(outer, inner)| {
+            let tenant = tenant.clone();
+            async move { tenant.add_members(&outer, &[inner]).await.map_err(|error| error.reason()) }
+        }))
+        .await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+        assert!(answers.iter().any(|answer| answer.as_ref().is_err_and(|reason| *reason == Reason::NESTING_CYCLE)));
+    }
+}
+
+/// Neither directly nor over any number of groups between.
+pub async fn a_group_does_not_contain_itself_through_others(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let mut chain = vec![tenant.group(&group("0"), &[]).await];
+    for n in 1..5 {
+        let inner = chain[n - 1].clone();
+        chain.push(tenant.group(&group(&n.to_string()), &[inner]).await);
+    }
+    for outer in &chain {
+        let closing = tenant.add_members(&chain[0], std::slice::from_ref(outer)).await;
+        assert_eq!(closing.unwrap_err().reason(), Reason::NESTING_CYCLE);
+    }
+    // Two ways to one group are no circle.
+    tenant.add_members(&chain[4], &chain[..1]).await.unwrap();
+}
+
+/// Members come in order of id; a reader may begin after any of them, there or gone.
+pub async fn members_are_listed_in_order_and_after_any_of_them(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let nested = tenant.group(&group("nested"), &[]).await;
+    let ids = sorted([users(&tenant, "u", 20).await, vec![nested]].concat());
+    let staff = tenant.group(&group("staff"), &ids).await;
+    assert_eq!(tenant.members(&staff).await, ids);
+    tenant.remove_members(&staff, &ids[9..10]).await.unwrap();
+    assert_eq!(tenant.members_after(&staff, &ids[9]).await.unwrap(), ids[10..]);
+    assert_eq!(tenant.members_after(&staff, &ids[20]).await.unwrap(), Vec::<String>::new());
+    let nobody = uuid::Uuid::new_v4().to_string();
+    assert_eq!(tenant.members_after(&nobody, "").await.unwrap_err().reason(), Reason::GROUP_NOT_FOUND);
+}
+
+/// A deactivation that comes while fifty thousand memberships are being written waits for them and is done.
+pub async fn a_user_is_deactivated_beside_fifty_thousand_new_memberships(backend: &Backend) {
+    const USERS: usize = 2_500;
+    const GROUPS: usize = 20;
+    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let ids = users(&tenant, "u", USERS).await;
+    let ann = tenant.user(&user("ann").labels(&["ACCOUNT_0_STAFF"])).await;
+    let groups = (0..GROUPS).map(|n| {
+        let (tenant, ids) = (tenant.clone(), ids.clone());
+        tokio::spawn(async move { tenant.group(&group(&format!("group {n}")), &ids).await })
+    });
+    let groups: Vec<_> = groups.collect();
+    let answer = tenant.replace_user(&ann, 0, &user("ann").inactive()).await.unwrap();
+    assert!(answer.changed);
+    assert!(!tenant.holding(&ann).await.active);
+    for made in groups {
+        let id = made.await.unwrap();
+        assert_eq!(tenant.get_group(&id).await.unwrap().member_count, USERS as u64);
+    }
+    assert_eq!(tenant.holding(&ids[0]).await.groups.len(), GROUPS);
+}
+
+/// Groups and users changed in opposite orders, over and over: what would be a deadlock is solved inside. `C14`
+pub async fn changes_in_opposite_order_never_meet_an_error(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ids = users(&tenant, "u", 8).await;
+    let groups = [tenant.group(&group("a"), &[]).await, tenant.group(&group("b"), &[]).await];
+    at_once((0..16_usize).map(|n| {
+        let (tenant, mut ids, mut groups) = (tenant.clone(), ids.clone(), groups.clone());
+        async move {
+            if n % 2 == 1 {
+                ids.reverse();
+                groups.reverse();
+            }
+            for round in 0..4 {
+                for id in &groups {
+                    tenant.add_members(id, &ids).await.unwrap();
+                }
+                for (number, id) in ids.iter().enumerate() {
+                    let number = if n % 2 == 1 { ids.len() - 1 - number } else { number };
+                    let document = user(&format!("u{number}")).title(&format!("{n} {round}"));
+                    tenant.replace_user(id, 0, &document).await.unwrap();
+                }
+                for id in groups.iter().rev() {
+                    tenant.remove_members(id, &ids).await.unwrap();
+                }
+            }
+        }
+    }))
+    .await;
+}
