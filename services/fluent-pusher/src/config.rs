@@ -1,0 +1,111 @@
+//! The section `fluent_pusher` of the configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::backoff::Backoff;
+use runtime::config::{Problems, Secret, Validate};
+use runtime::grpc::TransportConfig;
+use runtime::tls::ServerTls;
+use serde::Deserialize;
+
+/// How the pusher runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where operators' calls are answered (`PushService`).
+    pub listen: Option<SocketAddr>,
+    /// TLS for that listener.
+    pub tls: Option<ServerTls>,
+    /// The database of its own tables: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
+    pub database: Option<Secret>,
+    /// Where identity-store is.
+    pub identity_store: TransportConfig,
+    /// Where role-resolver is.
+    pub role_resolver: TransportConfig,
+    /// The folder of the tenants' Fluent addresses and secrets, one `<tenant>.toml` each.
+    pub tenants: Option<PathBuf>,
+    /// How it works.
+    pub pushing: Pushing,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            tls: None,
+            database: None,
+            identity_store: TransportConfig::default(),
+            role_resolver: TransportConfig::default(),
+            tenants: None,
+            pushing: Pushing::default(),
+        }
+    }
+}
+
+/// Numbers and times of the work itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pushing {
+    /// How many accounts of one tenant are worked on at a time.
+    pub workers: usize,
+    /// How often the tables are looked at when nothing rings.
+    #[serde(with = "humantime_serde")]
+    pub poll: Duration,
+    /// How long one account may take.
+    #[serde(with = "humantime_serde")]
+    pub step: Duration,
+    /// How often the folder of tenants is read again.
+    #[serde(with = "humantime_serde")]
+    pub reload: Duration,
+    /// The waits after failures.
+    pub backoff: Backoff,
+    /// How often the catalogue is read when nobody waits for it.
+    #[serde(with = "humantime_serde")]
+    pub catalogue_refresh: Duration,
+    /// The shortest time between the beginnings of two reads of the catalogue.
+    #[serde(with = "humantime_serde")]
+    pub catalogue_min_interval: Duration,
+}
+
+impl Default for Pushing {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            poll: Duration::from_secs(1),
+            step: Duration::from_secs(60),
+            reload: Duration::from_secs(5),
+            backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(600) },
+            catalogue_refresh: Duration::from_secs(300),
+            catalogue_min_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        let known = self.database.as_ref().is_some_and(|url| url.expose().parse::<sql::Url>().is_ok());
+        problems.require(known, "database", "it is missing or names no database", "sqlite:PATH or postgres://…");
+        problems.section("identity_store", &self.identity_store);
+        problems.section("role_resolver", &self.role_resolver);
+        problems.require(self.tenants.is_some(), "tenants", "it is missing", "the folder of the tenants' Fluent settings");
+        problems.section("pushing", &self.pushing);
+    }
+}
+
+impl Validate for Pushing {
+    fn validate(&self, problems: &mut Problems) {
+        problems.require((1..=64).contains(&self.workers), "workers", "it is out of range", "1 to 64");
+        problems.section("backoff", &self.backoff);
+        for (key, time) in [
+            ("poll", self.poll),
+            ("step", self.step),
+            ("reload", self.reload),
+            ("catalogue_refresh", self.catalogue_refresh),
+            ("catalogue_min_interval", self.catalogue_min_interval),
+        ] {
+            problems.require(!time.is_zero(), key, "it is no time at all", "a duration such as \"10s\"");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the pusher counts.
+
+use std::borrow::Cow;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use runtime::telemetry::{Label, Metrics};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    tenant: Label,
+    kind: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: Label,
+}
+
+/// The pusher's counts. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    pushes: Family<Of, Counter>,
+    alerts: Family<Of, Counter>,
+    oldest_revocation: Family<OfTenant, Gauge<f64, AtomicU64>>,
+    due: Family<OfTenant, Gauge>,
+}
+
+impl Counts {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let counts = Self {
+            pushes: Family::default(),
+            alerts: Family::default(),
+            oldest_revocation: Family::default(),
+            due: Family::default(),
+        };
+        metrics.sub_registry("pusher", |registry| {
+            registry.register("pushes", "Accounts looked at, by how that ended", counts.pushes.clone());
+            registry.register("alerts", "What a person must look at, by kind", counts.alerts.clone());
+            registry.register(
+                "oldest_unpushed_revocation_age_seconds",
+                "How long the oldest revocation that is not pushed has waited; 0 for none",
+                counts.oldest_revocation.clone(),
+            );
+            registry.register("due_accounts", "Accounts that are due", counts.due.clone());
+        });
+        counts
+    }
+
+    pub(crate) fn pushed(&self, tenant: &str, result: &'static str) {
+        self.pushes.get_or_create(&Of { tenant: tenant.into(), kind: result.into() }).inc();
+    }
+
+    pub(crate) fn alert(&self, tenant: &str, kind: &'static str) {
+        self.alerts.get_or_create(&Of { tenant: tenant.into(), kind: kind.into() }).inc();
+    }
+
+    pub(crate) fn backlog(&self, tenant: &str, oldest_revocation_seconds: f64, due: u64) {
+        let labels = OfTenant { tenant: tenant.into() };
+        self.oldest_revocation.get_or_create(&labels).set(oldest_revocation_seconds);
+        self.due.get_or_create(&labels).set(i64::try_from(due).unwrap_or(i64::MAX));
+    }
+}

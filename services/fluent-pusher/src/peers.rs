@@ -1,0 +1,264 @@
+//! The other parts, as the pusher asks them: identity-store and role-resolver, over their contracts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::catalogue::Place;
+use domain::clock::Timestamp;
+use domain::id::{TenantId, UserId};
+use domain::revision::{Epoch, Position, Revision};
+use domain::settings::{Adoption, Rename};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use parking_lot::Mutex;
+use proto::common::v1 as common;
+use proto::identity::v1 as identity;
+use proto::identity::v1::access_service_client::AccessServiceClient;
+use proto::identity::v1::feed_service_client::FeedServiceClient;
+use proto::roles::v1 as roles;
+use proto::roles::v1::role_service_client::RoleServiceClient;
+use runtime::error::{Error, Kind};
+use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
+
+use crate::account::Roles;
+use crate::convert::{self, Malformed};
+
+/// Where a tenant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) revision: Revision,
+    pub(crate) catalogue_wanted: u64,
+    pub(crate) catalogue_served: u64,
+}
+
+/// What one message of the heartbeat says.
+#[derive(Clone, Debug)]
+pub(crate) struct Heads {
+    pub(crate) epoch: Epoch,
+    pub(crate) heads: Vec<(TenantId, Head)>,
+    pub(crate) complete: bool,
+}
+
+/// Some of the feed.
+#[derive(Clone, Debug)]
+pub(crate) struct FeedPage {
+    pub(crate) entries: Vec<FeedEntry>,
+    pub(crate) head: Position,
+}
+
+/// One entry of it.
+#[derive(Clone, Debug)]
+pub(crate) struct FeedEntry {
+    pub(crate) revision: Revision,
+    pub(crate) at: Timestamp,
+    pub(crate) takes_away: bool,
+    /// The user it is about; `None`: ask whom it concerns.
+    pub(crate) subject: Option<Subject>,
+}
+
+/// A user whose account is to be looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) user: UserId,
+    pub(crate) user_name: String,
+    pub(crate) gone: bool,
+}
+
+/// A user as identity-store now has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) user_name: String,
+    pub(crate) active: bool,
+    pub(crate) document: Bytes,
+}
+
+/// An effective set.
+#[derive(Clone, Debug)]
+pub(crate) struct Effective {
+    pub(crate) active: bool,
+    pub(crate) held: bool,
+    pub(crate) roles: Roles,
+    /// Reason and label.
+    pub(crate) unmatched: Vec<(&'static str, String)>,
+    pub(crate) has_labels: bool,
+}
+
+/// What a tenant chose, as far as it concerns the push.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Policies {
+    pub(crate) rename: Rename,
+    pub(crate) adoption: Adoption,
+}
+
+/// The catalogue, as read or as kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CatalogueCopy {
+    pub(crate) roles: Vec<String>,
+    pub(crate) retailers: Vec<Place>,
+    pub(crate) locations: Vec<Place>,
+}
+
+/// A tenant's ground.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    pub(crate) version: u64,
+    pub(crate) catalogue: Option<CatalogueCopy>,
+    pub(crate) policies: Option<Policies>,
+}
+
+/// identity-store.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    access: AccessServiceClient<Transport>,
+    feed: FeedServiceClient<Transport>,
+    policies: Arc<Mutex<BTreeMap<TenantId, (u64, Policies)>>>,
+}
+
+/// role-resolver.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolver(RoleServiceClient<Transport>);
+
+fn nonsense(error: Malformed) -> Error {
+    Error::internal("reading another part's answer", &error)
+}
+
+impl Identity {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self {
+            access: AccessServiceClient::new(transport.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            feed: FeedServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            policies: Arc::default(),
+        }
+    }
+
+    /// The user as it now is; `None` if there is none.
+    pub(crate) async fn person(
+        &self,
+        tenant: &TenantId,
+        user: UserId,
+        with_document: bool,
+    ) -> Result<Option<Person>, Error> {
+        let key = identity::user_key::Key::Id(user.to_string());
+        let users = vec![identity::UserKey { key: Some(key) }];
+        let request =
+            identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: with_document };
+        let answer = self.access.clone().get_holdings(request).await?.into_inner();
+        convert::person(answer).map_err(nonsense)
+    }
+
+    /// What the tenant chose.
+    pub(crate) async fn policies(&self, tenant: &TenantId) -> Result<Policies, Error> {
+        let known = self.policies.lock().get(tenant).copied();
+        let ground = self.ground(tenant, known.map_or(0, |(version, _)| version)).await?;
+        match (known, ground.policies) {
+            (Some((version, policies)), _) if version == ground.version => Ok(policies),
+            (_, policies) => {
+                let policies = policies.unwrap_or_default();
+                self.policies.lock().insert(tenant.clone(), (ground.version, policies));
+                Ok(policies)
+            }
+        }
+    }
+
+    /// The copy of the catalogue that is kept; `None` before the first.
+    pub(crate) async fn catalogue(&self, tenant: &TenantId) -> Result<Option<CatalogueCopy>, Error> {
+        Ok(self.ground(tenant, 0).await?.catalogue)
+    }
+
+    async fn ground(&self, tenant: &TenantId, known_version: u64) -> Result<Ground, Error> {
+        let request = identity::GetGroundRequest { tenant: tenant.to_string(), known_version };
+        Ok(convert::ground(self.access.clone().get_ground(request).await?.into_inner()))
+    }
+
+    /// Keeps a complete read of the catalogue.
+    pub(crate) async fn put_catalogue(
+        &self,
+        tenant: &TenantId,
+        fence: u64,
+        wanted_seen: u64,
+        catalogue: CatalogueCopy,
+    ) -> Result<bool, Error> {
+        let catalogue = Some(convert::catalogue_out(catalogue));
+        let request = identity::PutCatalogueRequest { tenant: tenant.to_string(), fence, wanted_seen, catalogue };
+        let identity::PutCatalogueResponse { changed, position: _ } =
+            self.access.clone().put_catalogue(request).await?.into_inner();
+        Ok(changed)
+    }
+
+    /// Tells what became of users.
+    pub(crate) async fn report(&self, request: identity::ReportOutcomesRequest) -> Result<(), Error> {
+        let identity::ReportOutcomesResponse {} = self.access.clone().report_outcomes(request).await?.into_inner();
+        Ok(())
+    }
+
+    /// The heartbeat.
+    pub(crate) async fn watch(&self) -> Result<impl Stream<Item = Result<Heads, Error>> + use<>, Error> {
+        let answers = self.feed.clone().watch_heads(identity::WatchHeadsRequest {}).await?.into_inner();
+        Ok(answers.map(|answer| {
+            let identity::WatchHeadsResponse { epoch, heads, complete } = answer?;
+            let heads = heads.into_iter().map(convert::head).collect::<Result<_, _>>().map_err(nonsense)?;
+            Ok(Heads { epoch: convert::epoch(&epoch).map_err(nonsense)?, heads, complete })
+        }))
+    }
+
+    /// The feed after a position.
+    pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position, limit: u32) -> Result<FeedPage, Error> {
+        let after = Some(convert::position_out(after));
+        let request = identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit };
+        let answer = self.feed.clone().read_feed(request).await?.into_inner();
+        convert::feed_page(answer).map_err(nonsense)
+    }
+
+    /// The users whose effective set an entry may change, in portions.
+    pub(crate) async fn affected(
+        &self,
+        tenant: &TenantId,
+        position: Position,
+    ) -> Result<impl Stream<Item = Result<Vec<Subject>, Error>> + use<>, Error> {
+        let position = Some(convert::position_out(position));
+        let request = identity::ListAffectedUsersRequest { tenant: tenant.to_string(), position };
+        let answers = self.feed.clone().list_affected_users(request).await?.into_inner();
+        Ok(answers.map_err(Error::from).map(|answer| {
+            let identity::ListAffectedUsersResponse { users } = answer?;
+            convert::subjects(users).map_err(nonsense)
+        }))
+    }
+
+    /// All users, in portions, each with the position the list was begun at.
+    pub(crate) async fn everyone(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<impl Stream<Item = Result<(Position, Vec<Subject>), Error>> + use<>, Error> {
+        let request = identity::ListAllUsersRequest { tenant: tenant.to_string() };
+        let answers = self.feed.clone().list_all_users(request).await?.into_inner();
+        Ok(answers.map_err(Error::from).map(|answer| {
+            let identity::ListAllUsersResponse { position, users } = answer?;
+            let position = convert::position(position).map_err(nonsense)?;
+            Ok((position, convert::subjects(users).map_err(nonsense)?))
+        }))
+    }
+}
+
+impl Resolver {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self(RoleServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// The user's effective set as of now; `None` if there is no such user. "As of now" is later than whatever made the
+    /// account due.
+    pub(crate) async fn effective(&self, tenant: &TenantId, user: UserId) -> Result<Option<Effective>, Error> {
+        let requirement = common::consistency::Requirement::FullyConsistent(true);
+        let request = roles::GetEffectiveRolesRequest {
+            tenant: tenant.to_string(),
+            user: Some(roles::UserRef { r#ref: Some(roles::user_ref::Ref::Id(user.to_string())) }),
+            consistency: Some(common::Consistency { requirement: Some(requirement) }),
+        };
+        match self.0.clone().get_effective_roles(request).await.map_err(Error::from) {
+            Ok(answer) => convert::effective(answer.into_inner()).map(Some).map_err(nonsense),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! One account, looked at once: who it belongs to, what it should be, what it is, and the difference sent.
+//!
+//! Every step can be repeated. What is sent is decided afresh from what is read, so a crash at any point, a lost answer
+//! or a second worker end in the same state.
+
+use domain::fold::fold;
+use domain::settings::{Adoption, Rename};
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use secrecy::SecretString;
+
+use crate::account::{Account, Context, Profile, Roles};
+use crate::fluent::{Cause, Error as FluentError, NewAccount, Refusal};
+use crate::outcome::{ACCOUNT_EXISTS, Outcome, PROTECTED, RENAMED, Standing as How, held_reasons};
+use crate::peers::{Effective, Identity, Person, Resolver};
+use crate::plan::{Limits, Mutation, Update, Wanted, plan};
+use crate::profile::{profile, some_first_name};
+use crate::store::{Decision, Entry, Job, Standing, Store};
+use crate::tenants::Tenant;
+
+/// Fluent's longest user name, and the longest `ref`.
+const MAX_USERNAME: usize = 250;
+const MAX_REF: usize = 100;
+
+/// Why an account could not be dealt with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("Fluent failed")]
+    Fluent(#[from] FluentError),
+    #[error("another part of Rolecall failed")]
+    Peer(#[from] runtime::error::Error),
+    #[error("the pusher's own tables failed")]
+    Store(#[from] sql::Error),
+    #[error("the lease ran out before all was sent")]
+    LeaseLost,
+}
+
+/// How an account was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What identity-store is told; `None` where the account is nobody's.
+    pub(crate) outcome: Option<Outcome>,
+    /// Why a person should look at it.
+    pub(crate) attention: Option<&'static str>,
+    /// A dismissal that met an account we may not touch: a person must act now.
+    pub(crate) alert: bool,
+    /// The name under which its user goes on, once the account was given up.
+    pub(crate) released_to: Option<String>,
+}
+
+/// One look at one account.
+#[derive(Debug)]
+pub(crate) struct Push<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) identity: &'a Identity,
+    pub(crate) resolver: &'a Resolver,
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) job: &'a Job,
+    pub(crate) clock: &'a domain::clock::Clock,
+}
+
+/// What is to be done about an account that stands there without being ours.
+enum Found {
+    /// It is ours now.
+    Adopted(Account),
+    /// It waits for an operator.
+    Parked,
+}
+
+impl Push<'_> {
+    pub(crate) async fn run(&self) -> Result<Verdict, Failure> {
+        let Job { account, user, gone, .. } = self.job;
+        if self.tenant.protects(account) {
+            return Ok(Verdict { alert: *gone, ..held(PROTECTED) });
+        }
+        let ledger = self.store.ledger(&self.tenant.id, account).await?;
+        let person = self.identity.person(&self.tenant.id, *user, !gone).await?;
+        let Some(mut person) = person.filter(|person| person.active) else { return self.dismiss(ledger).await };
+        if *gone {
+            // The feed has been overtaken: the user is back.
+            match self.identity.person(&self.tenant.id, *user, true).await?.filter(|person| person.active) {
+                Some(current) => person = current,
+                None => return self.dismiss(ledger).await,
+            }
+        }
+        if fold(&person.user_name) != *account {
+            return self.renamed(ledger, &person).await;
+        }
+        match self.resolver.effective(&self.tenant.id, *user).await?.filter(|set| set.active) {
+            Some(set) => self.provision(ledger, &person, &set).await,
+            None => self.dismiss(ledger).await,
+        }
+    }
+
+    /// The user is deleted or inactive. An account of ours is closed by its id before anything is read.
+    async fn dismiss(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
+        let account = match ledger {
+            Some(Entry { standing: Standing::Ours { fluent_id }, .. }) => self.shut(&fluent_id).await?,
+            Some(Entry { standing: Standing::Creating, user_name, .. }) => {
+                let found = self.exactly(&user_name).await?;
+                if let Some(account) = &found {
+                    self.take(account, None).await?;
+                }
+                found
+            }
+            ledger => match self.found(ledger.as_ref(), &self.job.user_name, &Roles::default()).await? {
+                Some(Found::Adopted(account)) => Some(account),
+                Some(Found::Parked) => return Ok(Verdict { alert: true, ..held(ACCOUNT_EXISTS) }),
+                None => None,
+            },
+        };
+        let Some(account) = account else {
+            self.store.forget(&self.tenant.id, &self.job.account).await?;
+            return Ok(done(Outcome::without_account(How::Inactive, Vec::new())));
+        };
+        let account = self.make(account, &Wanted::Nothing).await?;
+        Ok(done(self.outcome(&account, How::Inactive, Vec::new())))
+    }
+
+    /// Closes an account; `None` if it is not there any more.
+    async fn shut(&self, fluent_id: &str) -> Result<Option<Account>, Failure> {
+        self.in_time()?;
+        match self.tenant.fluent.update(fluent_id, &Update::close()).await {
+            Ok(account) => Ok(Some(account)),
+            // Refused: perhaps it is not there. What is there can be read, and is then closed by the plan.
+            Err(FluentError::Permanent(refusal)) => match self.tenant.fluent.account_by_id(fluent_id).await? {
+                Some(_) => Err(FluentError::Permanent(refusal).into()),
+                None => Ok(None),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The account bears another name than its user. Fluent can't rename it.
+    async fn renamed(&self, ledger: Option<Entry>, person: &Person) -> Result<Verdict, Failure> {
+        let Some(entry) = ledger.filter(|entry| entry.standing != Standing::Parked) else {
+            // No account of ours under the old name: the user goes on under the new one.
+            let released_to = Some(person.user_name.clone());
+            return Ok(Verdict { outcome: None, attention: None, alert: false, released_to });
+        };
+        if entry.user != Some(self.job.user) {
+            // Given up already: it is nobody's, and stays closed.
+            let verdict = self.dismiss(Some(entry)).await?;
+            return Ok(Verdict { outcome: None, ..verdict });
+        }
+        let Some(set) = self.resolver.effective(&self.tenant.id, self.job.user).await?.filter(|set| set.active) else {
+            return self.dismiss(Some(entry)).await;
+        };
+        if entry.decided(Decision::Keep, &person.user_name) {
+            return self.provision(Some(entry), person, &set).await;
+        }
+        let replace = entry.decided(Decision::Replace, &person.user_name)
+            || self.identity.policies(&self.tenant.id).await?.rename == Rename::Replace;
+        if replace {
+            self.dismiss(Some(entry)).await?;
+            let released_to = Some(person.user_name.clone());
+            return Ok(Verdict { outcome: None, attention: None, alert: false, released_to });
+        }
+        let reasons = std::iter::once(RENAMED.to_owned()).chain(held_reasons(&set)).collect();
+        let verdict = self.shrink(Some(entry), set.roles, reasons).await?;
+        Ok(Verdict { attention: Some(RENAMED), ..verdict })
+    }
+
+    /// The user is active, and this is its account or is to be.
+    async fn provision(&self, ledger: Option<Entry>, person: &Person, set: &Effective) -> Result<Verdict, Failure> {
+        if set.held {
+            return self.shrink(ledger, set.roles.clone(), held_reasons(set)).await;
+        }
+        if person.user_name.chars().count() > MAX_USERNAME {
+            let message = format!("the userName is longer than the {MAX_USERNAME} characters Fluent takes");
+            return Err(FluentError::Permanent(Refusal { code: None, message }).into());
+        }
+        let wanted = Wanted::Exactly { roles: set.roles.clone(), profile: profile(&person.document) };
+        let ours = self.ours(ledger.as_ref()).await?;
+        let account = match ours {
+            Some(account) => account,
+            None => match self.found(ledger.as_ref(), &person.user_name, &set.roles).await? {
+                Some(Found::Adopted(account)) => account,
+                Some(Found::Parked) => return Ok(held(ACCOUNT_EXISTS)),
+                None => match self.create(person, &set.roles).await? {
+                    Some(Found::Adopted(account)) => account,
+                    _ => return Ok(held(ACCOUNT_EXISTS)),
+                },
+            },
+        };
+        let account = self.make(account, &wanted).await?;
+        Ok(done(self.outcome(&account, How::Provisioned, Vec::new())))
+    }
+
+    /// The user is held: the account loses what the matched labels do not give, and gains nothing. None is made.
+    async fn shrink(&self, ledger: Option<Entry>, roles: Roles, reasons: Vec<String>) -> Result<Verdict, Failure> {
+        let Some(account) = self.ours(ledger.as_ref()).await? else {
+            return Ok(done(Outcome::without_account(How::Held, reasons)));
+        };
+        let account = self.make(account, &Wanted::AtMost(roles)).await?;
+        Ok(done(self.outcome(&account, How::Held, reasons)))
+    }
+
+    /// The account as Fluent has it, if the ledger says it is ours and it is there.
+    async fn ours(&self, ledger: Option<&Entry>) -> Result<Option<Account>, Failure> {
+        match ledger {
+            Some(Entry { standing: Standing::Ours { fluent_id }, .. }) => {
+                Ok(self.tenant.fluent.account_by_id(fluent_id).await?)
+            }
+            // The answer to its making was lost: no other stood there before.
+            Some(Entry { standing: Standing::Creating, user_name, .. }) => {
+                let found = self.exactly(user_name).await?;
+                if let Some(account) = &found {
+                    self.take(account, None).await?;
+                }
+                Ok(found)
+            }
+            Some(Entry { standing: Standing::Parked, .. }) | None => Ok(None),
+        }
+    }
+
+    /// An account that stands there under the name, without being ours: adopted or parked.
+    async fn found(&self, ledger: Option<&Entry>, name: &str, keeps: &Roles) -> Result<Option<Found>, Failure> {
+        let Some(account) = self.tenant.fluent.account(name).await? else { return Ok(None) };
+        let approved = ledger.is_some_and(|entry| entry.decided(Decision::Adopt, name));
+        let policy = self.identity.policies(&self.tenant.id).await?.adoption;
+        let open = policy == Adoption::Adopt && !is_privileged(&account);
+        if account.username == name && (approved || open) {
+            let lost = account.roles.minus(keeps);
+            self.take(&account, Some(&lost)).await?;
+            return Ok(Some(Found::Adopted(account)));
+        }
+        self.record(&account.username, Standing::Parked, None).await?;
+        Ok(Some(Found::Parked))
+    }
+
+    /// Makes the account. That it is being made is written down first, so that a lost answer can be told from an account
+    /// that stood there before.
+    async fn create(&self, person: &Person, roles: &Roles) -> Result<Option<Found>, Failure> {
+        self.record(&person.user_name, Standing::Creating, None).await?;
+        self.in_time()?;
+        let error = match self.tenant.fluent.create(&self.new_account(person, roles)).await {
+            Ok(account) => {
+                self.take(&account, None).await?;
+                return Ok(Some(Found::Adopted(account)));
+            }
+            Err(error) => error,
+        };
+        if matches!(error, FluentError::Permanent(_)) {
+            // Not made. If an account stands there all the same, somebody else made it meanwhile.
+            self.store.forget(&self.tenant.id, &self.job.account).await?;
+            return match self.found(None, &person.user_name, roles).await? {
+                Some(found) => Ok(Some(found)),
+                None => Err(error.into()),
+            };
+        }
+        match self.exactly(&person.user_name).await {
+            Ok(Some(account)) => {
+                self.take(&account, None).await?;
+                Ok(Some(Found::Adopted(account)))
+            }
+            // It may still come: the ledger remembers.
+            Ok(None) | Err(_) => Err(error.into()),
+        }
+    }
+
+    fn new_account(&self, person: &Person, roles: &Roles) -> NewAccount {
+        let Person { user_name, active: _, document } = person;
+        let known = profile(document);
+        // So large a set of roles that it does not fit in one request is given by the plan, in parts.
+        let all = plan(&nobody(), &Wanted::Exactly { roles: roles.clone(), profile: Profile::default() }, Limits::default());
+        let first = if all.len() > 1 { Roles::default() } else { roles.clone() };
+        NewAccount {
+            username: user_name.clone(),
+            reference: if user_name.chars().count() > MAX_REF { self.job.user.to_string() } else { user_name.clone() },
+            password: password(),
+            kind: self.tenant.user_types.of(roles).to_owned(),
+            primary_email: known.primary_email.clone().unwrap_or_else(|| user_name.clone()),
+            timezone: known.timezone.clone().unwrap_or_else(|| self.tenant.timezone.clone()),
+            first_name: known.first_name.clone().unwrap_or_else(|| some_first_name(document, user_name)),
+            profile: known,
+            roles: first,
+        }
+    }
+
+    /// Sends the difference, and sees that it was taken.
+    async fn make(&self, account: Account, wanted: &Wanted) -> Result<Account, Failure> {
+        let mutations = plan(&account, wanted, Limits::default());
+        if mutations.is_empty() {
+            return Ok(account);
+        }
+        let id = account.id;
+        let mut answered = None;
+        for mutation in &mutations {
+            self.in_time()?;
+            answered = match mutation {
+                Mutation::Update(update) => Some(self.tenant.fluent.update(&id, update).await?),
+                Mutation::Remove(roles) => {
+                    self.tenant.fluent.remove(&id, roles).await?;
+                    None
+                }
+            };
+        }
+        let now = match answered {
+            Some(account) => Some(account),
+            None => self.tenant.fluent.account_by_id(&id).await?,
+        };
+        // A profile that Fluent keeps in a form of its own is no reason to send it for ever: access is what is compared.
+        let access = match wanted {
+            Wanted::Exactly { roles, .. } => Wanted::Exactly { roles: roles.clone(), profile: Profile::default() },
+            other => other.clone(),
+        };
+        now.filter(|account| plan(account, &access, Limits::default()).is_empty())
+            .ok_or(Failure::Fluent(FluentError::Retry { after: None, cause: Cause::NotTaken }))
+    }
+
+    async fn exactly(&self, name: &str) -> Result<Option<Account>, FluentError> {
+        Ok(self.tenant.fluent.account(name).await?.filter(|account| account.username == name))
+    }
+
+    /// The account is ours from now on. `lost` is what an adoption takes away.
+    async fn take(&self, account: &Account, lost: Option<&Roles>) -> Result<(), Failure> {
+        let lost = lost.filter(|lost| !lost.is_empty()).and_then(|lost| serde_json::to_string(lost).ok());
+        self.record(&account.username, Standing::Ours { fluent_id: account.id.clone() }, lost).await
+    }
+
+    async fn record(&self, user_name: &str, standing: Standing, lost: Option<String>) -> Result<(), Failure> {
+        let Job { account, user, .. } = self.job;
+        Ok(self.store.record(&self.tenant.id, account, *user, user_name, standing, lost).await?)
+    }
+
+    /// Past the lease nothing is sent: another may be at it.
+    fn in_time(&self) -> Result<(), Failure> {
+        if self.clock.now() < self.job.lease.until { Ok(()) } else { Err(Failure::LeaseLost) }
+    }
+
+    fn outcome(&self, account: &Account, standing: How, reasons: Vec<String>) -> Outcome {
+        Outcome::of(account, standing, reasons, self.clock.now())
+    }
+}
+
+fn done(outcome: Outcome) -> Verdict {
+    Verdict { outcome: Some(outcome), attention: None, alert: false, released_to: None }
+}
+
+/// Nothing may be sent until a person has decided.
+fn held(reason: &'static str) -> Verdict {
+    let outcome = Outcome::without_account(How::Held, vec![reason.to_owned()]);
+    Verdict { attention: Some(reason), ..done(outcome) }
+}
+
+/// Accounts that an operator must hand over: those with power over the whole account, and machines'.
+fn is_privileged(account: &Account) -> bool {
+    let on_account = |(_, context): (&str, &Context)| context.kind.eq_ignore_ascii_case("ACCOUNT");
+    account.kind.eq_ignore_ascii_case("API") || account.roles.pairs().any(on_account)
+}
+
+fn nobody() -> Account {
+    Account {
+        id: String::new(),
+        username: String::new(),
+        kind: String::new(),
+        status: crate::account::Status::Active,
+        profile: Profile::default(),
+        roles: Roles::default(),
+    }
+}
+
+/// A password nobody will ever know: people sign in through their own identity provider. The fixed ending satisfies
+/// whatever kinds of character Fluent may ask for.
+fn password() -> SecretString {
+    let random: String = rand::rng().sample_iter(Alphanumeric).take(43).map(char::from).collect();
+    SecretString::from(random + "aA1!")
+}

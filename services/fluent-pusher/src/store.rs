@@ -1,0 +1,109 @@
+//! The pusher's own tables: where it stands in the feed, what there is to do, and which accounts are ours.
+//!
+//! * `push_positions`: how far each tenant's feed has been dealt with. It moves only in a transaction that comes after
+//!   everything the entries caused is stored.
+//! * `push_work`: at most one entry for each Fluent account, that is, for each folded user name of a tenant. It is
+//!   absolute: it says that the account is to be looked at, not what is to be done.
+//! * `push_ledger`: the accounts we made, adopted or were refused.
+//! * `push_leases`: who reads a tenant's catalogue, with a fencing number.
+
+mod backlog;
+mod enqueue;
+mod ledger;
+mod work;
+
+use std::time::Duration;
+
+use domain::clock::{Clock, Timestamp};
+use domain::id::{TenantId, UserId};
+use domain::revision::{Epoch, Position, Revision};
+use sql::{Database, Migration, Options, Row, Tx, Url, params};
+
+pub use backlog::{Attention, Backlog};
+pub use enqueue::Change;
+pub use ledger::{Decision, Entry, Standing};
+pub use work::{Ending, Job, Lease};
+
+const OWNER: &str = "fluent-pusher";
+
+const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("store/migrations/0001.sql") }];
+
+/// The tables. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    clock: Clock,
+}
+
+/// What a store answers when it can't.
+pub type Error = sql::Error;
+
+impl Store {
+    /// Opens the database and brings its tables up to date.
+    pub async fn open(url: &Url, options: Options, clock: Clock) -> Result<Self, Error> {
+        Ok(Self { database: Database::open(url, options, OWNER, MIGRATIONS).await?, clock })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How far the tenant's feed has been dealt with; `None` for a tenant that is new here.
+    pub async fn position(&self, tenant: &TenantId) -> Result<Option<Position>, Error> {
+        let tenant = tenant.clone();
+        let row = self
+            .database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT epoch, revision FROM push_positions WHERE tenant = $1";
+                    tx.row(sql, params![tenant.as_str()]).await
+                })
+            })
+            .await?;
+        row.map(|row| position(&row, 0, 1)).transpose().map(Option::flatten)
+    }
+
+    /// Takes, or keeps, the right to read the tenant's catalogue. Each time comes with a larger number, so that what an
+    /// earlier reader still writes can be refused. `None` while another holds it.
+    pub async fn lease_catalogue(&self, tenant: &TenantId, owner: &str, term: Duration) -> Result<Option<u64>, Error> {
+        let (tenant, owner, now) = (tenant.clone(), owner.to_owned(), self.now());
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let insert = "INSERT INTO push_leases (tenant, fence, owner, lease_until) VALUES ($1, 0, '', 0) \
+                                  ON CONFLICT (tenant) DO NOTHING";
+                    tx.execute(insert, params![tenant.as_str()]).await?;
+                    let update = "UPDATE push_leases SET owner = $2, lease_until = $4, fence = fence + 1 \
+                                  WHERE tenant = $1 AND (owner = $2 OR lease_until <= $3)";
+                    let until = now.plus(term);
+                    if tx.execute(update, params![tenant.as_str(), owner, now.0, until.0]).await? == 0 {
+                        return Ok(None);
+                    }
+                    let fence = tx.row("SELECT fence FROM push_leases WHERE tenant = $1", params![tenant.as_str()]).await?;
+                    fence.map(|row| row.int(0)).transpose().map(|fence| fence.and_then(|fence| u64::try_from(fence).ok()))
+                })
+            })
+            .await
+    }
+}
+
+/// Two columns that are a position. `None` if they are null, or bytes that are no epoch.
+fn position(row: &Row, epoch: usize, revision: usize) -> Result<Option<Position>, Error> {
+    let epoch = row.maybe_bytes(epoch)?.and_then(Epoch::from_slice);
+    let revision = row.maybe_int(revision)?.map(Revision::from_db);
+    Ok(epoch.zip(revision).map(|(epoch, revision)| Position { epoch, revision }))
+}
+
+/// A column that is a user's id.
+fn user_id(row: &Row, column: usize) -> Result<Option<UserId>, Error> {
+    Ok(row.maybe_bytes(column)?.and_then(|bytes| UserId::from_slice(bytes).ok()))
+}
+
+/// Makes an account due now.
+async fn make_due(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, now: Timestamp) -> Result<bool, Error> {
+    let sql = "UPDATE push_work SET due_at = $3, attempts = 0 WHERE tenant = $1 AND account = $2";
+    Ok(tx.execute(sql, params![tenant.as_str(), account, now.0]).await? > 0)
+}
+
+#[cfg(test)]
+mod tests;
