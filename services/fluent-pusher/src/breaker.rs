@@ -55,7 +55,8 @@ impl Breaker {
     pub fn failure(&self, now: Timestamp, after: Option<Duration>, backoff: Backoff, rng: &mut impl Rng) {
         let mut state = self.0.lock();
         state.failures = state.failures.saturating_add(1);
-        let own = state.failures.checked_sub(TOLERATED).filter(|count| *count > 0).map(|count| backoff.delay(count, rng));
+        let own =
+            state.failures.checked_sub(TOLERATED).filter(|count| *count > 0).map(|count| backoff.delay(count, rng));
         if let Some(wait) = after.max(own) {
             state.until = state.until.max(now.plus(wait));
         }

@@ -89,7 +89,12 @@ impl Validate for Config {
         problems.require(known, "database", "it is missing or names no database", "sqlite:PATH or postgres://…");
         problems.section("identity_store", &self.identity_store);
         problems.section("role_resolver", &self.role_resolver);
-        problems.require(self.tenants.is_some(), "tenants", "it is missing", "the folder of the tenants' Fluent settings");
+        problems.require(
+            self.tenants.is_some(),
+            "tenants",
+            "it is missing",
+            "the folder of the tenants' Fluent settings",
+        );
         problems.section("pushing", &self.pushing);
     }
 }

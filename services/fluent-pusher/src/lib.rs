@@ -1,9 +1,16 @@
-//! Makes Fluent equal to the effective sets. The only part of Rolecall that talks to Fluent.
+//! fluent-pusher: makes Fluent equal to the effective sets. The only part of Rolecall that talks to Fluent.
+//!
+//! [`build`] puts it together over ways to identity-store and role-resolver; [`App::run`] runs it. Read in this order:
+//! `feed` (what changed), `store` (what there is to do), `worker` (who does it), `push` (one account, looked at once),
+//! [`plan`] (what to send), [`fluent`] (how it is sent). `catalogue` reads what Fluent recognises.
 
 pub mod account;
+mod app;
 pub mod breaker;
+mod catalogue;
 pub mod config;
 mod convert;
+mod feed;
 pub mod fluent;
 mod metrics;
 pub mod outcome;
@@ -11,5 +18,10 @@ mod peers;
 pub mod plan;
 pub mod profile;
 mod push;
+mod service;
 pub mod store;
 pub mod tenants;
+mod worker;
+
+pub use app::{App, Parts, StartError, build};
+pub use config::Config;

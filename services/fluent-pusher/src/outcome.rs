@@ -82,7 +82,8 @@ impl Outcome {
     pub(crate) fn encode(self, job: &Job) -> Vec<u8> {
         let Position { epoch, revision } = job.desired;
         let outcomes = vec![convert::outcome_out(job.user, revision, self)];
-        ReportOutcomesRequest { tenant: String::new(), epoch: epoch.as_bytes().to_vec().into(), outcomes }.encode_to_vec()
+        ReportOutcomesRequest { tenant: String::new(), epoch: epoch.as_bytes().to_vec().into(), outcomes }
+            .encode_to_vec()
     }
 }
 

@@ -60,7 +60,8 @@ fn best<'a>(user: &'a Map<String, Value>, attribute: &str, field: &str) -> Optio
         let work = text(value, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("work"));
         (!primary, !work)
     };
-    let with_field = values.iter().filter_map(Value::as_object).filter_map(|value| Some((rank(value), text(value, field)?)));
+    let with_field =
+        values.iter().filter_map(Value::as_object).filter_map(|value| Some((rank(value), text(value, field)?)));
     with_field.min_by_key(|(rank, _)| *rank).map(|(_, text)| text)
 }
 
@@ -73,7 +74,8 @@ fn phone(text: &str) -> Option<String> {
 /// The first tag of what may be a whole `Accept-Language` value (RFC 7643 section 4.1.1).
 fn language(text: &str) -> Option<String> {
     let tag = text.split([',', ';']).next().unwrap_or_default().trim();
-    let sound = !tag.is_empty() && tag.len() <= MAX_LANGUAGE && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let sound =
+        !tag.is_empty() && tag.len() <= MAX_LANGUAGE && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     sound.then(|| tag.to_owned())
 }
 

@@ -263,7 +263,8 @@ impl Push<'_> {
         let Person { user_name, active: _, document } = person;
         let known = profile(document);
         // So large a set of roles that it does not fit in one request is given by the plan, in parts.
-        let all = plan(&nobody(), &Wanted::Exactly { roles: roles.clone(), profile: Profile::default() }, Limits::default());
+        let all =
+            plan(&nobody(), &Wanted::Exactly { roles: roles.clone(), profile: Profile::default() }, Limits::default());
         let first = if all.len() > 1 { Roles::default() } else { roles.clone() };
         NewAccount {
             username: user_name.clone(),

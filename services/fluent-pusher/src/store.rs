@@ -79,8 +79,12 @@ impl Store {
                     if tx.execute(update, params![tenant.as_str(), owner, now.0, until.0]).await? == 0 {
                         return Ok(None);
                     }
-                    let fence = tx.row("SELECT fence FROM push_leases WHERE tenant = $1", params![tenant.as_str()]).await?;
-                    fence.map(|row| row.int(0)).transpose().map(|fence| fence.and_then(|fence| u64::try_from(fence).ok()))
+                    let fence =
+                        tx.row("SELECT fence FROM push_leases WHERE tenant = $1", params![tenant.as_str()]).await?;
+                    fence
+                        .map(|row| row.int(0))
+                        .transpose()
+                        .map(|fence| fence.and_then(|fence| u64::try_from(fence).ok()))
                 })
             })
             .await

@@ -202,7 +202,8 @@ impl Tenants {
         file.validate(&mut problems);
         let TenantFile { url, account, client_id, client_secret, username, password, timezone, user_types, protected } =
             file;
-        let (Some(url), Some(client_secret), Some(password), true) = (url, client_secret, password, problems.is_empty())
+        let (Some(url), Some(client_secret), Some(password), true) =
+            (url, client_secret, password, problems.is_empty())
         else {
             return Err(problems.into_errors());
         };
@@ -239,7 +240,8 @@ fn files(folder: &Path) -> std::io::Result<HashMap<TenantId, PathBuf>> {
 /// Everything that makes a tenant what it is, secrets included: a rotated secret file makes it another. Only a hash of
 /// it under a random key is kept.
 fn identity(file: &TenantFile) -> impl std::hash::Hash + '_ {
-    let TenantFile { url, account, client_id, client_secret, username, password, timezone, user_types, protected } = file;
+    let TenantFile { url, account, client_id, client_secret, username, password, timezone, user_types, protected } =
+        file;
     (
         url.as_ref().map(ToString::to_string),
         (account, client_id, client_secret.as_ref().map(Secret::expose)),

@@ -49,7 +49,8 @@ impl Store {
                     if let Some(row) = due {
                         backlog.due = count(row.int(0)?);
                         backlog.due_revocations = count(row.int(1)?);
-                        backlog.oldest_revocation = row.maybe_int(2)?.map_or(Duration::ZERO, |at| now.since(Timestamp(at)));
+                        backlog.oldest_revocation =
+                            row.maybe_int(2)?.map_or(Duration::ZERO, |at| now.since(Timestamp(at)));
                     }
                     if let Some(row) = failed {
                         backlog.failed = count(row.int(0)?);

@@ -50,9 +50,7 @@ impl Store {
     /// Stores changes without moving on.
     pub async fn enqueue(&self, tenant: &TenantId, changes: Vec<Change>) -> Result<(), Error> {
         let (tenant, now) = (tenant.clone(), self.now());
-        self.database
-            .write(move |tx| Box::pin(async move { store_all(tx, &tenant, &changes, now).await }))
-            .await
+        self.database.write(move |tx| Box::pin(async move { store_all(tx, &tenant, &changes, now).await })).await
     }
 
     /// The feed was lost, or is another's: every account known is to be looked at again as of `position`. Those whose
@@ -150,7 +148,13 @@ async fn take_over(
     Ok(())
 }
 
-async fn upsert(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, change: &Change, now: Timestamp) -> Result<(), Error> {
+async fn upsert(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    account: &str,
+    change: &Change,
+    now: Timestamp,
+) -> Result<(), Error> {
     let Change { user, user_name, gone, takes_away, at, position } = change;
     let revokes = *gone || *takes_away;
     // An older change, met again after a crash, changes nothing.

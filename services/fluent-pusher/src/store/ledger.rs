@@ -140,7 +140,8 @@ impl Store {
                     let Some((account, user_name)) = waiting(tx, &tenant, user, decision).await? else {
                         return Ok(false);
                     };
-                    let sql = "UPDATE push_ledger SET decision = $3, decided_for = $4 WHERE tenant = $1 AND account = $2";
+                    let sql =
+                        "UPDATE push_ledger SET decision = $3, decided_for = $4 WHERE tenant = $1 AND account = $2";
                     tx.execute(sql, params![tenant.as_str(), &account, decision.as_str(), fold(&user_name)]).await?;
                     make_due(tx, &tenant, &account, now).await
                 })
@@ -194,5 +195,10 @@ fn entry(row: &Row) -> Result<Entry, Error> {
     };
     let decision = row.maybe_text(3)?.and_then(Decision::named);
     let decided_for = row.maybe_text(4)?.map(str::to_owned);
-    Ok(Entry { user: user_id(row, 5)?, user_name: row.text(0)?.to_owned(), standing, decision: decision.zip(decided_for) })
+    Ok(Entry {
+        user: user_id(row, 5)?,
+        user_name: row.text(0)?.to_owned(),
+        standing,
+        decision: decision.zip(decided_for),
+    })
 }

@@ -80,7 +80,13 @@ impl Store {
     /// Gives an entry back. `report` is what identity-store shall be told. Whoever lost the lease changes nothing by it:
     /// the entry is made due, since what it sent may have crossed what its successor sent. Answers whether the lease
     /// still held.
-    pub async fn finish(&self, tenant: &TenantId, job: &Job, ending: Ending, report: Option<Vec<u8>>) -> Result<bool, Error> {
+    pub async fn finish(
+        &self,
+        tenant: &TenantId,
+        job: &Job,
+        ending: Ending,
+        report: Option<Vec<u8>>,
+    ) -> Result<bool, Error> {
         let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
         self.database
             .write(move |tx| Box::pin(async move { finish(tx, &tenant, &job, ending, report, now).await }))
@@ -134,7 +140,13 @@ impl Store {
     }
 }
 
-async fn claim(tx: &mut Tx<'_>, tenant: &TenantId, limit: i64, now: Timestamp, term: Duration) -> Result<Vec<Job>, Error> {
+async fn claim(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    limit: i64,
+    now: Timestamp,
+    term: Duration,
+) -> Result<Vec<Job>, Error> {
     let sql = "SELECT account, user_id, user_name, desired_epoch, desired_revision, gone, revokes, attempts, fence \
                FROM push_work WHERE tenant = $1 AND due_at <= $2 AND lease_until <= $2 \
                ORDER BY revokes DESC, due_at LIMIT $3 {skip locked}";

@@ -1,0 +1,228 @@
+//! From the feed to the work list. The feed is followed, never trusted to be complete: whoever has fallen behind it, or
+//! finds another life of the database, starts over from the list of all users.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::clock::Timestamp;
+use domain::id::TenantId;
+use domain::revision::{Epoch, Position};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use runtime::error::{Error as PeerError, Reason};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Counts;
+use crate::peers::{FeedEntry, FeedPage, Head, Heads, Identity, Subject};
+use crate::store::{Change, Store};
+use crate::tenants::Tenant;
+
+/// The heartbeat comes at least every ten seconds; a stream silent for so long is dead.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long to wait before a lost stream is begun again, or a failed read repeated.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Revisions in one read.
+const PAGE: u32 = 500;
+
+/// Where all tenants stand, as last heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    epoch: Option<Epoch>,
+    heads: BTreeMap<TenantId, Head>,
+}
+
+impl Known {
+    fn hear(&mut self, heard: Heads) {
+        let Heads { epoch, heads, complete } = heard;
+        if complete || self.epoch != Some(epoch) {
+            self.heads.clear();
+        }
+        self.epoch = Some(epoch);
+        self.heads.extend(heads);
+    }
+
+    pub(crate) fn head(&self, tenant: &TenantId) -> Option<(Position, Head)> {
+        let head = *self.heads.get(tenant)?;
+        Some((Position { epoch: self.epoch?, revision: head.revision }, head))
+    }
+}
+
+/// Listens to the heartbeat until `stop`, and begins again whenever it falls silent.
+pub(crate) async fn listen(identity: Identity, known: watch::Sender<Known>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Err(error) = hear(&identity, &known) => {
+                tracing::debug!(reason = %error.reason(), "the heartbeat of identity-store stopped");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn hear(identity: &Identity, known: &watch::Sender<Known>) -> Result<std::convert::Infallible, PeerError> {
+    let mut heads = std::pin::pin!(identity.watch().await?);
+    loop {
+        let heard = tokio::time::timeout(SILENCE, heads.next()).await.ok().flatten();
+        let heard = heard.ok_or_else(|| PeerError::new(Reason::UNAVAILABLE, "the heartbeat fell silent"))??;
+        known.send_modify(|known| known.hear(heard));
+    }
+}
+
+/// What went wrong while following. Neither loses anything: the position has not moved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("identity-store failed")]
+    Peer(#[from] PeerError),
+    #[error("the pusher's own tables failed")]
+    Store(#[from] sql::Error),
+}
+
+/// One tenant's place in the feed.
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    pub(crate) identity: Identity,
+    pub(crate) store: Store,
+    pub(crate) counts: Counts,
+}
+
+impl Follower {
+    /// Follows the heads until `stop`.
+    pub(crate) async fn run(
+        self,
+        tenant: std::sync::Arc<Tenant>,
+        mut known: watch::Receiver<Known>,
+        stop: CancellationToken,
+    ) {
+        while !stop.is_cancelled() {
+            let head = known.borrow_and_update().head(&tenant.id);
+            let followed = match head {
+                Some((position, head)) => {
+                    if head.catalogue_wanted > head.catalogue_served {
+                        tenant.catalogue.notify_one();
+                    }
+                    self.catch_up(&tenant, position).await
+                }
+                None => Ok(()),
+            };
+            let failed = followed.is_err();
+            if let Err(error) = followed {
+                tracing::warn!(tenant = %tenant.id, error = %runtime::error::Chain(&error), "the feed could not be read");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE), if failed => {}
+                changed = known.changed(), if !failed => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Deals with everything up to `head`.
+    pub(crate) async fn catch_up(&self, tenant: &Tenant, head: Position) -> Result<(), Failure> {
+        let Some(mut position) = self.store.position(&tenant.id).await? else {
+            return self.start_over(tenant).await;
+        };
+        while position != head {
+            let page = match self.identity.read_feed(&tenant.id, position, PAGE).await {
+                Ok(page) => page,
+                Err(error) => match error.reason() {
+                    Reason::FEED_TRUNCATED | Reason::OUT_OF_RANGE => {
+                        tracing::warn!(tenant = %tenant.id, "fallen behind the feed: starting over from all users");
+                        return self.start_over(tenant).await;
+                    }
+                    Reason::EPOCH_MISMATCH | Reason::REVISION_AHEAD => {
+                        self.counts.alert(tenant.id.as_str(), "RESTORED");
+                        tracing::error!(tenant = %tenant.id,
+                            "identity-store's database is not the one followed so far, as after a restore from a backup: \
+                             everything is pushed again");
+                        return self.start_over(tenant).await;
+                    }
+                    _ => return Err(error.into()),
+                },
+            };
+            if page.entries.is_empty() {
+                break;
+            }
+            position = self.digest(tenant, position.epoch, page).await?;
+            tenant.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Stores what a page caused and moves on to its end.
+    async fn digest(&self, tenant: &Tenant, epoch: Epoch, page: FeedPage) -> Result<Position, Failure> {
+        let FeedPage { entries, head } = page;
+        let end = entries.last().map_or(head.revision, |entry| entry.revision);
+        let mut changes = Vec::with_capacity(entries.len());
+        let mut asked = None;
+        for FeedEntry { revision, at, takes_away, subject } in entries {
+            let position = Position { epoch, revision };
+            let change = |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away, at, position };
+            match subject {
+                Some(subject) => changes.push(change(subject)),
+                // The entries of one revision concern the same users: one question is enough. Its answer may be as long
+                // as a tenant, so it is stored as it comes, after what came before it.
+                None if asked != Some(revision) => {
+                    asked = Some(revision);
+                    self.store.enqueue(&tenant.id, std::mem::take(&mut changes)).await?;
+                    let mut portions = std::pin::pin!(self.identity.affected(&tenant.id, position).await?);
+                    while let Some(users) = portions.try_next().await? {
+                        self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
+                        tenant.work.notify_one();
+                    }
+                }
+                None => {}
+            }
+        }
+        let position = Position { epoch, revision: end };
+        self.store.advance(&tenant.id, changes, position).await?;
+        Ok(position)
+    }
+
+    /// Everything that is known, and everyone there is, is looked at again.
+    async fn start_over(&self, tenant: &Tenant) -> Result<(), Failure> {
+        let mut portions = std::pin::pin!(self.identity.everyone(&tenant.id).await?);
+        let mut begun = None;
+        while let Some((position, users)) = portions.try_next().await? {
+            if begun.is_none() {
+                self.store.begin_resync(&tenant.id, position).await?;
+                begun = Some(position);
+            }
+            let at = Timestamp(0);
+            let change =
+                |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away: false, at, position };
+            self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
+        }
+        // A list without a single message says nothing, not even where it was begun.
+        let position =
+            begun.ok_or_else(|| PeerError::new(Reason::UNAVAILABLE, "the list of all users was empty of all"))?;
+        self.store.end_resync(&tenant.id, position).await?;
+        tenant.work.notify_one();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::revision::Revision;
+
+    use super::*;
+
+    #[test]
+    fn heads_are_remembered_until_the_epoch_changes_or_all_are_told() {
+        let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let head = |revision| Head { revision: Revision(revision), catalogue_wanted: 0, catalogue_served: 0 };
+        let (one, two) = (Epoch::new(), Epoch::new());
+        let mut known = Known::default();
+        known.hear(Heads { epoch: one, heads: vec![(a.clone(), head(1)), (b.clone(), head(2))], complete: true });
+        known.hear(Heads { epoch: one, heads: vec![(a.clone(), head(3))], complete: false });
+        assert_eq!(known.head(&a).unwrap().0, Position { epoch: one, revision: Revision(3) });
+        assert_eq!(known.head(&b).unwrap().0.revision, Revision(2));
+        known.hear(Heads { epoch: two, heads: vec![(b.clone(), head(1))], complete: false });
+        assert!(known.head(&a).is_none());
+        assert_eq!(known.head(&b).unwrap().0.epoch, two);
+    }
+}
