@@ -4,7 +4,7 @@
 //! A backend is a way to call the store ([`Backend::transport`]) and what only the process that runs it can do
 //! ([`Insider`]). [`store_suite!`] makes one test of each behaviour:
 //!
-//! ```ignore
+//! ```text
 //! store_suite::store_suite!(sqlite, support::sqlite());
 //! store_suite::store_suite!(postgres, support::postgres());
 //! store_suite::store_suite!(over_the_network, support::sqlite_behind_a_socket());
@@ -170,4 +170,29 @@ macro_rules! tests {
             $crate::$module::$behaviour(&backend).await;
         }
     )+};
+}
+
+#[cfg(test)]
+mod tests {
+    /// A behaviour that is not listed would be run by nobody.
+    #[test]
+    fn every_behaviour_is_listed_in_its_module() {
+        let modules = [
+            ("access", include_str!("access.rs")),
+            ("catalogue", include_str!("catalogue.rs")),
+            ("feed", include_str!("feed.rs")),
+            ("filters", include_str!("filters.rs")),
+            ("groups", include_str!("groups.rs")),
+            ("tenants", include_str!("tenants.rs")),
+            ("tokens", include_str!("tokens.rs")),
+            ("users", include_str!("users.rs")),
+        ];
+        let (_, list) = include_str!("lib.rs").split_once("$crate::tests! { $setup,").unwrap();
+        for (module, source) in modules {
+            let (_, listed) = list.split_once(&format!(" {module} {{")).unwrap();
+            let listed: Vec<_> = listed.split_once('}').unwrap().0.split_whitespace().collect();
+            let written = source.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+            assert_eq!(written.collect::<Vec<_>>(), listed, "{module}");
+        }
+    }
 }
