@@ -1,0 +1,167 @@
+//! Whose turn it is: how fast and how many at once a tenant's requests are taken.
+//!
+//! A tenant that sends too much waits or is told when to come back; it takes no turn from the others.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::TenantId;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use http::{HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Limits;
+use crate::scim_error::{Refusal, whole_seconds};
+
+/// How many requests may come at once, in seconds' worth.
+const BURST: u32 = 4;
+
+/// What a request costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// A read.
+    Read,
+    /// A write.
+    Write,
+    /// A list that no exact filter narrows, beside being a read.
+    HeavyList,
+}
+
+type Rate = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, DefaultClock>;
+
+/// Takes requests or refuses them.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    reads: Option<(NonZeroU32, Rate)>,
+    writes: Option<(NonZeroU32, Rate)>,
+    heavy_lists: Option<(NonZeroU32, Rate)>,
+    clock: DefaultClock,
+    all: Arc<Semaphore>,
+    tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    tenant_concurrency: usize,
+    queue_time: Duration,
+}
+
+/// The right to be worked on; it is given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _tenant: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let rate = |per_second| {
+            let quota = NonZeroU32::new(per_second)?;
+            let burst = quota.saturating_mul(NonZeroU32::new(BURST)?);
+            Some((quota, RateLimiter::hashmap(Quota::per_second(quota).allow_burst(burst))))
+        };
+        Self {
+            reads: rate(limits.reads_per_second),
+            writes: rate(limits.writes_per_second),
+            heavy_lists: rate(limits.heavy_lists_per_second),
+            clock: DefaultClock::default(),
+            all: Arc::new(Semaphore::new(limits.concurrency)),
+            tenants: Mutex::default(),
+            tenant_concurrency: limits.tenant_concurrency,
+            queue_time: limits.queue_time,
+        }
+    }
+
+    /// Counts a request against its tenant's rate. Refused with 429.
+    pub(crate) fn count(&self, tenant: &TenantId, cost: Cost) -> Result<(), Refusal> {
+        let rate = match cost {
+            Cost::Read => &self.reads,
+            Cost::Write => &self.writes,
+            Cost::HeavyList => &self.heavy_lists,
+        };
+        let Some((quota, rate)) = rate else { return Ok(()) };
+        let Err(not_until) = rate.check_key(tenant) else { return Ok(()) };
+        let wait = not_until.wait_time_from(self.clock.now());
+        let seconds = whole_seconds(wait);
+        let refusal = Refusal::from(scim::Error::new(429, "too many requests; Retry-After says when to try again"));
+        let header = |name, value: u64| (HeaderName::from_static(name), HeaderValue::from(value));
+        let headers = [
+            header("x-rate-limit-limit", u64::from(quota.get())),
+            header("x-rate-limit-remaining", 0),
+            header("x-rate-limit-reset", seconds),
+            header("x-rate-limit-retry-after-seconds", seconds),
+        ];
+        let refusal = headers.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value));
+        Err(refusal.retry_after(wait))
+    }
+
+    /// Waits for a turn. Refused with 503 if none comes in time.
+    pub(crate) async fn turn(&self, tenant: &TenantId) -> Result<Turn, Refusal> {
+        let of_tenant = self.of_tenant(tenant);
+        let all = Arc::clone(&self.all);
+        // The tenant's turn comes first, so that those who wait for it hold none of everybody's.
+        let both = async move { Some((of_tenant.acquire_owned().await.ok()?, all.acquire_owned().await.ok()?)) };
+        match tokio::time::timeout(self.queue_time, both).await {
+            Ok(Some((tenant, all))) => Ok(Turn { _tenant: tenant, _all: all }),
+            Ok(None) | Err(_) => {
+                Err(Refusal::unavailable("too many requests are under way; try again later", Duration::from_secs(1)))
+            }
+        }
+    }
+
+    fn of_tenant(&self, tenant: &TenantId) -> Arc<Semaphore> {
+        let mut tenants = self.tenants.lock();
+        if let Some(semaphore) = tenants.get(tenant) {
+            return Arc::clone(semaphore);
+        }
+        let semaphore = Arc::new(Semaphore::new(self.tenant_concurrency));
+        tenants.insert(tenant.clone(), Arc::clone(&semaphore));
+        semaphore
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Admission, Cost};
+    use crate::config::Limits;
+    use axum::response::IntoResponse;
+
+    fn status(result: Result<impl Sized, crate::scim_error::Refusal>) -> u16 {
+        result.map_or_else(|refusal| refusal.into_response().status().as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn a_tenant_may_burst_and_then_waits_while_others_go_on() {
+        let admission = Admission::new(&Limits { writes_per_second: 1, ..Limits::default() });
+        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        for _ in 0..4 {
+            assert_eq!(status(admission.count(&acme, Cost::Write)), 200);
+        }
+        let refused = admission.count(&acme, Cost::Write).unwrap_err().into_response();
+        assert_eq!(refused.status(), 429);
+        assert_eq!(refused.headers()["retry-after"], "1");
+        assert_eq!(refused.headers()["x-rate-limit-limit"], "1");
+        assert_eq!(status(admission.count(&acme, Cost::Read)), 200);
+        assert_eq!(status(admission.count(&other, Cost::Write)), 200);
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_no_limit() {
+        let admission = Admission::new(&Limits { reads_per_second: 0, ..Limits::default() });
+        let acme = "acme".parse().unwrap();
+        assert!((0..10_000).all(|_| admission.count(&acme, Cost::Read).is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_for_a_turn_is_sent_away() {
+        let admission = Admission::new(&Limits { tenant_concurrency: 1, concurrency: 2, ..Limits::default() });
+        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let turn = admission.turn(&acme).await.unwrap();
+        assert_eq!(status(admission.turn(&acme).await), 503);
+        let second = admission.turn(&other).await.unwrap();
+        assert_eq!(status(admission.turn(&"third".parse().unwrap()).await), 503, "all turns are taken");
+        drop((turn, second));
+        assert_eq!(status(admission.turn(&acme).await), 200);
+    }
+}

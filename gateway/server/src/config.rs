@@ -1,0 +1,127 @@
+//! The section `gateway` of the configuration: where it listens and what one client may use.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runtime::config::{Problems, Validate};
+use runtime::http_server::HttpLimits;
+use runtime::tls::ServerTls;
+use serde::Deserialize;
+
+/// How the SCIM face is served.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address identity providers connect to.
+    pub listen: SocketAddr,
+    /// The URL under which identity providers know this gateway, without `/scim/v2`, for the locations in answers. Empty
+    /// means whatever host the request names.
+    pub public_url: String,
+    /// The certificate to serve; without one a proxy in front must encrypt.
+    pub tls: Option<ServerTls>,
+    /// What one request and one tenant may use.
+    pub limits: Limits,
+    /// What connections may use.
+    pub http: HttpLimits,
+}
+
+/// What one request and one tenant may use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body of a request about users, in bytes.
+    pub user_body: usize,
+    /// The largest body of a request about groups, in bytes.
+    pub group_body: usize,
+    /// How long a whole request may take, its body included.
+    #[serde(with = "humantime_serde")]
+    pub request_time: Duration,
+    /// How long a request that names something Fluent may have by now waits for a newer read of the catalogue.
+    #[serde(with = "humantime_serde")]
+    pub catalogue_wait: Duration,
+    /// How long an answer about a token or a tenant's settings is used again.
+    #[serde(with = "humantime_serde")]
+    pub cache_time: Duration,
+    /// Reads of one tenant in a second; 0 lifts the limit. Four times as many may come at once.
+    pub reads_per_second: u32,
+    /// Writes of one tenant in a second; 0 lifts the limit. Four times as many may come at once.
+    pub writes_per_second: u32,
+    /// Lists of one tenant in a second that no exact filter narrows; 0 lifts the limit. Four times as many at once.
+    pub heavy_lists_per_second: u32,
+    /// Requests of one tenant that are worked on at once.
+    pub tenant_concurrency: usize,
+    /// Requests of all tenants that are worked on at once.
+    pub concurrency: usize,
+    /// How long a request waits for its turn.
+    #[serde(with = "humantime_serde")]
+    pub queue_time: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            tls: None,
+            limits: Limits::default(),
+            http: HttpLimits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            user_body: 1 << 20,
+            group_body: 8 << 20,
+            request_time: Duration::from_secs(30),
+            catalogue_wait: Duration::from_secs(15),
+            cache_time: Duration::from_secs(5),
+            reads_per_second: 100,
+            writes_per_second: 50,
+            heavy_lists_per_second: 5,
+            tenant_concurrency: 16,
+            concurrency: 64,
+            queue_time: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        let url = self.public_url.parse::<http::Uri>().ok();
+        let sound = url.is_some_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https")) && url.authority().is_some() && url.query().is_none()
+        });
+        problems.require(
+            self.public_url.is_empty() || sound,
+            "public_url",
+            "it is not a URL",
+            "a URL such as \"https://rolecall.example.com\", or nothing",
+        );
+        problems.section("limits", &self.limits);
+        problems.section("http", &self.http);
+    }
+}
+
+impl Validate for Limits {
+    fn validate(&self, problems: &mut Problems) {
+        for (key, size) in [
+            ("user_body", self.user_body),
+            ("group_body", self.group_body),
+            ("tenant_concurrency", self.tenant_concurrency),
+            ("concurrency", self.concurrency),
+        ] {
+            problems.require(size > 0, key, "every request would be refused", "at least 1");
+        }
+        for (key, time) in [("request_time", self.request_time), ("catalogue_wait", self.catalogue_wait)] {
+            problems.require(!time.is_zero(), key, "no request is that fast", "a duration such as \"30s\"");
+        }
+        problems.require(
+            self.cache_time <= Duration::from_secs(10),
+            "cache_time",
+            "a revoked token would stay good for longer than promised",
+            "at most \"10s\"",
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What this server can do: `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` (RFC 7644 section 4).
+//!
+//! They need a token like everything else: who has none learns nothing here, not even which version runs. Parameters
+//! are ignored.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use scim::schema::discovery::{
+    Authentication, Features, config_body, resource_type_body, resource_types, schema_body, schemas,
+};
+use serde_json::Value;
+
+use crate::Gateway;
+use crate::call::Call;
+use crate::respond;
+use crate::scim_error::Refusal;
+
+/// What is served, and nothing that is not.
+const FEATURES: Features = Features {
+    patch: true,
+    bulk: None,
+    filter_max_results: Some(scim::list::MAX_COUNT),
+    change_password: false,
+    sort: false,
+    etag: true,
+    authentication: &[Authentication::BearerToken],
+};
+
+/// `GET /ServiceProviderConfig`.
+pub(crate) async fn config(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
+    json(&config_body(&FEATURES, &gateway.base(&call)))
+}
+
+/// `GET /ResourceTypes`.
+pub(crate) async fn all_resource_types(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
+    let base = gateway.base(&call);
+    list(resource_types().into_iter().map(|kind| resource_type_body(kind, &base)).collect())
+}
+
+/// `GET /ResourceTypes/{name}`.
+pub(crate) async fn resource_type(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let kind = resource_types().into_iter().find(|kind| kind.name == call.id);
+    let kind = kind.ok_or_else(|| scim::Error::not_found("resource type"))?;
+    Ok(json(&resource_type_body(kind, &gateway.base(&call))))
+}
+
+/// `GET /Schemas`.
+pub(crate) async fn all_schemas(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
+    let base = gateway.base(&call);
+    list(schemas().map(|schema| schema_body(schema, &base)).collect())
+}
+
+/// `GET /Schemas/{urn}`.
+pub(crate) async fn schema(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let schema = schemas().find(|schema| schema.id.eq_ignore_ascii_case(&call.id));
+    let schema = schema.ok_or_else(|| scim::Error::not_found("schema"))?;
+    Ok(json(&schema_body(schema, &gateway.base(&call))))
+}
+
+fn list(bodies: Vec<Value>) -> Response {
+    let total = bodies.len() as u64;
+    json(&scim::list::response(bodies, total, 1))
+}
+
+fn json(body: &Value) -> Response {
+    respond::json(StatusCode::OK, body.to_string())
+}

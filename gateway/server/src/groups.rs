@@ -1,0 +1,259 @@
+//! `/Groups` (RFC 7644 sections 3.2 to 3.6).
+//!
+//! A group's members are rows, not a part of its document: a request becomes a change of the document, a change of the
+//! members, or both in one commit, and a group of fifty thousand is never read to add one to it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::StatusCode;
+use runtime::error::{Error, Reason};
+use scim::list::SearchRequest;
+use scim::patch::{MemberDelta, PatchRequest};
+use scim::project::Projection;
+use scim::put::put as put_over;
+use scim::resource::normalise;
+use scim::schema::GROUPS;
+use scim::{Mode, Resource, etag};
+
+use crate::Gateway;
+use crate::admission::Cost;
+use crate::call::{Call, object};
+use crate::convert::{Group, Member};
+use crate::guard::Guard;
+use crate::guardrail::{self, Settings};
+use crate::query::Query;
+use crate::resource;
+use crate::respond::{self, Headers as _};
+use crate::scim_error::Refusal;
+use crate::upstream::GroupChange;
+use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
+
+/// A changed group with more members than this is answered without a body, unless attributes are asked for.
+const MOST_ANSWERED: u64 = 1_000;
+/// The most members on one page of groups; a page with more of them ends earlier.
+const MOST_LISTED: u64 = 50_000;
+/// How many groups' members are read at once.
+const READS_AT_ONCE: usize = 4;
+
+/// What a request makes of a group.
+struct Edit {
+    resource: Resource,
+    members: MemberDelta,
+}
+
+/// `GET /Groups`.
+pub(crate) async fn list(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let query = Query::parse(call.query())?;
+    page(&gateway, &call, &query).await
+}
+
+/// `POST /Groups/.search` (RFC 7644 section 3.4.3).
+pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.user_body).await?;
+    let query = Query::of_search(SearchRequest::parse(object(&body)?)?);
+    page(&gateway, &call, &query).await
+}
+
+async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
+    let (wanted, heavy) = query.selection(&GROUPS)?;
+    if heavy {
+        gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
+    }
+    let (mut page, revision) = gateway.upstream.list_groups(&call.caller, wanted).await?;
+    let (base, projection) = (gateway.base(call), query.projection(&GROUPS));
+    let projection = projection.as_ref();
+    if wants_members(projection) {
+        let mut listed = 0;
+        let fits = page.items.iter().take_while(|group| {
+            let first = listed == 0;
+            listed += group.member_count;
+            first || listed <= MOST_LISTED
+        });
+        let fits = fits.count();
+        page.items.truncate(fits);
+    }
+    let mut bodies = Vec::with_capacity(page.items.len());
+    for group in &page.items {
+        bodies.push(body(gateway, call, group, &base, projection));
+    }
+    let bodies: Vec<_> = stream::iter(bodies).buffered(READS_AT_ONCE).try_collect().await?;
+    let list = resource::list(&bodies, page.total, query.start_index());
+    Ok(respond::json(StatusCode::OK, list).revision(&revision))
+}
+
+/// `GET /Groups/{id}`.
+pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let projection = Query::parse(call.query())?.projection(&GROUPS);
+    let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
+    let tag = resource::tag(&group.stored);
+    if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
+        return Ok(respond::empty(StatusCode::NOT_MODIFIED).etag(&tag).revision(&revision));
+    }
+    answer(&gateway, &call, StatusCode::OK, &group, &revision, projection.as_ref()).await
+}
+
+/// `POST /Groups`.
+pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.group_body).await?;
+    let projection = Query::parse(call.query())?.projection(&GROUPS);
+    let (resource, members) = normalise(&GROUPS, object(&body)?, Mode::Lenient)?.created(&GROUPS)?;
+    let mut guard = Guard::new(&gateway, &call).await?;
+    let change =
+        guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
+    guard.pass(change).await?;
+    let created = gateway.upstream.create_group(&call.caller, resource::document(resource), members).await;
+    let (group, revision) = created?;
+    answer(&gateway, &call, StatusCode::CREATED, &group, &revision, projection.as_ref()).await
+}
+
+/// `PUT /Groups/{id}`.
+pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.group_body).await?;
+    change(&gateway, &call, false, |stored, settings| {
+        let new = normalise(&GROUPS, object(&body)?, Mode::Lenient)?;
+        let members = new.members.clone().map(|ids| MemberDelta::Replace(ids.into_iter().collect()));
+        let resource = put_over(&GROUPS, stored, new, unmentioned(settings))?.resource;
+        Ok(Edit { resource, members: members.unwrap_or_default() })
+    })
+    .await
+}
+
+/// `PATCH /Groups/{id}`.
+pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.group_body).await?;
+    change(&gateway, &call, true, |stored, settings| {
+        let mut patch = PatchRequest::parse(&GROUPS, object(&body)?, Mode::Lenient)?;
+        let members = patch.take_members().unwrap_or_default();
+        let resource = patch.apply(stored, roles_patch(settings))?.resource;
+        Ok(Edit { resource, members })
+    })
+    .await
+}
+
+/// `DELETE /Groups/{id}`.
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let Some(if_match) = call.if_match() else {
+        let revision = gateway.upstream.delete_group(&call.caller, &call.id, 0).await?;
+        return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
+    };
+    for _ in 0..TRIES {
+        let (group, _) = gateway.upstream.get_group(&call.caller, &call.id).await?;
+        if !etag::if_match(Some(&if_match), &resource::tag(&group.stored)) {
+            return Err(scim::Error::precondition_failed().into());
+        }
+        match gateway.upstream.delete_group(&call.caller, &call.id, group.stored.version).await {
+            Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+/// Reads the group, edits it, lets the guardrail judge the difference, and writes it back if nobody else has written
+/// meanwhile; else all of that again. Members alone are deltas, which need no version unless the client names one.
+async fn change(
+    gateway: &Gateway,
+    call: &Call,
+    may_be_terse: bool,
+    edit: impl Fn(&Resource, &Settings) -> Result<Edit, Refusal>,
+) -> Result<Response, Refusal> {
+    let query = Query::parse(call.query())?;
+    let projection = query.projection(&GROUPS);
+    let if_match = call.if_match();
+    let mut guard = Guard::new(gateway, call).await?;
+    for _ in 0..TRIES {
+        let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
+        if !etag::if_match(if_match.as_deref(), &resource::tag(&group.stored)) {
+            return Err(scim::Error::precondition_failed().into());
+        }
+        let stored = resource::parse(&group.stored)?;
+        let Edit { resource, members } = edit(&stored, &guard.settings)?;
+        let (before, after) = (labels(&stored), labels(&resource));
+        let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
+        guard.pass(guardrail::Group { before: &before, after: &after, loses_members }.judge()).await?;
+        let changed = resource != stored;
+        let written = if changed || !members.is_empty() {
+            let expected = if changed || if_match.is_some() { group.stored.version } else { 0 };
+            let change = group_change(changed.then(|| resource::document(resource)), members);
+            gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
+        } else {
+            Ok((group, revision))
+        };
+        match written {
+            Ok((group, revision)) => {
+                if may_be_terse && group.member_count > MOST_ANSWERED && !query.names_attributes() {
+                    let terse = respond::empty(StatusCode::NO_CONTENT);
+                    return Ok(terse.etag(&resource::tag(&group.stored)).revision(&revision));
+                }
+                return answer(gateway, call, StatusCode::OK, &group, &revision, projection.as_ref()).await;
+            }
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupChange {
+    match members {
+        MemberDelta::Change { add, remove } => GroupChange {
+            document,
+            replace_members: false,
+            add: add.into_iter().collect(),
+            remove: remove.into_iter().collect(),
+        },
+        MemberDelta::Replace(all) => {
+            GroupChange { document, replace_members: true, add: all.into_iter().collect(), remove: Vec::new() }
+        }
+    }
+}
+
+/// Whether someone who is a member would be none.
+async fn loses_members(gateway: &Gateway, call: &Call, delta: &MemberDelta) -> Result<bool, Refusal> {
+    let stays: Box<dyn Fn(&String) -> bool + Send + Sync> = match delta {
+        MemberDelta::Change { remove, .. } if remove.is_empty() => return Ok(false),
+        MemberDelta::Change { remove, .. } => Box::new(|id| !remove.contains(id)),
+        MemberDelta::Replace(all) => Box::new(|id| all.contains(id)),
+    };
+    let members = gateway.upstream.members(&call.caller, &call.id).await?;
+    Ok(members.iter().any(|member| !stays(&member.id)))
+}
+
+async fn answer(
+    gateway: &Gateway,
+    call: &Call,
+    status: StatusCode,
+    group: &Group,
+    revision: &str,
+    projection: Option<&Projection>,
+) -> Result<Response, Refusal> {
+    let base = gateway.base(call);
+    let body = body(gateway, call, group, &base, projection).await?;
+    let location = resource::location(&GROUPS, &group.stored, &base);
+    Ok(respond::json(status, body).etag(&resource::tag(&group.stored)).location(&location).revision(revision))
+}
+
+/// A group as it is answered; its members are read only if they are wanted.
+async fn body(
+    gateway: &Gateway,
+    call: &Call,
+    group: &Group,
+    base: &str,
+    projection: Option<&Projection>,
+) -> Result<String, Error> {
+    let members: Option<Vec<Member>> = match (wants_members(projection), group.member_count) {
+        (false, _) => None,
+        (true, 0) => Some(Vec::new()),
+        (true, _) => Some(gateway.upstream.members(&call.caller, &group.stored.id).await?),
+    };
+    resource::group(group, members.as_deref(), base, projection)
+}
+
+fn wants_members(projection: Option<&Projection>) -> bool {
+    projection.is_none_or(|projection| projection.wants("members"))
+}

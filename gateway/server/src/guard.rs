@@ -1,0 +1,101 @@
+//! Applies the guardrail: asks role-resolver about the labels a request adds, and for a newer catalogue before a name is
+//! refused.
+
+use std::time::Duration;
+
+use runtime::error::Error;
+
+use crate::Gateway;
+use crate::call::Call;
+use crate::guardrail::{self, Refusal as Why, Ruling, Settings, Verdict};
+use crate::scim_error::Refusal;
+
+/// What is left of a request's time once it has waited for the catalogue, for the write itself.
+const RESERVE: Duration = Duration::from_secs(5);
+/// When a client should come back that nobody could answer about its labels.
+const COME_BACK: Duration = Duration::from_secs(10);
+/// The most labels one refusal names.
+const MOST_NAMED: usize = 100;
+
+/// The guardrail for one request, however often its change is tried.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    gateway: &'a Gateway,
+    call: &'a Call,
+    pub(crate) settings: Settings,
+    read_again: bool,
+}
+
+impl<'a> Guard<'a> {
+    /// The guardrail with the settings of the caller's tenant.
+    pub(crate) async fn new(gateway: &'a Gateway, call: &'a Call) -> Result<Self, Refusal> {
+        let tenant = call.caller.tenant.clone();
+        let upstream = gateway.upstream.clone();
+        let ask = || {
+            let tenant = tenant.to_string();
+            async move { upstream.settings(tenant).await }
+        };
+        let settings = gateway.settings.get(&tenant, ask).await?;
+        Ok(Self { gateway, call, settings, read_again: false })
+    }
+
+    /// Lets a change pass, or refuses it.
+    pub(crate) async fn pass(&mut self, verdict: Verdict) -> Result<(), Refusal> {
+        let added = match verdict {
+            Verdict::Accept => return Ok(()),
+            Verdict::Refuse(why) => return Err(refuse(&why)),
+            Verdict::DependsOn(added) => added,
+        };
+        loop {
+            let unmatched = self.gateway.upstream.match_labels(&self.call.caller, &added).await;
+            let unmatched = unmatched.map_err(cannot_say)?;
+            match guardrail::settle(unmatched, self.settings.guardrail, self.read_again) {
+                Ruling::Accept => return Ok(()),
+                Ruling::Refuse(why) => return Err(refuse(&why)),
+                Ruling::ReadAgain => self.await_catalogue().await?,
+            }
+        }
+    }
+
+    /// Waits for a read of the catalogue that begins now, and lays the request's turn down meanwhile: who takes access
+    /// away must not queue behind those who wait to give it.
+    async fn await_catalogue(&mut self) -> Result<(), Refusal> {
+        let Self { gateway, call, .. } = *self;
+        let wait = gateway.limits.catalogue_wait.min(call.time_left().saturating_sub(RESERVE));
+        let read = tokio::time::timeout(wait, gateway.upstream.await_catalogue(&call.caller, wait));
+        let read = call.slot.aside(&gateway.admission, &call.caller, read).await?;
+        if !matches!(read, Ok(Ok(()))) {
+            let detail = "a role names something unknown so far, and Fluent could not be asked again in time";
+            return Err(Refusal::unavailable(detail, COME_BACK));
+        }
+        self.read_again = true;
+        Ok(())
+    }
+}
+
+fn cannot_say(error: Error) -> Refusal {
+    if error.is_transient() {
+        return error.into();
+    }
+    tracing::warn!(reason = %error.reason(), "role-resolver cannot match labels");
+    Refusal::unavailable("the roles cannot be checked now; try again later", COME_BACK)
+}
+
+fn refuse(why: &Why) -> Refusal {
+    let error = match why {
+        Why::WithoutLabels => scim::Error::invalid_value("an active user must have at least one value in roles"),
+        Why::Rename => scim::Error::mutability("the userName of a user with a Fluent account cannot change"),
+        Why::Unmatched(labels) => {
+            let named = labels.iter().take(MOST_NAMED).map(|(label, why)| {
+                let suggestion = why.suggestion.as_deref().map(guardrail::Label::new);
+                let suggestion = suggestion.map(|near| format!(", did you mean {}?", near.for_people()));
+                format!("{} ({}{})", label.for_people(), why.reason, suggestion.unwrap_or_default())
+            });
+            let named = named.collect::<Vec<_>>().join("; ");
+            let more = labels.len().saturating_sub(MOST_NAMED);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            scim::Error::invalid_value(format!("Fluent does not recognise these roles: {named}{more}"))
+        }
+    };
+    error.into()
+}

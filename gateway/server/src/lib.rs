@@ -1,0 +1,170 @@
+//! The gateway: the SCIM 2.0 face of Rolecall (RFC 7643, RFC 7644) over HTTP.
+//!
+//! It holds no state. A request passes [`face`](self) (request id, deadline, token, rates, a turn), reaches a handler of
+//! `users`, `groups` or `discovery`, is read by the crate `scim`, judged by `guardrail`, and stored or answered by
+//! identity-store. `resource` writes what goes back; `scim_error` what is refused.
+//!
+//! No personal data enters logs, traces or metrics: they hold route templates, never paths, queries or bodies.
+
+mod admission;
+mod auth;
+mod cache;
+mod call;
+mod caller;
+mod config;
+mod convert;
+mod discovery;
+mod face;
+mod groups;
+mod guard;
+mod guardrail;
+mod query;
+mod resource;
+mod respond;
+mod scim_error;
+mod upstream;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, get, post};
+use domain::id::TenantId;
+use runtime::grpc::Transport;
+use runtime::http_server::{self, HttpLimits};
+use runtime::propagation::TraceLayer;
+use runtime::telemetry::Metrics;
+use runtime::tls::{ServerTls, TlsError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, Limits};
+
+use admission::Admission;
+use auth::Authenticator;
+use cache::Cache;
+use call::Call;
+use guardrail::Settings;
+use scim_error::Refusal;
+use upstream::Upstream;
+
+/// Where the SCIM endpoints begin.
+pub const BASE_PATH: &str = "/scim/v2";
+
+/// What all requests share.
+#[derive(Debug)]
+struct Gateway {
+    upstream: Upstream,
+    authenticator: Authenticator,
+    admission: Admission,
+    settings: Cache<TenantId, Settings>,
+    limits: Limits,
+    /// The base URL, if it is configured.
+    public_base: Option<String>,
+    scheme: &'static str,
+}
+
+impl Gateway {
+    /// The base URL without a trailing slash: the configured one, else where the client believes to be.
+    fn base(&self, call: &Call) -> String {
+        match (&self.public_base, call.host()) {
+            (Some(base), _) => base.clone(),
+            (None, Some(host)) => format!("{}://{host}{BASE_PATH}", self.scheme),
+            (None, None) => BASE_PATH.to_owned(),
+        }
+    }
+}
+
+/// The gateway, ready to serve.
+#[derive(Debug)]
+pub struct App {
+    router: Router,
+    http: HttpLimits,
+    tls: Option<ServerTls>,
+    metrics: Metrics,
+}
+
+/// Puts the gateway together. `identity` reaches identity-store, `roles` role-resolver.
+#[must_use]
+pub fn build(config: &Config, identity: &Transport, roles: &Transport, metrics: &Metrics) -> App {
+    let upstream = Upstream::new(identity, roles);
+    let public = config.public_url.trim_end_matches('/');
+    let gateway = Gateway {
+        authenticator: Authenticator::new(upstream.clone(), config.limits.cache_time),
+        upstream,
+        admission: Admission::new(&config.limits),
+        settings: Cache::new(config.limits.cache_time),
+        limits: config.limits.clone(),
+        public_base: (!public.is_empty()).then(|| format!("{public}{BASE_PATH}")),
+        scheme: if config.tls.is_some() { "https" } else { "http" },
+    };
+    App {
+        router: router(Arc::new(gateway), metrics),
+        http: config.http.clone(),
+        tls: config.tls.clone(),
+        metrics: metrics.clone(),
+    }
+}
+
+impl App {
+    /// The routes with everything around them, to be called without a listener.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `shutdown`, then finishes what is under way. Fails only if the certificate cannot be read.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), TlsError> {
+        let Self { router, http, tls, metrics } = self;
+        let tls = tls.map(|tls| tls.load()).transpose()?;
+        let service = tower::ServiceExt::map_request(router, |request: http::Request<_>| request.map(axum::body::Body::new));
+        http_server::serve(listener, service, http, tls, &metrics, shutdown).await;
+        Ok(())
+    }
+}
+
+fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
+    let routes = [
+        ("/Users", get(users::list).post(users::create)),
+        ("/Users/.search", post(users::search)),
+        ("/Users/{id}", get(users::get).put(users::put).patch(users::patch).delete(users::delete)),
+        ("/Groups", get(groups::list).post(groups::create)),
+        ("/Groups/.search", post(groups::search)),
+        ("/Groups/{id}", get(groups::get).put(groups::put).patch(groups::patch).delete(groups::delete)),
+        ("/ServiceProviderConfig", get(discovery::config)),
+        ("/ResourceTypes", get(discovery::all_resource_types)),
+        ("/ResourceTypes/{id}", get(discovery::resource_type)),
+        ("/Schemas", get(discovery::all_schemas)),
+        ("/Schemas/{id}", get(discovery::schema)),
+        ("/Me", any(me)),
+    ];
+    let add = |router: Router<Arc<Gateway>>, (path, methods): (&str, MethodRouter<Arc<Gateway>>)| {
+        let path = format!("{BASE_PATH}{path}");
+        router.route(&format!("{path}/"), methods.clone()).route(&path, methods)
+    };
+    routes
+        .into_iter()
+        .fold(Router::new(), add)
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&gateway), face::surround))
+        .layer(TraceLayer::new("gateway", metrics))
+        .with_state(gateway)
+}
+
+/// RFC 7644 section 3.11: a token stands for an identity provider, not for a user.
+async fn me() -> Refusal {
+    scim::Error::not_implemented("a token stands for an identity provider, so there is no /Me").into()
+}
+
+async fn nowhere() -> Refusal {
+    scim::Error::not_found("endpoint").into()
+}
+
+async fn not_allowed() -> Refusal {
+    scim::Error::new(405, "this endpoint does not have that method; the Allow header names those it has").into()
+}
+
+#[cfg(test)]
+mod tests;

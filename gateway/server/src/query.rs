@@ -1,0 +1,139 @@
+//! The query parameters of reads (RFC 7644 sections 3.4.2 and 3.9). Unknown ones are ignored.
+
+use scim::filter::{Expr, Filter, Literal, Operator};
+use scim::list::{Page, SearchRequest};
+use scim::project::Projection;
+use scim::schema::ResourceType;
+use scim::{Error, Mode};
+
+use crate::upstream::Selection;
+
+/// What a read asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Query(SearchRequest);
+
+impl Query {
+    /// Reads the query of a URI. Refused with 400 if a parameter is given twice or makes no sense.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let mut given: [(&str, Option<String>); 5] =
+            ["filter", "attributes", "excludedAttributes", "startIndex", "count"].map(|name| (name, None));
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            let Some((known, slot)) = given.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) else {
+                continue;
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(Error::invalid_syntax(format!("the parameter {known} is given twice")));
+            }
+        }
+        let [filter, attributes, excluded, start_index, count] = given.map(|(_, value)| value);
+        let names = |list: String| list.split(',').map(str::to_owned).collect();
+        Ok(Self(SearchRequest {
+            filter: filter.filter(|text| !text.trim().is_empty()),
+            attributes: attributes.map(names),
+            excluded_attributes: excluded.map(names),
+            page: Page::parse(start_index.as_deref(), count.as_deref())?,
+            ..SearchRequest::default()
+        }))
+    }
+
+    /// What the body of a `.search` asks for.
+    pub(crate) fn of_search(request: SearchRequest) -> Self {
+        Self(request)
+    }
+
+    /// What of the resource is wanted; `None` for what is returned by default.
+    pub(crate) fn projection(&self, kind: &'static ResourceType) -> Option<Projection> {
+        let SearchRequest { attributes, excluded_attributes, .. } = &self.0;
+        if attributes.is_none() && excluded_attributes.is_none() {
+            return None;
+        }
+        let names = |list: &'_ Option<Vec<String>>| list.clone();
+        let (attributes, excluded) = (names(attributes), names(excluded_attributes));
+        Some(Projection::new(
+            kind,
+            attributes.as_ref().map(|names| names.iter().map(String::as_str)),
+            excluded.as_ref().map(|names| names.iter().map(String::as_str)),
+        ))
+    }
+
+    /// Whether the client named attributes it wants.
+    pub(crate) fn names_attributes(&self) -> bool {
+        self.0.attributes.is_some()
+    }
+
+    /// The position of the first resource wanted.
+    pub(crate) fn start_index(&self) -> u64 {
+        self.0.page.start_index
+    }
+
+    /// The page wanted, and whether it is dear: no exact value narrows it. Refused with 400 `invalidFilter`.
+    pub(crate) fn selection(&self, kind: &ResourceType) -> Result<(Selection, bool), Error> {
+        let (filter, heavy) = match &self.0.filter {
+            None => (String::new(), true),
+            Some(text) => {
+                let filter = Filter::parse(text, Mode::Lenient)?;
+                filter.resolve(kind, Mode::Lenient)?;
+                (filter.to_string(), !is_narrow(&filter))
+            }
+        };
+        let start_index = u32::try_from(self.0.page.start_index).unwrap_or(u32::MAX);
+        Ok((Selection { filter, start_index, count: self.0.page.count }, heavy))
+    }
+}
+
+/// Whether a filter wants one exact text, so that an index finds the few resources it can match.
+fn is_narrow(filter: &Filter) -> bool {
+    match filter {
+        Expr::Compare(path, comparison) => {
+            let indexed = ["id", "userName", "externalId", "displayName", "emails", "value", "members"];
+            comparison.operator == Operator::Eq
+                && matches!(comparison.literal, Literal::Text(_))
+                && indexed.iter().any(|name| name.eq_ignore_ascii_case(&path.name))
+        }
+        Expr::And(terms) => terms.iter().any(is_narrow),
+        Expr::Or(terms) => terms.iter().all(is_narrow),
+        Expr::Element(_, inner) => is_narrow(inner),
+        Expr::Not(_) | Expr::Present(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Query;
+    use scim::schema::USERS;
+
+    fn selection(query: &str) -> (String, u32, u32, bool) {
+        let (wanted, heavy) = Query::parse(query).unwrap().selection(&USERS).unwrap();
+        (wanted.filter, wanted.start_index, wanted.count, heavy)
+    }
+
+    #[test]
+    fn a_filter_is_printed_canonically_and_an_exact_one_is_not_dear() {
+        let of = |filter: &str| selection(&format!("filter={filter}"));
+        assert_eq!(of("userName+EQ+%22a%40b%22"), ("userName eq \"a@b\"".into(), 1, 100, false));
+        assert!(!of("emails%5Btype+eq+%22work%22%5D.value+eq+%22a%22").3);
+        assert!(of("active+eq+true").3 && of("userName+sw+%22a%22").3 && selection("").3);
+    }
+
+    #[test]
+    fn pages_are_brought_into_range_and_unknown_parameters_passed_over() {
+        assert_eq!(selection("startIndex=0&count=-1&x=y&cursor"), (String::new(), 1, 0, true));
+        assert_eq!(selection("startIndex=99999999999&count=5000").1, u32::MAX);
+        assert_eq!(selection("count=5000").2, 1_000);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for bad in ["count=x", "startIndex=1.5", "filter=a%3D1&filter=b"] {
+            assert_eq!(Query::parse(bad).unwrap_err().status, 400, "{bad}");
+        }
+        let filter = Query::parse("filter=userName+regex+%22x%22").unwrap();
+        assert_eq!(filter.selection(&USERS).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn without_names_there_is_no_projection() {
+        assert!(Query::parse("filter=a").unwrap().projection(&USERS).is_none());
+        assert!(Query::parse("attributes=userName").unwrap().projection(&USERS).is_some());
+    }
+}

@@ -1,0 +1,234 @@
+//! The other parts, as this one calls them: identity-store for everything stored, role-resolver for what labels give.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::admin::v1::GetSettingsRequest;
+use proto::admin::v1::admin_service_client::AdminServiceClient;
+use proto::identity::v1::access_service_client::AccessServiceClient;
+use proto::identity::v1::group_service_client::GroupServiceClient;
+use proto::identity::v1::token_service_client::TokenServiceClient;
+use proto::identity::v1::user_service_client::UserServiceClient;
+use proto::identity::v1::{
+    AwaitCatalogueRequest, CreateGroupRequest, CreateUserRequest, DeleteGroupRequest, DeleteUserRequest,
+    GetGroupRequest, GetUserRequest, ListGroupsRequest, ListMembersRequest, ListUsersRequest, ReplaceUserRequest,
+    UpdateGroupRequest, VerifyTokenRequest,
+};
+use proto::roles::v1::MatchLabelsRequest;
+use proto::roles::v1::label_service_client::LabelServiceClient;
+use runtime::error::Error;
+use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
+
+use crate::caller::Caller;
+use crate::convert::{self, Credential, Group, Member, User};
+use crate::guardrail::{Label, Settings, Unmatched};
+
+/// How many labels one question to role-resolver may hold.
+const LABELS_AT_ONCE: usize = 1_000;
+
+/// What an answer about one resource holds beside it: the token that proves its freshness.
+pub(crate) type Fresh<T> = (T, String);
+
+/// One page of resources.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    /// The resources of the page.
+    pub(crate) items: Vec<T>,
+    /// How many match in all.
+    pub(crate) total: u64,
+}
+
+/// Which page of which resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// A filter in its canonical print; empty for all.
+    pub(crate) filter: String,
+    /// The first result wanted, counted from 1.
+    pub(crate) start_index: u32,
+    /// The most results wanted.
+    pub(crate) count: u32,
+}
+
+/// A change of a group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupChange {
+    /// The new document, if it changes.
+    pub(crate) document: Option<Bytes>,
+    /// Takes away every member that is not in `add`.
+    pub(crate) replace_members: bool,
+    /// Members to add.
+    pub(crate) add: Vec<String>,
+    /// Members to remove.
+    pub(crate) remove: Vec<String>,
+}
+
+/// Clients of the parts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    users: UserServiceClient<Transport>,
+    groups: GroupServiceClient<Transport>,
+    access: AccessServiceClient<Transport>,
+    tokens: TokenServiceClient<Transport>,
+    admin: AdminServiceClient<Transport>,
+    labels: LabelServiceClient<Transport>,
+}
+
+macro_rules! client {
+    ($client:ident, $transport:expr) => {
+        $client::new($transport)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    };
+}
+
+impl Upstream {
+    pub(crate) fn new(identity: &Transport, roles: &Transport) -> Self {
+        Self {
+            users: client!(UserServiceClient, identity.clone()),
+            groups: client!(GroupServiceClient, identity.clone()),
+            access: client!(AccessServiceClient, identity.clone()),
+            tokens: client!(TokenServiceClient, identity.clone()),
+            admin: client!(AdminServiceClient, identity.clone()),
+            labels: client!(LabelServiceClient, roles.clone()),
+        }
+    }
+
+    pub(crate) async fn verify_token(&self, token: String) -> Result<Credential, Error> {
+        let answer = self.tokens.clone().verify_token(VerifyTokenRequest { token }).await?;
+        convert::credential(answer.into_inner())
+    }
+
+    pub(crate) async fn settings(&self, tenant: String) -> Result<Settings, Error> {
+        let answer = self.admin.clone().get_settings(GetSettingsRequest { tenant }).await?;
+        Ok(convert::settings(answer.into_inner().settings))
+    }
+
+    /// The labels among these that would give nothing.
+    pub(crate) async fn match_labels(
+        &self,
+        caller: &Caller,
+        labels: &[Label],
+    ) -> Result<Vec<(Label, Unmatched)>, Error> {
+        let mut unmatched = Vec::new();
+        for chunk in labels.chunks(LABELS_AT_ONCE) {
+            let labels = chunk.iter().map(|label| label.as_str().to_owned()).collect();
+            let request = MatchLabelsRequest { tenant: caller.tenant.to_string(), labels };
+            let answer = self.labels.clone().match_labels(request).await?;
+            unmatched.extend(answer.into_inner().unmatched.into_iter().map(convert::unmatched));
+        }
+        Ok(unmatched)
+    }
+
+    /// Returns once a read of the catalogue that began after this call is stored; fails if none is within `wait`.
+    pub(crate) async fn await_catalogue(&self, caller: &Caller, wait: Duration) -> Result<(), Error> {
+        let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: caller.tenant.to_string() });
+        request.set_timeout(wait);
+        self.access.clone().await_catalogue(request).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn create_user(&self, caller: &Caller, document: Bytes) -> Result<Fresh<User>, Error> {
+        let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
+        let answer = self.users.clone().create_user(CreateUserRequest { tenant, actor, document }).await?.into_inner();
+        Ok((convert::user(answer.user)?, answer.revision_token))
+    }
+
+    pub(crate) async fn get_user(&self, caller: &Caller, id: &str) -> Result<Fresh<User>, Error> {
+        let request = GetUserRequest { tenant: caller.tenant.to_string(), id: id.to_owned() };
+        let answer = self.users.clone().get_user(request).await?.into_inner();
+        Ok((convert::user(answer.user)?, answer.revision_token))
+    }
+
+    pub(crate) async fn list_users(&self, caller: &Caller, wanted: Selection) -> Result<Fresh<Page<User>>, Error> {
+        let Selection { filter, start_index, count } = wanted;
+        let request = ListUsersRequest { tenant: caller.tenant.to_string(), filter, start_index, count };
+        let answer = self.users.clone().list_users(request).await?.into_inner();
+        let items = answer.users.into_iter().map(|user| convert::user(Some(user))).collect::<Result<_, _>>()?;
+        Ok((Page { items, total: answer.total_results }, answer.revision_token))
+    }
+
+    pub(crate) async fn replace_user(
+        &self,
+        caller: &Caller,
+        id: &str,
+        expected_version: u64,
+        document: Bytes,
+    ) -> Result<Fresh<User>, Error> {
+        let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
+        let request = ReplaceUserRequest { tenant, actor, id: id.to_owned(), expected_version, document };
+        let answer = self.users.clone().replace_user(request).await?.into_inner();
+        Ok((convert::user(answer.user)?, answer.revision_token))
+    }
+
+    pub(crate) async fn delete_user(&self, caller: &Caller, id: &str, expected_version: u64) -> Result<String, Error> {
+        let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
+        let request = DeleteUserRequest { tenant, actor, id: id.to_owned(), expected_version };
+        Ok(self.users.clone().delete_user(request).await?.into_inner().revision_token)
+    }
+
+    pub(crate) async fn create_group(
+        &self,
+        caller: &Caller,
+        document: Bytes,
+        member_ids: Vec<String>,
+    ) -> Result<Fresh<Group>, Error> {
+        let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
+        let request = CreateGroupRequest { tenant, actor, document, member_ids };
+        let answer = self.groups.clone().create_group(request).await?.into_inner();
+        Ok((convert::group(answer.group)?, answer.revision_token))
+    }
+
+    pub(crate) async fn get_group(&self, caller: &Caller, id: &str) -> Result<Fresh<Group>, Error> {
+        let request = GetGroupRequest { tenant: caller.tenant.to_string(), id: id.to_owned() };
+        let answer = self.groups.clone().get_group(request).await?.into_inner();
+        Ok((convert::group(answer.group)?, answer.revision_token))
+    }
+
+    pub(crate) async fn list_groups(&self, caller: &Caller, wanted: Selection) -> Result<Fresh<Page<Group>>, Error> {
+        let Selection { filter, start_index, count } = wanted;
+        let request = ListGroupsRequest { tenant: caller.tenant.to_string(), filter, start_index, count };
+        let answer = self.groups.clone().list_groups(request).await?.into_inner();
+        let items = answer.groups.into_iter().map(|group| convert::group(Some(group))).collect::<Result<_, _>>()?;
+        Ok((Page { items, total: answer.total_results }, answer.revision_token))
+    }
+
+    pub(crate) async fn update_group(
+        &self,
+        caller: &Caller,
+        id: &str,
+        expected_version: u64,
+        change: GroupChange,
+    ) -> Result<Fresh<Group>, Error> {
+        let GroupChange { document, replace_members, add, remove } = change;
+        let request = UpdateGroupRequest {
+            tenant: caller.tenant.to_string(),
+            actor: Some(convert::actor(caller)),
+            id: id.to_owned(),
+            expected_version,
+            document,
+            replace_members,
+            add_member_ids: add,
+            remove_member_ids: remove,
+        };
+        let answer = self.groups.clone().update_group(request).await?.into_inner();
+        Ok((convert::group(answer.group)?, answer.revision_token))
+    }
+
+    pub(crate) async fn delete_group(&self, caller: &Caller, id: &str, expected_version: u64) -> Result<String, Error> {
+        let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
+        let request = DeleteGroupRequest { tenant, actor, id: id.to_owned(), expected_version };
+        Ok(self.groups.clone().delete_group(request).await?.into_inner().revision_token)
+    }
+
+    /// All direct members of a group, in order of id.
+    pub(crate) async fn members(&self, caller: &Caller, id: &str) -> Result<Vec<Member>, Error> {
+        let request =
+            ListMembersRequest { tenant: caller.tenant.to_string(), id: id.to_owned(), after_id: String::new() };
+        let mut stream = self.groups.clone().list_members(request).await?.into_inner();
+        let mut members = Vec::new();
+        while let Some(part) = stream.message().await? {
+            members.extend(part.members.into_iter().map(convert::member));
+        }
+        Ok(members)
+    }
+}

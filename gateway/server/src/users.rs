@@ -1,0 +1,204 @@
+//! `/Users` (RFC 7644 sections 3.2 to 3.6).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::settings::{PutOmitted, RolesPatch};
+use http::StatusCode;
+use runtime::error::Reason;
+use scim::list::SearchRequest;
+use scim::patch::PatchRequest;
+use scim::project::Projection;
+use scim::put::{Unmentioned, put as put_over};
+use scim::resource::normalise;
+use scim::schema::USERS;
+use scim::{Mode, Resource, etag};
+
+use crate::Gateway;
+use crate::admission::Cost;
+use crate::call::{Call, object};
+use crate::convert::User;
+use crate::guard::Guard;
+use crate::guardrail::{self, Label, Settings, Standing};
+use crate::query::Query;
+use crate::resource;
+use crate::respond::{self, Headers as _};
+use crate::scim_error::Refusal;
+
+/// How often a change is made anew when others change the same user meanwhile.
+pub(crate) const TRIES: usize = 16;
+
+/// `GET /Users`.
+pub(crate) async fn list(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let query = Query::parse(call.query())?;
+    page(&gateway, &call, &query).await
+}
+
+/// `POST /Users/.search` (RFC 7644 section 3.4.3).
+pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.user_body).await?;
+    let query = Query::of_search(SearchRequest::parse(object(&body)?)?);
+    page(&gateway, &call, &query).await
+}
+
+async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
+    let (wanted, heavy) = query.selection(&USERS)?;
+    if heavy {
+        gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
+    }
+    let (page, revision) = gateway.upstream.list_users(&call.caller, wanted).await?;
+    let (base, projection) = (gateway.base(call), query.projection(&USERS));
+    let users = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
+    let users = users.collect::<Result<Vec<_>, _>>()?;
+    let body = resource::list(&users, page.total, query.start_index());
+    Ok(respond::json(StatusCode::OK, body).revision(&revision))
+}
+
+/// `GET /Users/{id}`.
+pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let projection = Query::parse(call.query())?.projection(&USERS);
+    let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;
+    let tag = resource::tag(&user.stored);
+    if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
+        return Ok(respond::empty(StatusCode::NOT_MODIFIED).etag(&tag).revision(&revision));
+    }
+    answer(&gateway, &call, StatusCode::OK, &user, &revision, projection.as_ref())
+}
+
+/// `POST /Users`.
+pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.user_body).await?;
+    let projection = Query::parse(call.query())?.projection(&USERS);
+    let (resource, _) = normalise(&USERS, object(&body)?, Mode::Lenient)?.created(&USERS)?;
+    let mut guard = Guard::new(&gateway, &call).await?;
+    let after = standing(&resource);
+    let change = guardrail::User { before: None, after: &after, has_account: false };
+    guard.pass(change.judge(&guard.settings)).await?;
+    let (user, revision) = gateway.upstream.create_user(&call.caller, resource::document(resource)).await?;
+    answer(&gateway, &call, StatusCode::CREATED, &user, &revision, projection.as_ref())
+}
+
+/// `PUT /Users/{id}`.
+pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.user_body).await?;
+    change(&gateway, &call, |stored, settings| {
+        let new = normalise(&USERS, object(&body)?, Mode::Lenient)?;
+        Ok(put_over(&USERS, stored, new, unmentioned(settings))?.resource)
+    })
+    .await
+}
+
+/// `PATCH /Users/{id}`.
+pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.user_body).await?;
+    change(&gateway, &call, |stored, settings| {
+        let patch = PatchRequest::parse(&USERS, object(&body)?, Mode::Lenient)?;
+        Ok(patch.apply(stored, roles_patch(settings))?.resource)
+    })
+    .await
+}
+
+/// `DELETE /Users/{id}`.
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
+    let Some(if_match) = call.if_match() else {
+        let revision = gateway.upstream.delete_user(&call.caller, &call.id, 0).await?;
+        return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
+    };
+    for _ in 0..TRIES {
+        let (user, _) = gateway.upstream.get_user(&call.caller, &call.id).await?;
+        if !etag::if_match(Some(&if_match), &resource::tag(&user.stored)) {
+            return Err(scim::Error::precondition_failed().into());
+        }
+        match gateway.upstream.delete_user(&call.caller, &call.id, user.stored.version).await {
+            Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+/// Reads the user, edits it, lets the guardrail judge the difference, and writes it back if nobody else has written
+/// meanwhile; else all of that again. So a change is judged and made against what it replaces.
+///
+/// The body is read by `edit`, after the user was found: a user that is not there is 404 whatever the body says.
+async fn change(
+    gateway: &Gateway,
+    call: &Call,
+    edit: impl Fn(&Resource, &Settings) -> Result<Resource, Refusal>,
+) -> Result<Response, Refusal> {
+    let projection = Query::parse(call.query())?.projection(&USERS);
+    let mut guard = Guard::new(gateway, call).await?;
+    for _ in 0..TRIES {
+        let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;
+        if !etag::if_match(call.if_match().as_deref(), &resource::tag(&user.stored)) {
+            return Err(scim::Error::precondition_failed().into());
+        }
+        let stored = resource::parse(&user.stored)?;
+        let new = edit(&stored, &guard.settings)?;
+        if new == stored {
+            return answer(gateway, call, StatusCode::OK, &user, &revision, projection.as_ref());
+        }
+        let has_account = user.outcome.as_ref().is_some_and(|outcome| outcome.fluent_user_id.is_some());
+        let (before, after) = (standing(&stored), standing(&new));
+        let change = guardrail::User { before: Some(&before), after: &after, has_account };
+        guard.pass(change.judge(&guard.settings)).await?;
+        let document = resource::document(new);
+        match gateway.upstream.replace_user(&call.caller, &call.id, user.stored.version, document).await {
+            Ok((user, revision)) => {
+                return answer(gateway, call, StatusCode::OK, &user, &revision, projection.as_ref());
+            }
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+fn answer(
+    gateway: &Gateway,
+    call: &Call,
+    status: StatusCode,
+    user: &User,
+    revision: &str,
+    projection: Option<&Projection>,
+) -> Result<Response, Refusal> {
+    let base = gateway.base(call);
+    let body = resource::user(user, &base, projection)?;
+    let location = resource::location(&USERS, &user.stored, &base);
+    Ok(respond::json(status, body).etag(&resource::tag(&user.stored)).location(&location).revision(revision))
+}
+
+fn standing(user: &Resource) -> Standing {
+    Standing {
+        active: user.active(),
+        labels: labels(user),
+        user_name: user.text("userName").unwrap_or_default().to_owned(),
+    }
+}
+
+/// The labels a document gives, each once.
+pub(crate) fn labels(resource: &Resource) -> BTreeSet<Label> {
+    resource.labels().map(Label::new).collect()
+}
+
+pub(crate) fn unmentioned(settings: &Settings) -> Unmentioned {
+    match settings.put_omitted {
+        PutOmitted::Clear => Unmentioned::Clear,
+        PutOmitted::Keep => Unmentioned::Keep,
+    }
+}
+
+pub(crate) fn roles_patch(settings: &Settings) -> scim::patch::RolesPatch {
+    match settings.roles_patch {
+        RolesPatch::AsSent => scim::patch::RolesPatch::AsSent,
+        RolesPatch::Overwrite => scim::patch::RolesPatch::Overwrite,
+    }
+}
+
+pub(crate) fn contended() -> Refusal {
+    let detail = "the resource changes too often to be changed now; try again later";
+    Refusal::unavailable(detail, std::time::Duration::from_secs(1))
+}
