@@ -49,6 +49,7 @@ impl Default for Config {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        problems.section("limits", &self.limits);
         problems.section("identity_store", &self.identity_store);
         problems.require(
             self.revision_secret.as_ref().is_some_and(|secret| secret.expose().len() >= 32),
@@ -62,5 +63,30 @@ impl Validate for Config {
             "a revoked token would work for too long",
             "at most \"5s\"",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use runtime::config::{Problems, Validate as _};
+
+    use super::Config;
+
+    fn mistakes(config: &Config) -> Vec<String> {
+        let mut problems = Problems::default();
+        config.validate(&mut problems);
+        problems.into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn everything_that_is_missing_or_wrong_is_named() {
+        let mut config = Config { token_ttl: Duration::from_secs(6), ..Config::default() };
+        assert_eq!(mistakes(&config), ["identity_store.uri", "revision_secret", "token_ttl"]);
+        config.identity_store.uri = "http://identity-store:9090".to_owned();
+        config.revision_secret = Some("0123456789abcdef0123456789abcdef".into());
+        config.token_ttl = Duration::from_secs(5);
+        assert!(mistakes(&config).is_empty());
     }
 }
