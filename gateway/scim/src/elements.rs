@@ -13,8 +13,8 @@ pub(crate) const INDEX_FROM: usize = 16;
 /// Adds values to a list, each once.
 ///
 /// Two values are the same if their `value` is and their `type`, where both have one; a value without `value` only if
-/// everything in it but `primary` is. One that is there already takes over what the new one says. The last one given as `primary`
-/// is the only one. Refused with 413 if there are more than `MAX_VALUES` then.
+/// everything in it but `primary` is. One that is there already takes over what the new one says. The last one given as
+/// `primary` is the only one. Refused with 413 if there are more than `MAX_VALUES` then.
 pub(crate) fn add(list: &mut Vec<Value>, new: Vec<Value>) -> Result<(), Error> {
     let mut primary = None;
     let mut index = (new.len() >= INDEX_FROM).then(|| index(list));

@@ -8,6 +8,40 @@
 //! `emails[type eq "work"].value eq "x"`, and `manager eq "id"` for the complex value's `value`. `not(a pr)` needs no
 //! space and `members.$ref` is a name: the RFC has both, though its grammar lacks the second.
 //!
+//! A database matches on the tree; what it can't express it leaves to `Query::matches`:
+//!
+//! ```
+//! use scim::Mode;
+//! use scim::filter::{Condition, Order, Query, TextTest};
+//! use scim::schema::USERS;
+//!
+//! fn sql(query: &Query, parameters: &mut Vec<String>) -> Option<String> {
+//!     let column = match query {
+//!         Query::And(terms) => {
+//!             let terms: Option<Vec<_>> = terms.iter().map(|term| sql(term, parameters)).collect();
+//!             return Some(terms?.join(" AND "));
+//!         }
+//!         Query::Compare(target, Condition::Text(TextTest::Order(Order::Eq), text)) => {
+//!             let column = match target.key() {
+//!                 (None, "userName", None) => "user_name_folded",
+//!                 (None, "externalId", None) => "external_id",
+//!                 _ => return None,
+//!             };
+//!             parameters.push(text.text.clone());
+//!             column
+//!         }
+//!         _ => return None,
+//!     };
+//!     Some(format!("{column} = ?"))
+//! }
+//!
+//! let query = Query::parse("userName Eq \"BOB\" and externalId eq \"X1\"", &USERS, Mode::Lenient)?;
+//! let mut parameters = Vec::new();
+//! assert_eq!(sql(&query, &mut parameters).as_deref(), Some("user_name_folded = ? AND external_id = ?"));
+//! assert_eq!(parameters, ["bob", "X1"]);
+//! # Ok::<(), scim::Error>(())
+//! ```
+//!
 //! Depth and size are limited while reading (32 levels of brackets, 200 comparisons and groups, 8 KiB), the parser
 //! keeps its own stack, and everything that walks the finished tree goes at most that deep.
 

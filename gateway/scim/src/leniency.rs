@@ -55,8 +55,8 @@ table! {
     BareExtensionAttribute: "Entra, for `manager`; roles of a group",
     /// An attribute nobody knows; it is left out.
     UnknownAttribute: "Entra's second example; templates written by administrators",
-    /// A read-only attribute in the value of a PATCH without a path; it is left out, as the RFC has it for other bodies.
-    /// A path that names one is refused.
+    /// A read-only attribute in the value of a PATCH without a path; it is left out, as the RFC has it for other
+    /// bodies. A path that names one is refused.
     ReadOnlyInPatch: "Okta and authentik, which send back `id` and `schemas`",
     /// `schemas` without the URN that belongs there; the endpoint says what the resource is.
     AnySchemas: "Entra, JumpCloud, OneLogin",

@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(page("0", "0"), (1, 0));
         assert_eq!(page("-3", "-1"), (1, 0));
         assert_eq!(page("99999999999999999999999", "99999999999999999999999"), (i64::MAX.cast_unsigned(), MAX_COUNT));
+        assert_eq!(page("1", "1001"), (1, MAX_COUNT));
         assert_eq!(page("", ""), (1, DEFAULT_COUNT));
         assert_eq!(Page::parse(None, None).unwrap(), Page::default());
         for bad in ["x", "1.5", "0x1", "--1", "-", "1e3"] {

@@ -151,10 +151,13 @@ impl Projection {
     }
 
     fn keeps_foreign(&self, urn: &str, value: &mut Value) -> bool {
-        let whole = |locator: &Locator| matches!(locator, Locator::Foreign { urn: named, name: None } if named.eq_ignore_ascii_case(urn));
+        let named = |locator: &Locator| match locator {
+            Locator::Foreign { urn: named, name } if named.eq_ignore_ascii_case(urn) => Some(name.clone()),
+            _ => None,
+        };
+        let whole = |locator: &Locator| named(locator) == Some(None);
         let member = |locator: &Locator, member: &str| {
-            matches!(locator, Locator::Foreign { urn: named, name: Some(name) }
-                if named.eq_ignore_ascii_case(urn) && name.eq_ignore_ascii_case(member))
+            named(locator).flatten().is_some_and(|name| name.eq_ignore_ascii_case(member))
         };
         if self.excluded.iter().any(whole) {
             return false;
@@ -212,15 +215,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Projection;
-    use crate::schema::USERS;
+    use crate::schema::{ENTERPRISE_USER_URN, FLUENT_USER_URN, USERS};
 
     fn user() -> Value {
         json!({
             "schemas": ["s"], "id": "1", "meta": {"version": "v"}, "userName": "a", "password": "x",
             "name": {"givenName": "G", "familyName": "F"},
             "emails": [{"value": "e", "type": "work"}, {"type": "home"}],
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "D", "costCenter": "C"},
-            "urn:ietf:params:scim:schemas:extension:fluent:2.0:User": {"state": "held", "effectiveRoles": [{"value": "R"}]},
+            ENTERPRISE_USER_URN: {"department": "D", "costCenter": "C"},
+            FLUENT_USER_URN: {"state": "held", "effectiveRoles": [{"value": "R"}]},
             "urn:x:ext:2.0:User": {"a": 1, "b": 2},
         })
     }
@@ -235,10 +238,7 @@ mod tests {
     fn by_default_everything_is_returned_but_secrets_and_what_must_be_asked_for() {
         let mut expected = user();
         expected.as_object_mut().unwrap().remove("password");
-        expected["urn:ietf:params:scim:schemas:extension:fluent:2.0:User"]
-            .as_object_mut()
-            .unwrap()
-            .remove("effectiveRoles");
+        expected[FLUENT_USER_URN].as_object_mut().unwrap().remove("effectiveRoles");
         assert_eq!(after(None, None), expected);
         assert_eq!(after(Some(""), Some("")), expected);
     }
@@ -263,26 +263,16 @@ mod tests {
             after(Some("urn:ietf:params:scim:schemas:core:2.0:User:userName"), None),
             with(json!({"userName": "a"}))
         );
+        assert_eq!(after(Some("department"), None), with(json!({ENTERPRISE_USER_URN: {"department": "D"}})));
         assert_eq!(
-            after(Some("department"), None),
-            with(json!({"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "D"}}))
-        );
-        assert_eq!(
-            after(Some("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"), None),
-            with(
-                json!({"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "D", "costCenter": "C"}})
-            )
+            after(Some(ENTERPRISE_USER_URN), None),
+            with(json!({ENTERPRISE_USER_URN: {"department": "D", "costCenter": "C"}}))
         );
         assert_eq!(
             after(Some("effectiveRoles"), None),
-            with(
-                json!({"urn:ietf:params:scim:schemas:extension:fluent:2.0:User": {"effectiveRoles": [{"value": "R"}]}})
-            )
+            with(json!({FLUENT_USER_URN: {"effectiveRoles": [{"value": "R"}]}}))
         );
-        assert_eq!(
-            after(Some("urn:ietf:params:scim:schemas:extension:fluent:2.0:User"), None),
-            with(json!({"urn:ietf:params:scim:schemas:extension:fluent:2.0:User": {"state": "held"}}))
-        );
+        assert_eq!(after(Some(FLUENT_USER_URN), None), with(json!({FLUENT_USER_URN: {"state": "held"}})));
         assert_eq!(after(Some("urn:x:ext:2.0:User:a"), None), with(json!({"urn:x:ext:2.0:User": {"a": 1}})));
         assert_eq!(after(Some("emails[type eq \"work\"]"), None), always);
     }
@@ -294,11 +284,7 @@ mod tests {
         assert_eq!(without("Emails").get("emails"), None);
         assert_eq!(without("emails.type")["emails"], json!([{"value": "e"}]));
         assert_eq!(without("name.familyName")["name"], json!({"givenName": "G"}));
-        assert_eq!(
-            without("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
-                .get("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"),
-            None
-        );
+        assert_eq!(without(ENTERPRISE_USER_URN).get(ENTERPRISE_USER_URN), None);
         assert_eq!(after(Some("name"), Some("name.givenName"))["name"], json!({"familyName": "F"}));
     }
 

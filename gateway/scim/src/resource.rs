@@ -5,6 +5,7 @@
 //! never part of it, for they are rows of their own.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -14,8 +15,15 @@ use crate::schema::{Attribute, FLUENT_GROUP_URN, Mutability, ResourceType, Targe
 use crate::{elements, json, value};
 
 /// What a client stored: canonical attribute names in a fixed order, nothing blank, nothing read-only.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Resource(Map<String, Value>);
+
+/// Names only: values are personal data, which must not reach a log by accident.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// What only the server knows about a resource (RFC 7643 section 3.1).
 #[derive(Clone, Copy, Debug)]

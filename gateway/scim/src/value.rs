@@ -1,7 +1,7 @@
 //! Reads the value of one attribute as its schema says, with the leniencies real providers need.
 //!
-//! `null`, `""`, `[]` and `{}` all mean "unassigned" (RFC 7643 section 2.5); nothing blank is ever kept. Formats are not
-//! checked and texts are not changed: what a client stored it reads back.
+//! `null`, `""`, `[]` and `{}` all mean "unassigned" (RFC 7643 section 2.5); nothing blank is ever kept. Formats are
+//! not checked and texts are not changed: what a client stored it reads back.
 
 use serde_json::{Map, Value};
 

@@ -6,11 +6,9 @@ use scim::filter::Query;
 use scim::leniency::Leniency;
 use scim::patch::{PATCH_URN, PatchRequest, RolesPatch};
 use scim::resource::normalise;
-use scim::schema::USERS;
+use scim::schema::{ENTERPRISE_USER_URN, USER_URN, USERS};
 use scim::{Mode, Resource};
 use serde_json::{Map, Value, json};
-
-const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
@@ -85,8 +83,8 @@ fn strict_mode_understands_what_the_rfcs_say() {
     assert!(posted(Mode::Strict, json!({"active": true, "name": {"GIVENNAME": "G"}, "id": "ignored"})).is_some());
     for operation in [
         json!({"op": "replace", "path": "title", "value": "x"}),
-        json!({"op": "replace", "value": {"title": "x", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "D"}}}),
-        json!({"op": "add", "path": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", "value": "D"}),
+        json!({"op": "replace", "value": {"title": "x", ENTERPRISE_USER_URN: {"department": "D"}}}),
+        json!({"op": "add", "path": format!("{ENTERPRISE_USER_URN}:department"), "value": "D"}),
         json!({"op": "remove", "path": "emails[type eq \"work\" and value ew \"x\"]"}),
         json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "y"}),
     ] {

@@ -203,7 +203,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Sets the given parts of a single complex value; one that loses its `value` is gone altogether.
+    /// Sets the given parts of a single complex value; the others stay.
     fn merge(&mut self, target: Target, parts: Parts) {
         let mut there = match self.resource.take(target) {
             Some(Value::Object(there)) => there,
@@ -214,7 +214,6 @@ impl Draft<'_> {
                 Some(part) => {
                     there.insert(sub.name.to_owned(), part);
                 }
-                None if sub.name == "value" => there.clear(),
                 None => {
                     there.remove(sub.name);
                 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use super::{Incoming, Meta, Resource, normalise};
 use crate::error::{Error, ScimType};
 use crate::leniency::Mode;
-use crate::schema::{ENTERPRISE_USER_URN, FLUENT_GROUP_URN, GROUPS, USERS};
+use crate::schema::{ENTERPRISE_USER_URN, FLUENT_GROUP_URN, FLUENT_USER_URN, GROUPS, USERS};
 
 fn read(body: Value) -> Result<Incoming, Error> {
     let Value::Object(body) = body else { panic!("an object") };
@@ -27,7 +27,8 @@ fn names_and_types_are_brought_to_what_the_schema_says() {
         json!({
             "userName": "Bob", "active": false, "externalId": "12345",
             ENTERPRISE_USER_URN: {"department": "D", "manager": {"value": "m"}},
-            "emails": [{"value": "b@x", "primary": true}], "phoneNumbers": [{"value": "1"}, {"value": "2"}], "title": "T",
+            "emails": [{"value": "b@x", "primary": true}],
+            "phoneNumbers": [{"value": "1"}, {"value": "2"}], "title": "T",
             "roles": [{"display": "Admin", "value": "A"}],
         })
     );
@@ -37,10 +38,11 @@ fn names_and_types_are_brought_to_what_the_schema_says() {
 fn nothing_blank_is_kept() {
     assert_eq!(
         stored(json!({
-            "userName": "a", "title": "", "nickName": null, "addresses": [], "emails": [{"value": "", "type": "work"}, {}, null],
-            "name": {"givenName": "", "familyName": null}, "phoneNumbers": "", "photos": [{"type": "photo", "primary": true}],
-            ENTERPRISE_USER_URN: {"manager": {"value": ""}, "department": ""}, "urn:x:ext:2.0:User": {"a": null, "b": ""},
-            "urn:ietf:params:scim:schemas:extension:fluent:2.0:User": null,
+            "userName": "a", "title": "", "nickName": null, "addresses": [], "phoneNumbers": "",
+            "emails": [{"value": "", "type": "work"}, {}, null], "photos": [{"type": "photo", "primary": true}],
+            "name": {"givenName": "", "familyName": null}, FLUENT_USER_URN: null,
+            ENTERPRISE_USER_URN: {"manager": {"value": ""}, "department": ""},
+            "urn:x:ext:2.0:User": {"a": null, "b": ""},
         })),
         json!({"userName": "a"})
     );
@@ -50,8 +52,8 @@ fn nothing_blank_is_kept() {
 fn what_the_server_owns_and_what_nobody_knows_is_left_out() {
     assert_eq!(
         stored(json!({
-            "userName": "a", "id": "x", "meta": {"version": "1"}, "groups": [{"value": "g"}], "password": "p", "schemas": "junk",
-            "urn:ietf:params:scim:schemas:extension:fluent:2.0:User": {"state": "provisioned", "effectiveRoles": [{"value": "R"}]},
+            "userName": "a", "id": "x", "meta": {"version": "1"}, "groups": [{"value": "g"}], "password": "p",
+            "schemas": "junk", FLUENT_USER_URN: {"state": "provisioned", "effectiveRoles": [{"value": "R"}]},
             "state": "provisioned", "nonsense": 1, "name.givenName": "G", "emails": [{"value": "e", "nonsense": {}}],
             "manager": {"value": "m", "$ref": "http://host/Users/m", "displayName": "M"},
         })),
@@ -143,7 +145,8 @@ fn a_new_user_is_active_unless_the_body_leaves_that_empty() {
 #[test]
 fn members_are_apart_from_the_group() {
     let group = |body: Value| normalise(&GROUPS, body.as_object().unwrap().clone(), Mode::Lenient).unwrap();
-    let body = json!({"displayName": "G", "members": [{"value": "2", "$ref": null, "display": null}, "1", {"value": "2", "type": "User"}]});
+    let members = json!([{"value": "2", "$ref": null, "display": null}, "1", {"value": "2", "type": "User"}]);
+    let body = json!({"displayName": "G", "members": members});
     let (resource, members) = group(body).created(&GROUPS).unwrap();
     assert_eq!(members, ["2", "1"]);
     assert_eq!(Value::Object(resource.into_stored()), json!({"displayName": "G"}));
@@ -158,7 +161,7 @@ fn a_whole_resource_lists_the_schemas_it_uses() {
     let user =
         Resource::from_stored(json!({"userName": "a", "urn:x:ext:2.0:User": {"a": 1}}).as_object().unwrap().clone());
     let meta = Meta { id: "1", created: "c", last_modified: "m", location: "l", version: "W/\"1\"" };
-    let server = json!({"urn:ietf:params:scim:schemas:extension:fluent:2.0:User": {"state": "held"}, "groups": [{"value": "g"}]});
+    let server = json!({FLUENT_USER_URN: {"state": "held"}, "groups": [{"value": "g"}]});
     let whole = user.complete(&USERS, &meta, server.as_object().unwrap().clone());
     assert_eq!(
         whole["schemas"],
