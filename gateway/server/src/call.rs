@@ -174,7 +174,9 @@ mod tests {
 
     #[test]
     fn both_media_types_are_read_in_utf_8_alone() {
-        for good in ["application/scim+json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; a=b"] {
+        for good in
+            ["application/scim+json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; a=b"]
+        {
             assert!(is_json(good), "{good}");
         }
         for bad in ["", "text/plain", "application/xml", "application/json; charset=latin1", "application/jsonx"] {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::config::{Problems, Validate};
+use runtime::grpc::TransportConfig;
 use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
 use serde::Deserialize;
@@ -19,6 +20,10 @@ pub struct Config {
     pub public_url: String,
     /// The certificate to serve; without one a proxy in front must encrypt.
     pub tls: Option<ServerTls>,
+    /// Where identity-store is.
+    pub identity_store: TransportConfig,
+    /// Where role-resolver is.
+    pub role_resolver: TransportConfig,
     /// What one request and one tenant may use.
     pub limits: Limits,
     /// What connections may use.
@@ -63,6 +68,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             tls: None,
+            identity_store: TransportConfig::default(),
+            role_resolver: TransportConfig::default(),
             limits: Limits::default(),
             http: HttpLimits::default(),
         }
@@ -99,6 +106,8 @@ impl Validate for Config {
             "it is not a URL",
             "a URL such as \"https://rolecall.example.com\", or nothing",
         );
+        problems.section("identity_store", &self.identity_store);
+        problems.section("role_resolver", &self.role_resolver);
         problems.section("limits", &self.limits);
         problems.section("http", &self.http);
     }

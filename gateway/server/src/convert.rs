@@ -93,26 +93,16 @@ pub(crate) fn actor(caller: &Caller) -> common::Actor {
 pub(crate) fn user(message: Option<identity::User>) -> Result<User, Error> {
     let identity::User { id, document, created_at_us, modified_at_us, version, outcome } =
         message.ok_or_else(|| missing("user"))?;
-    let stored = Stored {
-        id,
-        document,
-        created: Timestamp(created_at_us),
-        modified: Timestamp(modified_at_us),
-        version,
-    };
+    let stored =
+        Stored { id, document, created: Timestamp(created_at_us), modified: Timestamp(modified_at_us), version };
     Ok(User { stored, outcome: outcome.map(self::outcome) })
 }
 
 pub(crate) fn group(message: Option<identity::Group>) -> Result<Group, Error> {
     let identity::Group { id, document, created_at_us, modified_at_us, version, member_count } =
         message.ok_or_else(|| missing("group"))?;
-    let stored = Stored {
-        id,
-        document,
-        created: Timestamp(created_at_us),
-        modified: Timestamp(modified_at_us),
-        version,
-    };
+    let stored =
+        Stored { id, document, created: Timestamp(created_at_us), modified: Timestamp(modified_at_us), version };
     Ok(Group { stored, member_count })
 }
 

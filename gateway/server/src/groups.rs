@@ -102,8 +102,7 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
     let projection = Query::parse(call.query())?.projection(&GROUPS);
     let (resource, members) = normalise(&GROUPS, object(&body)?, Mode::Lenient)?.created(&GROUPS)?;
     let mut guard = Guard::new(&gateway, &call).await?;
-    let change =
-        guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
+    let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
     guard.pass(change).await?;
     let created = gateway.upstream.create_group(&call.caller, resource::document(resource), members).await;
     let (group, revision) = created?;

@@ -118,7 +118,8 @@ impl App {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), TlsError> {
         let Self { router, http, tls, metrics } = self;
         let tls = tls.map(|tls| tls.load()).transpose()?;
-        let service = tower::ServiceExt::map_request(router, |request: http::Request<_>| request.map(axum::body::Body::new));
+        let service =
+            tower::ServiceExt::map_request(router, |request: http::Request<_>| request.map(axum::body::Body::new));
         http_server::serve(listener, service, http, tls, &metrics, shutdown).await;
         Ok(())
     }

@@ -138,7 +138,9 @@ fn splice(kind: &ResourceType, stored: &Stored, meta: &Meta<'_>, server: Map<Str
     let document = String::from_utf8_lossy(&stored.document);
     let inner = document.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().trim();
     let of_server = server.keys().map(String::as_str).filter(|name| is_urn(name));
-    let schemas: Vec<_> = std::iter::once(kind.schema.id).chain(urns.iter().map(|urn| &**urn)).chain(of_server).collect();
+    let mut extensions: Vec<_> = urns.iter().map(|urn| &**urn).chain(of_server).collect();
+    extensions.sort_unstable();
+    let schemas: Vec<_> = std::iter::once(kind.schema.id).chain(extensions).collect();
     let Meta { id, created, last_modified, location, version } = *meta;
     let meta = json!({
         "resourceType": kind.name,

@@ -90,7 +90,12 @@ static TABLE: &[Row] = &[
     row(Reason::ABORTED, 503, None, BUSY),
     row(Reason::RESOURCE_EXHAUSTED, 503, None, BUSY),
     row(Reason::UNAVAILABLE, 503, None, LATER),
-    row(Reason::DEADLINE_EXCEEDED, 503, None, Words::Ours("the answer took too long; whether it happened is not known")),
+    row(
+        Reason::DEADLINE_EXCEEDED,
+        503,
+        None,
+        Words::Ours("the answer took too long; whether it happened is not known"),
+    ),
     row(Reason::OUT_OF_RANGE, 413, None, Words::Ours("the request or its answer is too large")),
     row(Reason::INTERNAL, 500, None, BROKEN),
     row(Reason::UNIMPLEMENTED, 501, None, Words::Ours("this is not offered")),

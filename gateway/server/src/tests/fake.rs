@@ -1,0 +1,485 @@
+//! The other parts, in memory: what they store, what they recognise, and what ails them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::token::BearerToken;
+use futures_util::{Stream, stream};
+use parking_lot::Mutex;
+use proto::admin::v1 as admin;
+use proto::admin::v1::admin_service_server::{AdminService, AdminServiceServer};
+use proto::common::v1 as common;
+use proto::identity::v1 as identity;
+use proto::identity::v1::access_service_server::{AccessService, AccessServiceServer};
+use proto::identity::v1::group_service_server::{GroupService, GroupServiceServer};
+use proto::identity::v1::token_service_server::{TokenService, TokenServiceServer};
+use proto::identity::v1::user_service_server::{UserService, UserServiceServer};
+use proto::roles::v1 as roles;
+use proto::roles::v1::label_service_server::{LabelService, LabelServiceServer};
+use runtime::error::{Error, Reason};
+use runtime::grpc::Transport;
+use scim::schema::{GROUPS, ResourceType, USERS};
+use serde_json::{Map, Value, json};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// Everything, shared with the services.
+#[derive(Clone, Default)]
+pub(super) struct World(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(super) struct State {
+    revision: u64,
+    users: BTreeMap<(String, String), identity::User>,
+    groups: BTreeMap<(String, String), (identity::Group, BTreeSet<String>)>,
+    tokens: BTreeMap<String, (String, Vec<String>)>,
+    pub(super) settings: common::Settings,
+    /// Labels that are recognised.
+    pub(super) known: BTreeSet<String>,
+    /// Labels that will be, once Fluent is read again.
+    pub(super) news: BTreeSet<String>,
+    /// How often Fluent was read again.
+    pub(super) reads: usize,
+    /// Every call, by method.
+    pub(super) calls: Vec<&'static str>,
+    /// Methods that fail, and why.
+    pub(super) ailing: BTreeMap<&'static str, Reason>,
+    /// How many writes yet find that somebody else was first.
+    pub(super) races: usize,
+    /// The last actor.
+    pub(super) actor: Option<common::Actor>,
+}
+
+impl World {
+    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
+    }
+
+    pub(super) fn token(&self, tenant: &str, scopes: &[&str]) -> String {
+        let token = BearerToken::generate().expose();
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self.lock().tokens.insert(token.clone(), (tenant.to_owned(), scopes));
+        token
+    }
+
+    pub(super) fn knows(&self, labels: &[&str]) {
+        self.lock().known.extend(labels.iter().map(|label| (*label).to_owned()));
+    }
+
+    pub(super) fn count(&self, method: &str) -> usize {
+        self.lock().calls.iter().filter(|call| **call == method).count()
+    }
+
+    pub(super) fn report(&self, id: &str, outcome: identity::Outcome) {
+        self.lock().users.get_mut(&("acme".to_owned(), id.to_owned())).unwrap().outcome = Some(outcome);
+    }
+
+    pub(super) fn document(&self, id: &str) -> Value {
+        serde_json::from_slice(&self.lock().users[&("acme".to_owned(), id.to_owned())].document).unwrap()
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.lock().users.len()
+    }
+
+    pub(super) fn identity(&self) -> Transport {
+        let routes = Routes::new(UserServiceServer::new(self.clone()))
+            .add_service(GroupServiceServer::new(self.clone()))
+            .add_service(AccessServiceServer::new(self.clone()))
+            .add_service(TokenServiceServer::new(self.clone()))
+            .add_service(AdminServiceServer::new(self.clone()));
+        Transport::in_process(routes.prepare())
+    }
+
+    pub(super) fn roles(&self) -> Transport {
+        Transport::in_process(Routes::new(LabelServiceServer::new(self.clone())).prepare())
+    }
+
+    /// Notes a call, and fails or panics if that method ails.
+    fn enter(&self, method: &'static str) -> Result<parking_lot::MutexGuard<'_, State>, Status> {
+        let mut state = self.lock();
+        state.calls.push(method);
+        match state.ailing.get(method).copied() {
+            Some(Reason::INTERNAL) => {
+                drop(state);
+                panic!("{method} panics")
+            }
+            Some(reason) => Err(Error::new(reason, "it ails").into()),
+            None => Ok(state),
+        }
+    }
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.revision += 1;
+        self.revision
+    }
+
+    fn race(&mut self) -> Result<(), Status> {
+        if self.races > 0 {
+            self.races -= 1;
+            return Err(Error::new(Reason::VERSION_MISMATCH, "somebody was first").into());
+        }
+        Ok(())
+    }
+}
+
+fn token(revision: u64) -> String {
+    format!("r{revision}")
+}
+
+fn parse(document: &[u8]) -> Map<String, Value> {
+    serde_json::from_slice(document).unwrap()
+}
+
+fn text(document: &[u8], name: &str) -> String {
+    domain::fold::fold(parse(document)[name].as_str().unwrap())
+}
+
+fn matches(kind: &ResourceType, filter: &str, id: &str, document: &[u8]) -> bool {
+    let mut whole = parse(document);
+    whole.insert("id".into(), id.into());
+    filter.is_empty() || scim::filter::Query::parse(filter, kind, scim::Mode::Lenient).unwrap().matches(&whole)
+}
+
+#[tonic::async_trait]
+impl UserService for World {
+    async fn create_user(
+        &self,
+        request: Request<identity::CreateUserRequest>,
+    ) -> Result<Response<identity::CreateUserResponse>, Status> {
+        let mut state = self.enter("CreateUser")?;
+        let identity::CreateUserRequest { tenant, actor, document } = request.into_inner();
+        state.actor = actor;
+        let name = text(&document, "userName");
+        if state.users.iter().any(|((t, _), user)| *t == tenant && text(&user.document, "userName") == name) {
+            return Err(Error::new(Reason::UNIQUENESS, "another user has this userName").into());
+        }
+        let version = state.next();
+        let id = uuid::Uuid::now_v7().to_string();
+        let user = identity::User {
+            id: id.clone(),
+            document,
+            created_at_us: 1_000_000,
+            modified_at_us: 1_000_000,
+            version,
+            outcome: None,
+        };
+        state.users.insert((tenant, id), user.clone());
+        Ok(Response::new(identity::CreateUserResponse { user: Some(user), revision_token: token(version) }))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<identity::GetUserRequest>,
+    ) -> Result<Response<identity::GetUserResponse>, Status> {
+        let state = self.enter("GetUser")?;
+        let identity::GetUserRequest { tenant, id } = request.into_inner();
+        let user = state.users.get(&(tenant, id)).cloned();
+        let user = user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "no"))?;
+        Ok(Response::new(identity::GetUserResponse { user: Some(user), revision_token: token(state.revision) }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<identity::ListUsersRequest>,
+    ) -> Result<Response<identity::ListUsersResponse>, Status> {
+        let state = self.enter("ListUsers")?;
+        let identity::ListUsersRequest { tenant, filter, start_index, count } = request.into_inner();
+        let all: Vec<_> = state
+            .users
+            .iter()
+            .filter(|((t, id), user)| *t == tenant && matches(&USERS, &filter, id, &user.document))
+            .map(|(_, user)| user.clone())
+            .collect();
+        let total_results = all.len() as u64;
+        let users = all.into_iter().skip(start_index as usize - 1).take(count as usize).collect();
+        let revision_token = token(state.revision);
+        Ok(Response::new(identity::ListUsersResponse { users, total_results, revision_token }))
+    }
+
+    async fn replace_user(
+        &self,
+        request: Request<identity::ReplaceUserRequest>,
+    ) -> Result<Response<identity::ReplaceUserResponse>, Status> {
+        let mut state = self.enter("ReplaceUser")?;
+        state.race()?;
+        let identity::ReplaceUserRequest { tenant, actor, id, expected_version, document } = request.into_inner();
+        state.actor = actor;
+        let name = text(&document, "userName");
+        let taken = |((t, other), user): (&(String, String), &identity::User)| {
+            *t == tenant && *other != id && text(&user.document, "userName") == name
+        };
+        if state.users.iter().any(taken) {
+            return Err(Error::new(Reason::UNIQUENESS, "another user has this userName").into());
+        }
+        let version = state.next();
+        let user = state.users.get_mut(&(tenant, id)).ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "no"))?;
+        assert_eq!(user.version, expected_version, "races are announced");
+        user.document = document;
+        user.version = version;
+        let user = Some(user.clone());
+        Ok(Response::new(identity::ReplaceUserResponse { user, revision_token: token(version), changed: true }))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<identity::DeleteUserRequest>,
+    ) -> Result<Response<identity::DeleteUserResponse>, Status> {
+        let mut state = self.enter("DeleteUser")?;
+        state.race()?;
+        let identity::DeleteUserRequest { tenant, id, .. } = request.into_inner();
+        state.users.remove(&(tenant, id)).ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "no"))?;
+        let revision_token = token(state.next());
+        Ok(Response::new(identity::DeleteUserResponse { revision_token }))
+    }
+}
+
+type Members = Pin<Box<dyn Stream<Item = Result<identity::ListMembersResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl GroupService for World {
+    async fn create_group(
+        &self,
+        request: Request<identity::CreateGroupRequest>,
+    ) -> Result<Response<identity::CreateGroupResponse>, Status> {
+        let mut state = self.enter("CreateGroup")?;
+        let identity::CreateGroupRequest { tenant, document, member_ids, .. } = request.into_inner();
+        let version = state.next();
+        let id = uuid::Uuid::now_v7().to_string();
+        let members: BTreeSet<_> = member_ids.into_iter().collect();
+        let group = identity::Group {
+            id: id.clone(),
+            document,
+            created_at_us: 1_000_000,
+            modified_at_us: 1_000_000,
+            version,
+            member_count: members.len() as u64,
+        };
+        state.groups.insert((tenant, id), (group.clone(), members));
+        Ok(Response::new(identity::CreateGroupResponse { group: Some(group), revision_token: token(version) }))
+    }
+
+    async fn get_group(
+        &self,
+        request: Request<identity::GetGroupRequest>,
+    ) -> Result<Response<identity::GetGroupResponse>, Status> {
+        let state = self.enter("GetGroup")?;
+        let identity::GetGroupRequest { tenant, id } = request.into_inner();
+        let group = state.groups.get(&(tenant, id)).map(|(group, _)| group.clone());
+        let group = group.ok_or_else(|| Error::new(Reason::GROUP_NOT_FOUND, "no"))?;
+        Ok(Response::new(identity::GetGroupResponse { group: Some(group), revision_token: token(state.revision) }))
+    }
+
+    async fn list_groups(
+        &self,
+        request: Request<identity::ListGroupsRequest>,
+    ) -> Result<Response<identity::ListGroupsResponse>, Status> {
+        let state = self.enter("ListGroups")?;
+        let identity::ListGroupsRequest { tenant, filter, start_index, count } = request.into_inner();
+        let all: Vec<_> = state
+            .groups
+            .iter()
+            .filter(|((t, id), (group, _))| *t == tenant && matches(&GROUPS, &filter, id, &group.document))
+            .map(|(_, (group, _))| group.clone())
+            .collect();
+        let total_results = all.len() as u64;
+        let groups = all.into_iter().skip(start_index as usize - 1).take(count as usize).collect();
+        let revision_token = token(state.revision);
+        Ok(Response::new(identity::ListGroupsResponse { groups, total_results, revision_token }))
+    }
+
+    async fn update_group(
+        &self,
+        request: Request<identity::UpdateGroupRequest>,
+    ) -> Result<Response<identity::UpdateGroupResponse>, Status> {
+        let mut state = self.enter("UpdateGroup")?;
+        let request = request.into_inner();
+        if request.expected_version != 0 {
+            state.race()?;
+        }
+        let version = state.next();
+        let (group, members) = state
+            .groups
+            .get_mut(&(request.tenant, request.id))
+            .ok_or_else(|| Error::new(Reason::GROUP_NOT_FOUND, "no"))?;
+        if let Some(document) = request.document {
+            assert_eq!(group.version, request.expected_version, "a document is replaced at a known version");
+            group.document = document;
+        }
+        if request.replace_members {
+            members.clear();
+        }
+        members.retain(|id| !request.remove_member_ids.contains(id));
+        members.extend(request.add_member_ids);
+        group.member_count = members.len() as u64;
+        group.version = version;
+        let group = Some(group.clone());
+        Ok(Response::new(identity::UpdateGroupResponse { group, revision_token: token(version), changed: true }))
+    }
+
+    async fn delete_group(
+        &self,
+        request: Request<identity::DeleteGroupRequest>,
+    ) -> Result<Response<identity::DeleteGroupResponse>, Status> {
+        let mut state = self.enter("DeleteGroup")?;
+        let identity::DeleteGroupRequest { tenant, id, .. } = request.into_inner();
+        state.groups.remove(&(tenant, id)).ok_or_else(|| Error::new(Reason::GROUP_NOT_FOUND, "no"))?;
+        let revision_token = token(state.next());
+        Ok(Response::new(identity::DeleteGroupResponse { revision_token }))
+    }
+
+    type ListMembersStream = Members;
+
+    async fn list_members(&self, request: Request<identity::ListMembersRequest>) -> Result<Response<Members>, Status> {
+        let state = self.enter("ListMembers")?;
+        let identity::ListMembersRequest { tenant, id, .. } = request.into_inner();
+        let members = state.groups.get(&(tenant, id)).map(|(_, members)| members.clone());
+        let members = members.ok_or_else(|| Error::new(Reason::GROUP_NOT_FOUND, "no"))?;
+        let one = |id| identity::Member { id, is_group: false };
+        let parts: Vec<_> =
+            members.into_iter().map(|id| Ok(identity::ListMembersResponse { members: vec![one(id)] })).collect();
+        Ok(Response::new(Box::pin(stream::iter(parts))))
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for World {
+    async fn verify_token(
+        &self,
+        request: Request<identity::VerifyTokenRequest>,
+    ) -> Result<Response<identity::VerifyTokenResponse>, Status> {
+        let state = self.enter("VerifyToken")?;
+        let found = state.tokens.get(&request.into_inner().token).cloned();
+        let (tenant, scopes) = found.ok_or_else(|| Error::new(Reason::TOKEN_INVALID, "no"))?;
+        let token_id = "the-token-id".to_owned();
+        Ok(Response::new(identity::VerifyTokenResponse { token_id, tenant, scopes, expires_at_us: i64::MAX }))
+    }
+}
+
+#[tonic::async_trait]
+impl LabelService for World {
+    async fn match_labels(
+        &self,
+        request: Request<roles::MatchLabelsRequest>,
+    ) -> Result<Response<roles::MatchLabelsResponse>, Status> {
+        let state = self.enter("MatchLabels")?;
+        let labels = request.into_inner().labels.into_iter();
+        let unknown = labels.filter(|label| !state.known.contains(label));
+        let unmatched = unknown.map(|label| common::UnmatchedLabel {
+            reason: if label.contains('_') {
+                common::UnmatchedReason::UnknownRole.into()
+            } else {
+                common::UnmatchedReason::Malformed.into()
+            },
+            suggestion: if label.ends_with("STOER") { "AGENT_1_STORE".to_owned() } else { String::new() },
+            label,
+        });
+        Ok(Response::new(roles::MatchLabelsResponse { unmatched: unmatched.collect() }))
+    }
+}
+
+#[tonic::async_trait]
+impl AccessService for World {
+    async fn get_holdings(
+        &self,
+        _: Request<identity::GetHoldingsRequest>,
+    ) -> Result<Response<identity::GetHoldingsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_ground(
+        &self,
+        _: Request<identity::GetGroundRequest>,
+    ) -> Result<Response<identity::GetGroundResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn put_catalogue(
+        &self,
+        _: Request<identity::PutCatalogueRequest>,
+    ) -> Result<Response<identity::PutCatalogueResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn await_catalogue(
+        &self,
+        _: Request<identity::AwaitCatalogueRequest>,
+    ) -> Result<Response<identity::AwaitCatalogueResponse>, Status> {
+        let mut state = self.enter("AwaitCatalogue")?;
+        state.reads += 1;
+        let news = std::mem::take(&mut state.news);
+        state.known.extend(news);
+        Ok(Response::new(identity::AwaitCatalogueResponse { position: None }))
+    }
+
+    async fn report_outcomes(
+        &self,
+        _: Request<identity::ReportOutcomesRequest>,
+    ) -> Result<Response<identity::ReportOutcomesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+macro_rules! not_here {
+    ($($name:ident: $request:ident -> $response:ident,)*) => {
+        #[tonic::async_trait]
+        impl AdminService for World {
+            async fn get_settings(
+                &self,
+                _: Request<admin::GetSettingsRequest>,
+            ) -> Result<Response<admin::GetSettingsResponse>, Status> {
+                let state = self.enter("GetSettings")?;
+                Ok(Response::new(admin::GetSettingsResponse { settings: Some(state.settings.clone()) }))
+            }
+
+            $(async fn $name(&self, _: Request<admin::$request>) -> Result<Response<admin::$response>, Status> {
+                Err(Status::unimplemented(""))
+            })*
+        }
+    };
+}
+
+not_here! {
+    create_tenant: CreateTenantRequest -> CreateTenantResponse,
+    list_tenants: ListTenantsRequest -> ListTenantsResponse,
+    put_settings: PutSettingsRequest -> PutSettingsResponse,
+    issue_token: IssueTokenRequest -> IssueTokenResponse,
+    list_tokens: ListTokensRequest -> ListTokensResponse,
+    revoke_token: RevokeTokenRequest -> RevokeTokenResponse,
+}
+
+/// A stored document.
+pub(super) fn bytes(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+/// A report that the push for the user's version is done.
+pub(super) fn provisioned(revision: u64) -> identity::Outcome {
+    identity::Outcome {
+        state: identity::State::Provisioned.into(),
+        reasons: Vec::new(),
+        fluent_user_id: "77".to_owned(),
+        pushed_at_us: 2_000_000,
+        effective_roles: vec![common::Grant {
+            role: "STORE".to_owned(),
+            context_type: common::ContextType::Agent.into(),
+            context_id: "1".to_owned(),
+        }],
+        revision,
+    }
+}
+
+/// The version of a user, from its entity tag.
+pub(super) fn version(body: &Value) -> u64 {
+    let tag = body["meta"]["version"].as_str().unwrap();
+    tag.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
+}
+
+#[test]
+fn documents_are_json() {
+    assert_eq!(parse(&bytes(&json!({"a": 1})))["a"], 1);
+}

@@ -1,0 +1,89 @@
+//! `/Groups`: documents, and members as deltas.
+
+use serde_json::{Value, json};
+
+use super::Face;
+
+async fn group(face: &Face, members: &[&str]) -> String {
+    let members: Vec<_> = members.iter().map(|id| json!({ "value": id })).collect();
+    let answer = face.call("POST", "/Groups", &json!({"displayName": "One", "members": members})).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+fn members(body: &Value) -> Vec<&str> {
+    body["members"].as_array().unwrap().iter().map(|member| member["value"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_empty_group_has_an_empty_list_of_members() {
+    let face = Face::new();
+    let id = group(&face, &[]).await;
+    let answer = face.get(&format!("/Groups/{id}")).await;
+    assert_eq!(answer.body["members"], json!([]));
+    assert_eq!(answer.body["meta"]["resourceType"], "Group");
+    assert_eq!(face.world.count("ListMembers"), 0);
+}
+
+#[tokio::test]
+async fn members_come_and_go_by_deltas() {
+    let face = Face::new();
+    let id = group(&face, &["a", "b"]).await;
+    let path = format!("/Groups/{id}");
+    let patch = json!({"Operations": [
+        {"op": "remove", "path": "members[value eq \"a\"]"},
+        {"op": "add", "path": "members", "value": [{"value": "c", "$ref": null}]}]});
+    let answer = face.call("PATCH", &path, &patch).await;
+    assert_eq!(members(&answer.body), ["b", "c"]);
+    assert_eq!(answer.body["members"][0]["$ref"], "http://scim.test/scim/v2/Users/b");
+    let put = json!({"displayName": "Two", "members": [{"value": "d", "display": null}]});
+    assert_eq!(members(&face.call("PUT", &path, &put).await.body), ["d"]);
+    let silent = face.call("PUT", &path, &json!({"displayName": "Three"})).await;
+    assert_eq!(members(&silent.body), ["d"], "silence changes no members");
+    let emptied = json!({"Operations": [{"op": "replace", "path": "members", "value": []}]});
+    assert_eq!(face.call("PATCH", &path, &emptied).await.body["members"], json!([]));
+    assert_eq!(face.delete(&path).await.status, 204);
+    face.get(&path).await.is_error(404, None);
+}
+
+#[tokio::test]
+async fn members_alone_need_no_version_and_a_document_does() {
+    let face = Face::new();
+    let id = group(&face, &[]).await;
+    face.world.lock().races = 2;
+    let joining = json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": "a"}]}]});
+    assert_eq!(face.call("PATCH", &format!("/Groups/{id}"), &joining).await.status, 200);
+    assert_eq!(face.world.lock().races, 2, "a delta races with nobody");
+    let rename = json!({"Operations": [{"op": "replace", "value": {"id": id, "displayName": "Renamed"}}]});
+    let renamed = face.call("PATCH", &format!("/Groups/{id}"), &rename).await;
+    assert_eq!(renamed.body["displayName"], "Renamed");
+    assert_eq!(members(&renamed.body), ["a"]);
+    assert_eq!(face.world.lock().races, 0);
+}
+
+#[tokio::test]
+async fn members_are_not_read_where_they_are_not_wanted() {
+    let face = Face::new();
+    let id = group(&face, &["a"]).await;
+    let before = face.world.count("ListMembers");
+    let one = face.get(&format!("/Groups/{id}?excludedAttributes=members")).await;
+    let list = face.get("/Groups?excludedAttributes=members&filter=displayName+eq+%22ONE%22").await;
+    assert!(one.body.get("members").is_none() && list.body["Resources"][0].get("members").is_none());
+    assert_eq!(list.body["totalResults"], 1);
+    assert_eq!(face.world.count("ListMembers"), before);
+    assert_eq!(members(&face.get("/Groups").await.body["Resources"][0]), ["a"]);
+}
+
+#[tokio::test]
+async fn a_change_of_a_large_group_is_answered_without_it() {
+    let face = Face::new();
+    let many: Vec<_> = (0..1_001).map(|n| format!("m{n}")).collect();
+    let id = group(&face, &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let leaving = json!({"Operations": [{"op": "remove", "path": "members", "value": [{"value": "nobody"}]}]});
+    let before = face.world.count("ListMembers");
+    let terse = face.call("PATCH", &format!("/Groups/{id}"), &leaving).await;
+    assert_eq!((terse.status.as_u16(), terse.body), (204, Value::Null));
+    assert_eq!(face.world.count("ListMembers"), before);
+    let asked = face.call("PATCH", &format!("/Groups/{id}?attributes=displayName"), &leaving).await;
+    assert_eq!((asked.status.as_u16(), &asked.body["displayName"]), (200, &json!("One")));
+}
