@@ -5,6 +5,7 @@ use std::fmt;
 use crate::error::{Error, quoted};
 use crate::filter::{Filter, parse_path};
 use crate::leniency::Mode;
+use crate::schema::discovery::is_schema;
 use crate::schema::{ResourceType, Schema, Target};
 
 /// The longest path of a PATCH operation, in bytes.
@@ -129,7 +130,8 @@ impl Locator {
         if let Some(schema) = kind.schema(&whole) {
             return Ok(Self::Schema(schema));
         }
-        if kind.schema(urn).is_some() || path.sub.is_some() {
+        // A schema of another resource type is not an extension of this one.
+        if is_schema(urn) || is_schema(&whole) || path.sub.is_some() {
             return Err(unknown());
         }
         if ends_in_version(urn) {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::leniency::{Leniency, Mode};
+use crate::schema::discovery::is_schema;
 use crate::schema::{Attribute, FLUENT_GROUP_URN, Mutability, ResourceType, Target};
 use crate::{elements, json, value};
 
@@ -81,7 +82,7 @@ pub fn normalise(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> R
                     None => return Err(value::unknown(&name)),
                 }
             }
-        } else if is_urn(&name) && value.is_object() {
+        } else if is_urn(&name) && !is_schema(&name) && value.is_object() {
             if incoming.resource.has(&name) {
                 return Err(value::twice(&name));
             }
@@ -344,4 +345,4 @@ pub(crate) fn is_urn(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -64,7 +64,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Called for every `add` and `replace` of roles: the stored ones go once, and later ones only add up.
+    /// Before the first `add` or `replace` of roles the stored ones go; the operations then mean what they say.
     fn overwrite_roles(&mut self, roles: Target) {
         self.resource.take(roles);
         self.overwrite = RolesPatch::AsSent;
@@ -74,13 +74,11 @@ impl Draft<'_> {
     fn whole(&mut self, op: Op, target: Target, given: Option<Value>) -> Result<(), Error> {
         let attribute = target.attribute;
         if op == Op::Remove {
-            return match given.filter(|given| attribute.multi_valued && !is_nothing(given)) {
+            match given.filter(|given| attribute.multi_valued && !is_nothing(given)) {
                 None => self.unassign(target),
-                Some(_) if !self.request.mode.allows(Leniency::RemoveListed) => {
-                    Err(Error::invalid_syntax("a remove takes no value; select the values by a filter"))
-                }
-                Some(listed) => self.remove_listed(target, listed),
-            };
+                Some(listed) => self.remove_listed(target, listed)?,
+            }
+            return Ok(());
         }
         let given = given.ok_or_else(no_value)?;
         if attribute.multi_valued {
@@ -93,7 +91,8 @@ impl Draft<'_> {
         }
         if attribute.kind == Type::Complex {
             if is_nothing(&given) || given == Value::Array(Vec::new()) {
-                return self.unassign(target);
+                self.unassign(target);
+                return Ok(());
             }
             let parts = read_parts(attribute, given, self.request.mode)?;
             self.merge(target, parts);
@@ -101,11 +100,9 @@ impl Draft<'_> {
         }
         match read_single(attribute, None, given, self.request.mode)? {
             None => self.unassign(target),
-            value => {
-                self.resource.set(target, value);
-                Ok(())
-            }
+            value => self.resource.set(target, value),
         }
+        Ok(())
     }
 
     /// A step on one sub-attribute: of the value, or of all values.
@@ -170,6 +167,9 @@ impl Draft<'_> {
     /// Takes the values of a list that a `remove` names.
     fn remove_listed(&mut self, target: Target, listed: Value) -> Result<(), Error> {
         let attribute = target.attribute;
+        if !self.request.mode.allows(Leniency::RemoveListed) {
+            return Err(Error::invalid_syntax("a remove takes no value; select the values by a filter"));
+        }
         let listed = read_list(attribute, listed, self.request.mode)?;
         let mut list = self.take_list(target);
         self.charge(list.len() * listed.len())?;
@@ -196,11 +196,9 @@ impl Draft<'_> {
     }
 
     /// Unassigns an attribute. `active` is never without a value: what is not said to be true is false.
-    #[expect(clippy::unnecessary_wraps, reason = "the callers' arms read alike")]
-    fn unassign(&mut self, target: Target) -> Result<(), Error> {
+    fn unassign(&mut self, target: Target) {
         let value = (target.extension.is_none() && target.attribute.name == "active").then_some(Value::Bool(false));
         self.resource.set(target, value);
-        Ok(())
     }
 
     /// Sets the given parts of a single complex value; the others stay.

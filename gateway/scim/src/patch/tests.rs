@@ -1,4 +1,5 @@
 mod dialects;
+mod hostile;
 mod membership;
 
 use serde_json::{Map, Value, json};
@@ -177,6 +178,8 @@ fn what_is_wrong_is_refused_with_its_reason() {
         (json!({"op": "replace", "path": "name", "value": "x"}), InvalidValue),
         (json!({"op": "replace", "path": "nonsense", "value": "x"}), InvalidPath),
         (json!({"op": "replace", "path": "title[", "value": "x"}), InvalidPath),
+        (json!({"op": "add", "path": FLUENT_GROUP_URN, "value": {"roles": "AGENT_1_STORE"}}), InvalidPath),
+        (json!({"op": "add", "path": format!("{FLUENT_GROUP_URN}:roles"), "value": "AGENT_1_STORE"}), InvalidPath),
         (json!({"op": "replace", "path": 5, "value": "x"}), InvalidPath),
         (json!({"op": "replace", "path": "name[givenName pr].givenName", "value": "x"}), InvalidPath),
         (json!({"op": "replace", "path": "emails[nonsense pr].value", "value": "x"}), InvalidFilter),
@@ -201,7 +204,7 @@ fn what_is_wrong_is_refused_with_its_reason() {
 fn read_only_and_unknown_attributes_in_a_value_are_left_out() {
     let before = stored(&USERS, json!({"userName": "a"}));
     let value = json!({"id": "x", "meta": {"version": "1"}, "schemas": ["s"], "groups": [{"value": "g"}],
-        "password": "p", "nonsense": 1, "no sense": 2, FLUENT_USER_URN: {"state": "provisioned"}});
+        "password": "p", "nonsense": 1, "no sense": 2, FLUENT_GROUP_URN: {"roles": "AGENT_1_STORE"}, FLUENT_USER_URN: {"state": "provisioned"}});
     let outcome = try_patch(&before, json!([{"op": "replace", "value": value}])).unwrap();
     assert!(!outcome.changed);
     assert!(!try_patch(&before, json!([{"op": "replace", "path": "password", "value": "p"}])).unwrap().changed);

@@ -69,6 +69,16 @@ fn an_unregistered_extension_round_trips() {
 }
 
 #[test]
+fn a_user_gets_no_labels_by_the_extension_of_groups() {
+    for urn in [FLUENT_GROUP_URN.to_owned(), FLUENT_GROUP_URN.to_uppercase()] {
+        assert_eq!(
+            stored(json!({"userName": "a", urn: {"roles": [{"value": "AGENT_1_STORE"}]}})),
+            json!({"userName": "a"})
+        );
+    }
+}
+
+#[test]
 fn an_attribute_given_twice_is_refused() {
     for body in [
         json!({"userName": "a", "username": "b"}),
@@ -178,7 +188,7 @@ fn a_whole_resource_lists_the_schemas_it_uses() {
     assert_eq!((&whole["id"], &whole["groups"][0]["value"]), (&json!("1"), &json!("g")));
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

@@ -59,6 +59,11 @@ pub fn schemas() -> impl Iterator<Item = &'static Schema> {
     resource_types().into_iter().flat_map(|kind| std::iter::once(kind.schema).chain(kind.extensions.iter().copied()))
 }
 
+/// Whether this URN, in any case, is a schema of any resource type. No other extension may go by it.
+pub(crate) fn is_schema(urn: &str) -> bool {
+    schemas().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+}
+
 /// The body of `/Schemas/{urn}`; `base` is the base URL without a trailing slash.
 #[must_use]
 pub fn schema_body(schema: &Schema, base: &str) -> Value {
