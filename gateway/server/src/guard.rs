@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runtime::error::Error;
+use runtime::error::{Error, Kind};
 
 use crate::Gateway;
 use crate::call::Call;
@@ -74,7 +74,7 @@ impl<'a> Guard<'a> {
 }
 
 fn cannot_say(error: Error) -> Refusal {
-    if error.is_transient() {
+    if error.kind() == Kind::Unavailable {
         return error.into();
     }
     tracing::warn!(reason = %error.reason(), "role-resolver cannot match labels");

@@ -109,7 +109,6 @@ pub fn build(config: &Config, identity: &Transport, roles: &Transport, metrics: 
 
 impl App {
     /// The routes with everything around them, to be called without a listener.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

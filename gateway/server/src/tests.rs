@@ -5,6 +5,7 @@ mod fake;
 mod groups;
 mod guardrail;
 mod limits;
+mod listener;
 mod protocol;
 mod users;
 
@@ -21,6 +22,7 @@ use self::fake::World;
 use crate::{Config, build};
 
 /// The gateway beside its in-memory parts.
+#[derive(Clone)]
 struct Face {
     router: Router,
     world: World,
@@ -37,13 +39,13 @@ struct Answer {
 
 impl Face {
     fn new() -> Self {
-        Self::with(Config::default())
+        Self::with(&Config::default())
     }
 
-    fn with(config: Config) -> Self {
+    fn with(config: &Config) -> Self {
         let world = World::default();
         let token = world.token("acme", &["scim"]);
-        let app = build(&config, &world.identity(), &world.roles(), &Metrics::new());
+        let app = build(config, &world.identity(), &world.roles(), &Metrics::new());
         Self { router: app.router(), world, token }
     }
 
@@ -102,6 +104,16 @@ impl Answer {
         assert!(!self.body["detail"].as_str().unwrap().is_empty());
         assert_eq!(self.header("content-type"), "application/scim+json; charset=utf-8");
     }
+}
+
+/// Waits, yielding to the other tasks, until something holds.
+async fn eventually(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap();
 }
 
 /// A token of the right form that nobody issued.

@@ -31,7 +31,7 @@ async fn every_resource_type_and_schema_that_is_listed_can_be_read() {
 
 #[tokio::test]
 async fn the_public_url_wins_over_the_host_of_the_request() {
-    let face = Face::with(crate::Config { public_url: "https://idm.example.com/".into(), ..crate::Config::default() });
+    let face = Face::with(&crate::Config { public_url: "https://idm.example.com/".into(), ..crate::Config::default() });
     let config = face.get("/ServiceProviderConfig").await;
     assert_eq!(config.body["meta"]["location"], "https://idm.example.com/scim/v2/ServiceProviderConfig");
 }

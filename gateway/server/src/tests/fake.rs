@@ -22,12 +22,13 @@ use runtime::error::{Error, Reason};
 use runtime::grpc::Transport;
 use scim::schema::{GROUPS, ResourceType, USERS};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 /// Everything, shared with the services.
 #[derive(Clone, Default)]
-pub(super) struct World(Arc<Mutex<State>>);
+pub(super) struct World(Arc<Mutex<State>>, Arc<Notify>);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub(super) news: BTreeSet<String>,
     /// How often Fluent was read again.
     pub(super) reads: usize,
+    /// Whether reading Fluent again waits for [`World::read`].
+    pub(super) slow: bool,
     /// Every call, by method.
     pub(super) calls: Vec<&'static str>,
     /// Methods that fail, and why.
@@ -66,6 +69,11 @@ impl World {
 
     pub(super) fn knows(&self, labels: &[&str]) {
         self.lock().known.extend(labels.iter().map(|label| (*label).to_owned()));
+    }
+
+    /// Lets one slow read of Fluent end.
+    pub(super) fn read(&self) {
+        self.1.notify_one();
     }
 
     pub(super) fn count(&self, method: &str) -> usize {
@@ -248,6 +256,11 @@ impl GroupService for World {
     ) -> Result<Response<identity::CreateGroupResponse>, Status> {
         let mut state = self.enter("CreateGroup")?;
         let identity::CreateGroupRequest { tenant, document, member_ids, .. } = request.into_inner();
+        let name = text(&document, "displayName");
+        if state.groups.iter().any(|((t, _), (group, _))| *t == tenant && text(&group.document, "displayName") == name)
+        {
+            return Err(Error::new(Reason::UNIQUENESS, "another group has this displayName").into());
+        }
         let version = state.next();
         let id = uuid::Uuid::now_v7().to_string();
         let members: BTreeSet<_> = member_ids.into_iter().collect();
@@ -409,7 +422,11 @@ impl AccessService for World {
         &self,
         _: Request<identity::AwaitCatalogueRequest>,
     ) -> Result<Response<identity::AwaitCatalogueResponse>, Status> {
-        let mut state = self.enter("AwaitCatalogue")?;
+        let slow = self.enter("AwaitCatalogue")?.slow;
+        if slow {
+            self.1.notified().await;
+        }
+        let mut state = self.lock();
         state.reads += 1;
         let news = std::mem::take(&mut state.news);
         state.known.extend(news);

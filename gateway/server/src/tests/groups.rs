@@ -30,10 +30,10 @@ async fn members_come_and_go_by_deltas() {
     let face = Face::new();
     let id = group(&face, &["a", "b"]).await;
     let path = format!("/Groups/{id}");
-    let patch = json!({"Operations": [
+    let delta = json!({"Operations": [
         {"op": "remove", "path": "members[value eq \"a\"]"},
         {"op": "add", "path": "members", "value": [{"value": "c", "$ref": null}]}]});
-    let answer = face.call("PATCH", &path, &patch).await;
+    let answer = face.call("PATCH", &path, &delta).await;
     assert_eq!(members(&answer.body), ["b", "c"]);
     assert_eq!(answer.body["members"][0]["$ref"], "http://scim.test/scim/v2/Users/b");
     let put = json!({"displayName": "Two", "members": [{"value": "d", "display": null}]});

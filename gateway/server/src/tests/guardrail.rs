@@ -5,7 +5,8 @@ use runtime::error::Reason;
 use serde_json::{Value, json};
 
 use super::fake::provisioned;
-use super::{Answer, Face};
+use super::{Answer, Face, eventually};
+use crate::{Config, Limits};
 
 const GOOD: &str = "AGENT_1_STORE";
 const GOOD_TOO: &str = "RETAILER_2_BUYER";
@@ -114,8 +115,6 @@ async fn a_name_is_refused_only_after_a_newer_read_of_fluent() {
     face.world.lock().news.insert("AGENT_9_STORE".to_owned());
     assert_eq!(create(&face, &["AGENT_9_STORE"], true).await.status, 201);
     assert_eq!(face.world.lock().reads, 1);
-    let id = face.world.lock().calls.len();
-    assert!(id > 0);
     let refused = face.call("POST", "/Users", &json!({"userName": "bob", "roles": ["AGENT_8_STORE"]})).await;
     refused.is_error(400, Some("invalidValue"));
     assert_eq!(face.world.lock().reads, 2);
@@ -126,6 +125,23 @@ async fn a_name_is_refused_only_after_a_newer_read_of_fluent() {
     let waiting = face.call("POST", "/Users", &json!({"userName": "bob", "roles": ["AGENT_8_STORE"]})).await;
     waiting.is_error(503, None);
     assert!(waiting.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_newer_read_holds_up_nobody_who_takes_away() {
+    let limits = Limits { tenant_concurrency: 1, ..Limits::default() };
+    let face = Face::with(&Config { limits, ..Config::default() });
+    let id = face.user("bob", &[]).await;
+    face.world.lock().slow = true;
+    face.world.lock().news.insert("AGENT_9_STORE".to_owned());
+    let waiting = tokio::spawn({
+        let face = face.clone();
+        async move { create(&face, &["AGENT_9_STORE"], true).await }
+    });
+    eventually(|| face.world.count("AwaitCatalogue") == 1).await;
+    assert_eq!(face.delete(&format!("/Users/{id}")).await.status, 204);
+    face.world.read();
+    assert_eq!(waiting.await.unwrap().status, 201);
 }
 
 #[tokio::test]

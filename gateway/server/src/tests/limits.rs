@@ -10,7 +10,7 @@ use super::Face;
 use crate::{Config, Limits};
 
 fn face(limits: Limits) -> Face {
-    Face::with(Config { limits, ..Config::default() })
+    Face::with(&Config { limits, ..Config::default() })
 }
 
 #[tokio::test]

@@ -224,8 +224,8 @@ async fn the_extension_says_how_the_user_stands() {
     assert_eq!(done, json!({"state": "provisioned", "fluentUserId": "77", "pushedAt": "1970-01-01T00:00:02Z"}));
     let asked = face.get(&format!("{path}?attributes={FLUENT}:effectiveRoles")).await.body[FLUENT].clone();
     assert_eq!(asked["effectiveRoles"], json!([{"value": "STORE", "contextType": "AGENT", "contextId": "1"}]));
-    let patch = json!({"Operations": [{"op": "add", "path": "title", "value": "T"}]});
-    let changed = face.call("PATCH", &path, &patch).await;
+    let change = json!({"Operations": [{"op": "add", "path": "title", "value": "T"}]});
+    let changed = face.call("PATCH", &path, &change).await;
     assert_eq!(changed.body[FLUENT]["state"], "pending", "the report is about an older version");
     let stored = face.world.document(&id);
     assert!(stored.get(FLUENT).is_none());
