@@ -153,11 +153,11 @@ impl App {
             stays
         });
         for (id, tenant) in now {
-            if !running.contains_key(&id) {
+            running.entry(id).or_insert_with(|| {
                 let stop = stop.child_token();
                 tasks.spawn(self.serve(Arc::clone(&tenant), known.clone(), stop.clone()));
-                running.insert(id, (tenant, stop));
-            }
+                (tenant, stop)
+            });
         }
     }
 

@@ -1,12 +1,13 @@
 //! The section `fluent_pusher` of the configuration.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime::backoff::Backoff;
 use runtime::config::{Problems, Secret, Validate};
 use runtime::grpc::TransportConfig;
+use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
 use serde::Deserialize;
 
@@ -15,9 +16,11 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where operators' calls are answered (`PushService`).
-    pub listen: Option<SocketAddr>,
-    /// TLS for that listener.
+    pub listen: SocketAddr,
+    /// The listener's certificate; without one it speaks plaintext.
     pub tls: Option<ServerTls>,
+    /// What one connection may cost.
+    pub limits: HttpLimits,
     /// The database of its own tables: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
     pub database: Option<Secret>,
     /// Where identity-store is.
@@ -33,8 +36,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: None,
+            listen: (Ipv4Addr::LOCALHOST, 9093).into(),
             tls: None,
+            limits: HttpLimits::default(),
             database: None,
             identity_store: TransportConfig::default(),
             role_resolver: TransportConfig::default(),
@@ -74,10 +78,10 @@ impl Default for Pushing {
         Self {
             workers: 4,
             poll: Duration::from_secs(1),
-            step: Duration::from_secs(60),
+            step: Duration::from_mins(1),
             reload: Duration::from_secs(5),
-            backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(600) },
-            catalogue_refresh: Duration::from_secs(300),
+            backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_mins(10) },
+            catalogue_refresh: Duration::from_mins(5),
             catalogue_min_interval: Duration::from_secs(10),
         }
     }

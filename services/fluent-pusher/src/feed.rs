@@ -33,12 +33,12 @@ pub(crate) struct Known {
 
 impl Known {
     fn hear(&mut self, heard: Heads) {
-        let Heads { epoch, heads, complete } = heard;
+        let Heads { epoch, tenants, complete } = heard;
         if complete || self.epoch != Some(epoch) {
             self.heads.clear();
         }
         self.epoch = Some(epoch);
-        self.heads.extend(heads);
+        self.heads.extend(tenants);
     }
 
     pub(crate) fn head(&self, tenant: &TenantId) -> Option<(Position, Head)> {
@@ -217,11 +217,11 @@ mod tests {
         let head = |revision| Head { revision: Revision(revision), catalogue_wanted: 0, catalogue_served: 0 };
         let (one, two) = (Epoch::new(), Epoch::new());
         let mut known = Known::default();
-        known.hear(Heads { epoch: one, heads: vec![(a.clone(), head(1)), (b.clone(), head(2))], complete: true });
-        known.hear(Heads { epoch: one, heads: vec![(a.clone(), head(3))], complete: false });
+        known.hear(Heads { epoch: one, tenants: vec![(a.clone(), head(1)), (b.clone(), head(2))], complete: true });
+        known.hear(Heads { epoch: one, tenants: vec![(a.clone(), head(3))], complete: false });
         assert_eq!(known.head(&a).unwrap().0, Position { epoch: one, revision: Revision(3) });
         assert_eq!(known.head(&b).unwrap().0.revision, Revision(2));
-        known.hear(Heads { epoch: two, heads: vec![(b.clone(), head(1))], complete: false });
+        known.hear(Heads { epoch: two, tenants: vec![(b.clone(), head(1))], complete: false });
         assert!(known.head(&a).is_none());
         assert_eq!(known.head(&b).unwrap().0.epoch, two);
     }

@@ -12,6 +12,9 @@ mod retry_after;
 mod token;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use access::{Access, InvalidRootUrl, RootUrl};
 pub use client::{Client, NewAccount};
 pub use error::{Cause, Code, Error, Refusal};

@@ -21,6 +21,8 @@ mod push;
 mod service;
 pub mod store;
 pub mod tenants;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use app::{App, Parts, StartError, build};

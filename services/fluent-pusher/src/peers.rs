@@ -35,7 +35,7 @@ pub(crate) struct Head {
 #[derive(Clone, Debug)]
 pub(crate) struct Heads {
     pub(crate) epoch: Epoch,
-    pub(crate) heads: Vec<(TenantId, Head)>,
+    pub(crate) tenants: Vec<(TenantId, Head)>,
     pub(crate) complete: bool,
 }
 
@@ -197,8 +197,8 @@ impl Identity {
         let answers = self.feed.clone().watch_heads(identity::WatchHeadsRequest {}).await?.into_inner();
         Ok(answers.map(|answer| {
             let identity::WatchHeadsResponse { epoch, heads, complete } = answer?;
-            let heads = heads.into_iter().map(convert::head).collect::<Result<_, _>>().map_err(nonsense)?;
-            Ok(Heads { epoch: convert::epoch(&epoch).map_err(nonsense)?, heads, complete })
+            let tenants = heads.into_iter().map(convert::head).collect::<Result<_, _>>().map_err(nonsense)?;
+            Ok(Heads { epoch: convert::epoch(&epoch).map_err(nonsense)?, tenants, complete })
         }))
     }
 

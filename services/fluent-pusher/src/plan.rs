@@ -10,6 +10,7 @@ use crate::account::{Account, Profile, Roles, Status};
 
 /// What an account should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Wanted {
     /// Closed: `INACTIVE`, and nothing held.
     Nothing,
@@ -28,6 +29,7 @@ pub enum Wanted {
 
 /// One mutation of an account that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a plan is two or three of them")]
 pub enum Mutation {
     /// `removeUserRolesFromUser`: takes off every pair named.
     Remove(Roles),
@@ -83,11 +85,11 @@ pub fn plan(present: &Account, wanted: &Wanted, limits: Limits) -> Vec<Mutation>
         Wanted::Nothing => close(present, limits),
         Wanted::AtMost(most) => {
             let kept = present.roles.and(most);
-            if kept.is_empty() { close(present, limits) } else { removals(present.roles.minus(&kept), limits) }
+            if kept.is_empty() { close(present, limits) } else { removals(&present.roles.minus(&kept), limits) }
         }
         Wanted::Exactly { roles, .. } if roles.is_empty() => close(present, limits),
         Wanted::Exactly { roles, profile } => {
-            let mut plan = removals(present.roles.minus(roles), limits);
+            let mut plan = removals(&present.roles.minus(roles), limits);
             plan.extend(additions(present, roles, profile, limits));
             plan
         }
@@ -97,10 +99,10 @@ pub fn plan(present: &Account, wanted: &Wanted, limits: Limits) -> Vec<Mutation>
 /// Closing comes before emptying: the door is shut with the first mutation, whatever becomes of the others.
 fn close(present: &Account, limits: Limits) -> Vec<Mutation> {
     let shut = (present.status != Status::Inactive).then(|| Mutation::Update(Update::close()));
-    shut.into_iter().chain(removals(present.roles.clone(), limits)).collect()
+    shut.into_iter().chain(removals(&present.roles, limits)).collect()
 }
 
-fn removals(surplus: Roles, limits: Limits) -> Vec<Mutation> {
+fn removals(surplus: &Roles, limits: Limits) -> Vec<Mutation> {
     let mut chunks = Vec::new();
     let mut chunk = Chunk::default();
     for (role, context) in surplus.pairs() {

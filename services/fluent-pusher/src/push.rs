@@ -60,6 +60,7 @@ pub(crate) struct Push<'a> {
 }
 
 /// What is to be done about an account that stands there without being ours.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Found {
     /// It is ours now.
     Adopted(Account),

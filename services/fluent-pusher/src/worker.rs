@@ -121,7 +121,7 @@ impl Worker {
         match store.finish(&tenant.id, job, ending, report).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over")
+                tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over");
             }
             // The lease runs out by itself, and the account is looked at again.
             Err(error) => log_store(&error),

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
 /// The longest wait Fluent can ask us for. Whoever stands between us and Fluent must not be able to stop us for a day.
-const MAX: Duration = Duration::from_secs(600);
+const MAX: Duration = Duration::from_mins(10);
 
 /// How long the answer asks to wait, at most ten minutes.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {

@@ -20,12 +20,12 @@ use super::http::Http;
 use super::retry_after::retry_after;
 
 /// A token is not used in the last minute of its life: a call must not outlive it.
-const BUFFER: Duration = Duration::from_secs(60);
+const BUFFER: Duration = Duration::from_mins(1);
 /// No lifetime longer than this is believed.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// How many sign-ins there may be in one [`WINDOW`]: a looping client gets its account locked.
 const MAX_SIGN_INS: usize = 3;
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Where the calls of one tenant get their token.

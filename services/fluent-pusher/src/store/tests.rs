@@ -1,1 +1,168 @@
+//! The tables, on SQLite and, where `ROLECALL_TEST_POSTGRES` names a server's database, on PostgreSQL.
 
+use std::time::Duration;
+
+use domain::clock::Timestamp;
+use domain::id::{TenantId, UserId};
+use domain::revision::{Epoch, Position, Revision};
+
+use super::{Change, Ending, Entry, Standing, Store};
+use crate::testing::clock;
+
+const TERM: Duration = Duration::from_mins(1);
+
+async fn each(test: impl AsyncFn(&Store, &TenantId)) {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("push.db").display());
+    for url in [Some(sqlite), std::env::var("ROLECALL_TEST_POSTGRES").ok()].into_iter().flatten() {
+        let store = Store::open(&url.parse().unwrap(), sql::Options::default(), clock()).await.unwrap();
+        // Tests share a server's tables; each has a tenant of its own.
+        let tenant = format!("t{}", UserId::new()).parse().unwrap();
+        test(&store, &tenant).await;
+    }
+}
+
+fn change(user: UserId, name: &str, gone: bool, position: Position) -> Change {
+    Change { user, user_name: name.to_owned(), gone, takes_away: gone, at: Timestamp(0), position }
+}
+
+fn at(epoch: Epoch, revision: u64) -> Position {
+    Position { epoch, revision: Revision(revision) }
+}
+
+const DONE: Ending = Ending::Done { attention: None };
+
+#[tokio::test]
+async fn a_thousand_changes_of_one_user_are_one_entry() {
+    each(async |store, tenant| {
+        let (user, epoch) = (UserId::new(), Epoch::new());
+        let changes = (1..=1000).map(|revision| change(user, "Ada", false, at(epoch, revision))).collect();
+        store.advance(tenant, changes, at(epoch, 1000)).await.unwrap();
+        assert_eq!(store.position(tenant).await.unwrap(), Some(at(epoch, 1000)));
+        let jobs = store.claim(tenant, 10, TERM).await.unwrap();
+        assert_eq!((jobs.len(), jobs[0].desired, jobs[0].account.as_str()), (1, at(epoch, 1000), "ada"));
+        assert!(store.finish(tenant, &jobs[0], DONE, None).await.unwrap());
+        assert_eq!(store.next_due(tenant).await.unwrap(), None);
+        // Met again after a crash that came before the position moved.
+        store.enqueue(tenant, vec![change(user, "Ada", false, at(epoch, 999))]).await.unwrap();
+        assert_eq!(store.next_due(tenant).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn revocations_go_first_then_the_oldest() {
+    each(async |store, tenant| {
+        let epoch = Epoch::new();
+        for (revision, name, gone) in [(1, "a", false), (2, "b", false), (3, "c", true)] {
+            store.enqueue(tenant, vec![change(UserId::new(), name, gone, at(epoch, revision))]).await.unwrap();
+            store.clock.advance(Duration::from_secs(1));
+        }
+        let backlog = store.backlog(tenant).await.unwrap();
+        assert_eq!((backlog.due, backlog.due_revocations), (3, 1));
+        let order: Vec<_> = store.claim(tenant, 10, TERM).await.unwrap().into_iter().map(|job| job.account).collect();
+        assert_eq!(order, ["c", "a", "b"]);
+        assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty(), "leased is leased");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_that_was_lost_changes_nothing_and_makes_the_account_due() {
+    each(async |store, tenant| {
+        let epoch = Epoch::new();
+        store.enqueue(tenant, vec![change(UserId::new(), "ada", false, at(epoch, 1))]).await.unwrap();
+        let slow = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        store.clock.advance(TERM);
+        let quick = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert!(store.finish(tenant, &quick, DONE, None).await.unwrap());
+        assert_eq!(store.next_due(tenant).await.unwrap(), None);
+        assert!(!store.finish(tenant, &slow, Ending::Done { attention: Some("RENAMED") }, None).await.unwrap());
+        assert!(store.attention(tenant, 10).await.unwrap().is_empty());
+        assert!(store.next_due(tenant).await.unwrap().is_some(), "what the slow one sent is looked over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_changes_while_it_is_pushed_stays_due() {
+    each(async |store, tenant| {
+        let (user, epoch) = (UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(user, "ada", false, at(epoch, 1))]).await.unwrap();
+        let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        store.enqueue(tenant, vec![change(user, "ada", true, at(epoch, 2))]).await.unwrap();
+        store.finish(tenant, &job, DONE, Some(b"one".to_vec())).await.unwrap();
+        let next = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert_eq!((next.desired, next.gone, next.revokes), (at(epoch, 2), true, true));
+        // An outcome told is forgotten, unless another has taken its place.
+        let told = store.unreported(tenant, 10).await.unwrap();
+        store.finish(tenant, &next, DONE, Some(b"two".to_vec())).await.unwrap();
+        store.reported(tenant, told).await.unwrap();
+        assert_eq!(store.unreported(tenant, 10).await.unwrap(), [("ada".to_owned(), b"two".to_vec())]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
+    each(async |store, tenant| {
+        let (first, second, epoch) = (UserId::new(), UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(first, "ada", false, at(epoch, 1))]).await.unwrap();
+        store.record(tenant, "ada", first, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap();
+        store.enqueue(tenant, vec![change(first, "eve", false, at(epoch, 2))]).await.unwrap();
+        let job = store.claim(tenant, 10, TERM).await.unwrap();
+        assert_eq!(
+            job.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(),
+            ["ada"],
+            "a rename keeps its account"
+        );
+        store.enqueue(tenant, vec![change(second, "Ada", false, at(epoch, 3))]).await.unwrap();
+        let ours = Standing::Ours { fluent_id: "7".into() };
+        let expected = Entry { user: Some(second), user_name: "ada".into(), standing: ours, decision: None };
+        assert_eq!(store.ledger(tenant, "ada").await.unwrap(), Some(expected));
+        store.clock.advance(TERM);
+        let jobs = store.claim(tenant, 10, TERM).await.unwrap();
+        let whose = |account: &str| jobs.iter().find(|job| job.account == account).map(|job| job.user);
+        assert_eq!((whose("ada"), whose("eve")), (Some(second), Some(first)));
+        // One who is gone has no claim on a name that another bears.
+        store.enqueue(tenant, vec![change(UserId::new(), "ada", true, at(epoch, 4))]).await.unwrap();
+        store.clock.advance(TERM);
+        assert!(store.claim(tenant, 10, TERM).await.unwrap().iter().all(|job| !job.gone));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_resync_those_who_are_not_named_are_taken_for_gone() {
+    each(async |store, tenant| {
+        let (here, lost, old, new) = (UserId::new(), UserId::new(), Epoch::new(), Epoch::new());
+        let both = vec![change(here, "here", false, at(old, 8)), change(lost, "lost", false, at(old, 9))];
+        store.advance(tenant, both, at(old, 9)).await.unwrap();
+        for job in store.claim(tenant, 10, TERM).await.unwrap() {
+            store.finish(tenant, &job, DONE, None).await.unwrap();
+        }
+        store.begin_resync(tenant, at(new, 3)).await.unwrap();
+        assert_eq!(store.position(tenant).await.unwrap(), None, "a crash now begins the resync again");
+        store.enqueue(tenant, vec![change(here, "here", false, at(new, 3))]).await.unwrap();
+        store.end_resync(tenant, at(new, 3)).await.unwrap();
+        assert_eq!(store.position(tenant).await.unwrap(), Some(at(new, 3)));
+        let jobs = store.claim(tenant, 10, TERM).await.unwrap();
+        let seen: Vec<_> = jobs.iter().map(|job| (job.account.as_str(), job.gone, job.revokes)).collect();
+        assert_eq!(seen, [("lost", true, true), ("here", false, false)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_catalogue_has_one_reader_at_a_time_and_each_read_a_larger_number() {
+    each(async |store, tenant| {
+        let lease = async |owner| store.lease_catalogue(tenant, owner, TERM).await.unwrap();
+        assert_eq!(lease("one").await, Some(1));
+        assert_eq!(lease("two").await, None);
+        assert_eq!(lease("one").await, Some(2));
+        store.clock.advance(TERM);
+        assert_eq!(lease("two").await, Some(3));
+        assert_eq!(lease("one").await, None);
+    })
+    .await;
+}

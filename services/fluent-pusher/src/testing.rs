@@ -1,0 +1,478 @@
+//! What the tests stand on: the other parts as small fakes behind their real contracts, a simulated Fluent, and a clock
+//! that only the test moves.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::clock::{Clock, Timestamp};
+use domain::id::{TenantId, UserId};
+use domain::revision::{Epoch, Position, Revision};
+use fluent_sim::{Sim, SimConfig, SimHandle, User};
+use futures_util::{Stream, stream};
+use parking_lot::Mutex;
+use proto::common::v1 as common;
+use proto::identity::v1 as identity;
+use proto::identity::v1::access_service_server::{AccessService, AccessServiceServer};
+use proto::identity::v1::feed_service_server::{FeedService, FeedServiceServer};
+use proto::roles::v1 as roles;
+use proto::roles::v1::role_service_server::{RoleService, RoleServiceServer};
+use runtime::backoff::Backoff;
+use runtime::error::{Error, Reason};
+use runtime::grpc::{Server, Transport};
+use runtime::peer::PeerSecret;
+use runtime::telemetry::Metrics;
+use tonic::{Request, Response, Status};
+
+use crate::catalogue::Reader;
+use crate::config::Pushing;
+use crate::feed::Follower;
+use crate::fluent::Http;
+use crate::metrics::Counts;
+use crate::peers::{Identity, Resolver};
+use crate::store::Store;
+use crate::tenants::{Tenant, TenantFile, Tenants};
+use crate::worker::Worker;
+
+/// A user as the fakes know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FakeUser {
+    pub(crate) name: String,
+    pub(crate) active: bool,
+    pub(crate) deleted: bool,
+    /// Role and location.
+    pub(crate) grants: Vec<(String, common::ContextType, String)>,
+    pub(crate) unmatched: Vec<String>,
+    pub(crate) document: serde_json::Value,
+}
+
+/// Everything the fakes know.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) epoch: Epoch,
+    pub(crate) revision: u64,
+    /// Entries before this one are forgotten.
+    pub(crate) floor: u64,
+    pub(crate) users: BTreeMap<UserId, FakeUser>,
+    pub(crate) entries: Vec<identity::FeedEntry>,
+    pub(crate) catalogue: Option<identity::Catalogue>,
+    pub(crate) fence: u64,
+    pub(crate) settings: common::Settings,
+    pub(crate) outcomes: BTreeMap<UserId, identity::Outcome>,
+    pub(crate) resolver_down: bool,
+    pub(crate) store_down: bool,
+}
+
+/// identity-store and role-resolver.
+#[derive(Clone, Debug)]
+pub(crate) struct Fakes(Arc<Mutex<World>>);
+
+impl Fakes {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(World {
+            epoch: Epoch::new(),
+            revision: 0,
+            floor: 0,
+            users: BTreeMap::new(),
+            entries: Vec::new(),
+            catalogue: None,
+            fence: 0,
+            settings: common::Settings::default(),
+            outcomes: BTreeMap::new(),
+            resolver_down: false,
+            store_down: false,
+        })))
+    }
+
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.0.lock())
+    }
+
+    async fn server(&self) -> Server {
+        Server::builder(PeerSecret::new("0123456789abcdef0123456789abcdef"), &Metrics::new())
+            .service(AccessServiceServer::new(self.clone()))
+            .service(FeedServiceServer::new(self.clone()))
+            .service(RoleServiceServer::new(self.clone()))
+            .build()
+            .await
+            .unwrap()
+    }
+}
+
+impl World {
+    /// Changes a user (or makes it) and writes the feed's entry.
+    pub(crate) fn put(&mut self, id: UserId, takes_away: bool, change: impl FnOnce(&mut FakeUser)) {
+        let user = self.users.entry(id).or_default();
+        change(user);
+        let changed = identity::UserChanged {
+            user_id: id.to_string(),
+            user_name: user.name.clone(),
+            exists: !user.deleted,
+            active: user.active,
+            access_changed: true,
+        };
+        self.append(takes_away, identity::feed_entry::Change::UserChanged(changed));
+    }
+
+    pub(crate) fn append(&mut self, takes_away: bool, change: identity::feed_entry::Change) {
+        self.revision += 1;
+        let change = Some(change);
+        self.entries.push(identity::FeedEntry { revision: self.revision, at_us: 0, takes_away, change });
+    }
+
+    pub(crate) fn head(&self) -> Position {
+        Position { epoch: self.epoch, revision: Revision(self.revision) }
+    }
+
+    fn states(&self) -> Vec<identity::UserState> {
+        let state = |(id, user): (&UserId, &FakeUser)| identity::UserState {
+            user_id: id.to_string(),
+            user_name: user.name.clone(),
+            exists: !user.deleted,
+            active: user.active,
+        };
+        self.users.iter().filter(|(_, user)| !user.deleted).map(state).collect()
+    }
+
+    fn position(&self) -> common::Position {
+        crate::convert::position_out(self.head())
+    }
+
+    fn up(&self) -> Result<(), Status> {
+        if self.store_down { Err(Error::new(Reason::STORE_UNAVAILABLE, "down").into()) } else { Ok(()) }
+    }
+}
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn streamed<T: Send + 'static>(items: Vec<T>) -> Response<Streamed<T>> {
+    Response::new(Box::pin(stream::iter(items.into_iter().map(Ok))))
+}
+
+#[tonic::async_trait]
+impl AccessService for Fakes {
+    async fn get_holdings(
+        &self,
+        request: Request<identity::GetHoldingsRequest>,
+    ) -> Result<Response<identity::GetHoldingsResponse>, Status> {
+        let (world, request) = (self.0.lock(), request.into_inner());
+        world.up()?;
+        let holding = |key: &identity::UserKey| {
+            let Some(identity::user_key::Key::Id(id)) = &key.key else { return identity::Holding::default() };
+            match world.users.get(&id.parse().unwrap()).filter(|user| !user.deleted) {
+                None => identity::Holding::default(),
+                Some(user) => identity::Holding {
+                    found: true,
+                    user_id: id.clone(),
+                    user_name: user.name.clone(),
+                    active: user.active,
+                    document: if request.with_documents { user.document.to_string().into() } else { "".into() },
+                    ..identity::Holding::default()
+                },
+            }
+        };
+        let holdings = request.users.iter().map(holding).collect();
+        Ok(Response::new(identity::GetHoldingsResponse {
+            position: Some(world.position()),
+            ground_version: 1,
+            holdings,
+        }))
+    }
+
+    async fn get_ground(
+        &self,
+        _: Request<identity::GetGroundRequest>,
+    ) -> Result<Response<identity::GetGroundResponse>, Status> {
+        let world = self.0.lock();
+        world.up()?;
+        Ok(Response::new(identity::GetGroundResponse {
+            position: Some(world.position()),
+            version: world.revision,
+            catalogue: world.catalogue.clone(),
+            rules: Vec::new(),
+            settings: Some(world.settings.clone()),
+        }))
+    }
+
+    async fn put_catalogue(
+        &self,
+        request: Request<identity::PutCatalogueRequest>,
+    ) -> Result<Response<identity::PutCatalogueResponse>, Status> {
+        let (mut world, request) = (self.0.lock(), request.into_inner());
+        if request.fence < world.fence {
+            return Err(Error::new(Reason::FENCED, "a later reader has written").into());
+        }
+        world.fence = request.fence;
+        let changed = world.catalogue != request.catalogue;
+        world.catalogue = request.catalogue;
+        Ok(Response::new(identity::PutCatalogueResponse { changed, position: Some(world.position()) }))
+    }
+
+    async fn await_catalogue(
+        &self,
+        _: Request<identity::AwaitCatalogueRequest>,
+    ) -> Result<Response<identity::AwaitCatalogueResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+
+    async fn report_outcomes(
+        &self,
+        request: Request<identity::ReportOutcomesRequest>,
+    ) -> Result<Response<identity::ReportOutcomesResponse>, Status> {
+        let mut world = self.0.lock();
+        world.up()?;
+        for identity::UserOutcome { user_id, outcome } in request.into_inner().outcomes {
+            world.outcomes.insert(user_id.parse().unwrap(), outcome.unwrap());
+        }
+        Ok(Response::new(identity::ReportOutcomesResponse {}))
+    }
+}
+
+#[tonic::async_trait]
+impl FeedService for Fakes {
+    type WatchHeadsStream = Streamed<identity::WatchHeadsResponse>;
+    type ListAffectedUsersStream = Streamed<identity::ListAffectedUsersResponse>;
+    type ListAllUsersStream = Streamed<identity::ListAllUsersResponse>;
+
+    async fn watch_heads(
+        &self,
+        _: Request<identity::WatchHeadsRequest>,
+    ) -> Result<Response<Self::WatchHeadsStream>, Status> {
+        Err(Status::unimplemented("the tests say themselves where the head is"))
+    }
+
+    async fn read_feed(
+        &self,
+        request: Request<identity::ReadFeedRequest>,
+    ) -> Result<Response<identity::ReadFeedResponse>, Status> {
+        let world = self.0.lock();
+        world.up()?;
+        let after = crate::convert::position(request.into_inner().after).unwrap();
+        if after.epoch != world.epoch || after.revision.0 > world.revision {
+            return Err(Error::new(Reason::EPOCH_MISMATCH, "another life").into());
+        }
+        if after.revision.0 < world.floor {
+            return Err(Error::new(Reason::FEED_TRUNCATED, "forgotten").into());
+        }
+        // Two revisions a page, so that paging is met in every test.
+        let entries = world.entries.iter().filter(|entry| entry.revision > after.revision.0).take(2).cloned().collect();
+        Ok(Response::new(identity::ReadFeedResponse { entries, head: Some(world.position()) }))
+    }
+
+    async fn list_affected_users(
+        &self,
+        _: Request<identity::ListAffectedUsersRequest>,
+    ) -> Result<Response<Self::ListAffectedUsersStream>, Status> {
+        let users = self.0.lock().states();
+        Ok(streamed(vec![identity::ListAffectedUsersResponse { users }]))
+    }
+
+    async fn list_all_users(
+        &self,
+        _: Request<identity::ListAllUsersRequest>,
+    ) -> Result<Response<Self::ListAllUsersStream>, Status> {
+        let world = self.0.lock();
+        world.up()?;
+        Ok(streamed(vec![identity::ListAllUsersResponse { position: Some(world.position()), users: world.states() }]))
+    }
+}
+
+#[tonic::async_trait]
+impl RoleService for Fakes {
+    async fn get_effective_roles(
+        &self,
+        request: Request<roles::GetEffectiveRolesRequest>,
+    ) -> Result<Response<roles::GetEffectiveRolesResponse>, Status> {
+        let world = self.0.lock();
+        if world.resolver_down {
+            return Err(Error::new(Reason::UNAVAILABLE, "down").into());
+        }
+        let Some(roles::user_ref::Ref::Id(id)) = request.into_inner().user.and_then(|user| user.r#ref) else {
+            return Err(Status::invalid_argument("the pusher asks by id"));
+        };
+        let user = world.users.get(&id.parse().unwrap()).filter(|user| !user.deleted);
+        let user = user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "none"))?;
+        let grants = |(role, kind, context_id): &(String, common::ContextType, String)| roles::SourcedGrant {
+            grant: Some(common::Grant {
+                role: role.clone(),
+                context_type: (*kind).into(),
+                context_id: context_id.clone(),
+            }),
+            labels: Vec::new(),
+        };
+        let unmatched = |label: &String| common::UnmatchedLabel {
+            label: label.clone(),
+            reason: common::UnmatchedReason::UnknownRole.into(),
+            suggestion: String::new(),
+        };
+        let has_labels = !(user.grants.is_empty() && user.unmatched.is_empty());
+        let effective = roles::EffectiveSet {
+            user_id: id,
+            active: user.active,
+            held: user.active && (!has_labels || !user.unmatched.is_empty()),
+            grants: if user.active { user.grants.iter().map(grants).collect() } else { Vec::new() },
+            unmatched: user.unmatched.iter().map(unmatched).collect(),
+            has_labels,
+        };
+        Ok(Response::new(roles::GetEffectiveRolesResponse {
+            effective: Some(effective),
+            revision_token: String::new(),
+            position: Some(world.position()),
+        }))
+    }
+
+    async fn batch_get_effective_roles(
+        &self,
+        _: Request<roles::BatchGetEffectiveRolesRequest>,
+    ) -> Result<Response<roles::BatchGetEffectiveRolesResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+
+    async fn check_role(
+        &self,
+        _: Request<roles::CheckRoleRequest>,
+    ) -> Result<Response<roles::CheckRoleResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+}
+
+/// An account from outside: what it holds, as `ROLE@CONTEXT:ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Absent,
+    Closed(Vec<String>),
+    Open(Vec<String>),
+}
+
+/// A pusher with everything around it.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) fakes: Fakes,
+    pub(crate) fluent: SimHandle,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) worker: Worker,
+    pub(crate) follower: Follower,
+    pub(crate) reader: Reader,
+    _folder: tempfile::TempDir,
+}
+
+/// How the simulated Fluent is signed in to.
+pub(crate) fn sim_file(url: &str) -> TenantFile {
+    TenantFile {
+        url: Some(url.parse().unwrap()),
+        account: "DEV".to_owned(),
+        client_secret: Some("dev-secret".into()),
+        username: "rolecall".to_owned(),
+        password: Some("dev-password".into()),
+        protected: vec!["Boss@acme.example".to_owned()],
+        ..TenantFile::default()
+    }
+}
+
+pub(crate) async fn sim() -> SimHandle {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Sim::start(listener, SimConfig::dev()).await.unwrap()
+}
+
+/// Connections whose patience is short enough for a test.
+pub(crate) fn http() -> Http {
+    Http::new().unwrap().with_timeout(Duration::from_millis(500))
+}
+
+pub(crate) fn clock() -> Clock {
+    Clock::manual(Timestamp(1_790_000_000_000_000))
+}
+
+impl Setup {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (fakes, fluent, clock) = (Fakes::new(), sim().await, clock());
+        let url = format!("sqlite:{}", folder.path().join("push.db").display()).parse().unwrap();
+        let store = Store::open(&url, sql::Options::default(), clock.clone()).await.unwrap();
+        let tenants = Tenants::new(None, http(), clock.clone());
+        let id: TenantId = "acme".parse().unwrap();
+        tenants.put(id.clone(), sim_file(&fluent.url)).unwrap();
+        let transport: Transport = fakes.server().await.in_process();
+        let (identity, resolver) = (Identity::new(transport.clone()), Resolver::new(transport));
+        let config = Pushing { backoff: Backoff::default(), ..Pushing::default() };
+        let counts = Counts::new(&Metrics::new());
+        let worker = Worker {
+            store: store.clone(),
+            identity: identity.clone(),
+            resolver,
+            clock: clock.clone(),
+            config,
+            counts: counts.clone(),
+        };
+        let follower = Follower { identity: identity.clone(), store: store.clone(), counts };
+        let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config, owner: "one".into() };
+        let tenant = tenants.get(&id).unwrap();
+        Self { fakes, fluent, clock, store, tenant, worker, follower, reader, _folder: folder }
+    }
+
+    /// Reads the feed to its head, and works until nothing is due, moving the clock to whatever is due next.
+    pub(crate) async fn settle(&self) {
+        self.follow().await;
+        for _ in 0..40 {
+            self.worker.drain(&self.tenant).await;
+            let Some(due) = self.store.next_due(&self.tenant.id).await.unwrap() else { return };
+            let due = due.max(self.tenant.breaker.until());
+            self.clock.advance(due.since(self.clock.now()) + Duration::from_millis(1));
+        }
+        panic!("the work does not come to an end");
+    }
+
+    pub(crate) async fn follow(&self) {
+        let head = self.fakes.change(|world| world.head());
+        self.follower.catch_up(&self.tenant, head).await.unwrap();
+    }
+
+    /// Makes a user who is to hold these roles on locations.
+    pub(crate) fn hire(&self, name: &str, grants: &[(&str, &str)]) -> UserId {
+        let id = UserId::new();
+        self.fakes.change(|world| {
+            world.put(id, false, |user| {
+                name.clone_into(&mut user.name);
+                user.active = true;
+                user.grants = agents(grants);
+                user.document = serde_json::json!({ "userName": name, "name": { "givenName": "Ada" } });
+            });
+        });
+        id
+    }
+
+    pub(crate) fn change(&self, id: UserId, change: impl FnOnce(&mut FakeUser)) {
+        self.fakes.change(|world| world.put(id, true, change));
+    }
+
+    /// The account as Fluent has it.
+    pub(crate) fn account(&self, name: &str) -> Seen {
+        match self.fluent.sim.user(name) {
+            None => Seen::Absent,
+            Some(user) if user.is_active() => Seen::Open(held(&user)),
+            Some(user) => Seen::Closed(held(&user)),
+        }
+    }
+
+    pub(crate) fn outcome(&self, id: UserId) -> identity::Outcome {
+        self.fakes.change(|world| world.outcomes.get(&id).cloned()).expect("an outcome was reported")
+    }
+
+    /// What was sent to Fluent since request `after`: the names of the top-level fields.
+    pub(crate) fn sent(&self, after: u64) -> Vec<String> {
+        let fields = self.fluent.sim.log_since(after).into_iter().flat_map(|entry| entry.request.fields);
+        fields.map(|field| field.name).collect()
+    }
+}
+
+pub(crate) fn agents(grants: &[(&str, &str)]) -> Vec<(String, common::ContextType, String)> {
+    grants.iter().map(|(role, id)| ((*role).to_owned(), common::ContextType::Agent, (*id).to_owned())).collect()
+}
+
+fn held(user: &User) -> Vec<String> {
+    let grants = user.grants().into_iter();
+    grants.map(|(role, context)| format!("{role}@{}:{}", context.context_type, context.context_id)).collect()
+}
