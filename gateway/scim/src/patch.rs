@@ -7,6 +7,8 @@
 mod apply;
 mod members;
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 pub use self::apply::RolesPatch;
@@ -28,12 +30,23 @@ pub const MAX_OPERATIONS: usize = 1_000;
 pub const MAX_OPERATION_VALUES: usize = 50_000;
 
 /// A PATCH body, read and resolved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct PatchRequest {
     kind: &'static ResourceType,
     mode: Mode,
     steps: Vec<Step>,
     members: Option<MemberDelta>,
+}
+
+/// Without values: they are personal data, which must not reach a log by accident.
+impl fmt::Debug for PatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.members.is_some();
+        f.debug_struct("PatchRequest")
+            .field("steps", &self.steps.len())
+            .field("members", &members)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One change to one place.

@@ -239,6 +239,26 @@ fn an_unregistered_extension_is_kept_as_it_is_sent() {
 }
 
 #[test]
+fn a_request_that_would_compare_too_much_is_refused() {
+    let emails: Vec<_> = (0..5_000).map(|n| json!({"value": format!("{n}@example.com")})).collect();
+    let before = stored(&USERS, json!({"userName": "a", "emails": emails}));
+    let terms = vec!["type eq \"x\""; 40].join(" and ");
+    let operation = json!({"op": "remove", "path": format!("emails[{terms}]")});
+    assert!(try_patch(&before, vec![operation.clone(); 20].into()).is_ok());
+    assert_eq!(try_patch(&before, vec![operation; 1_000].into()).unwrap_err().status, 413);
+}
+
+#[test]
+fn patches_can_not_pile_up_attributes() {
+    let attributes = |range: std::ops::Range<usize>| -> Map<String, Value> {
+        range.map(|n| (format!("urn:x:ext:{n}:2.0:User:a"), json!(1))).collect()
+    };
+    let add = |range| json!([{"op": "add", "value": attributes(range)}]);
+    let first = try_patch(&stored(&USERS, json!({"userName": "a"})), add(0..400)).unwrap().resource;
+    assert_eq!(try_patch(&first, add(400..600)).unwrap_err().status, 413);
+}
+
+#[test]
 fn overwriting_makes_all_roles_of_one_request_the_whole_list() {
     let before = stored(&USERS, json!({"userName": "a", "roles": [{"value": "Old"}, {"value": "Kept"}]}));
     let labels = |operations: Value| -> Vec<String> {
