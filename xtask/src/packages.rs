@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::stage::{root, run};
+use crate::stage::{cargo, root, run};
 
 /// Installs the servers that tests start, from Debian's packages.
 pub(crate) fn servers() -> Result<()> {
@@ -42,8 +42,21 @@ pub(crate) fn buf() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The `cargo-deny` command: the installed one, else built here once.
+pub(crate) fn deny() -> Result<PathBuf> {
+    if on_path("cargo-deny") {
+        return Ok("cargo-deny".into());
+    }
+    let folder = root().join("target/tools/deny");
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        run(cargo(&["install", "--quiet", "--locked", "cargo-deny", "--root"]).arg(&folder))?;
+    }
+    Ok(program)
+}
+
 /// Whether a program is on the path.
-pub(crate) fn on_path(program: &str) -> bool {
+fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|paths| std::env::split_paths(&paths).any(|folder| folder.join(program).is_file()))
 }
