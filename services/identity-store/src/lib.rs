@@ -1,8 +1,124 @@
-//! Tenants, users, groups, their labels, the catalogue, the feed of changes and the hashes of tokens.
+//! identity-store: tenants, users, groups, their labels, the catalogue, the feed of changes and the hashes of tokens.
+//!
+//! [`build`] opens the database and puts the services together; what it returns is served on a listener and called
+//! within the process alike. Read in this order: [`model`] (what is kept), [`store`] (how, beginning with
+//! `store/commit.rs`), `convert` and `grpc` (the contract around it).
 
-pub mod failure;
+mod config;
+mod convert;
+mod failure;
+mod grpc;
 pub mod model;
 pub mod store;
+mod upkeep;
 
+use domain::clock::Clock;
+use domain::revision::RevisionKey;
+use domain::token::Pepper;
+use proto::admin::v1::admin_service_server::AdminServiceServer;
+use proto::identity::v1::access_service_server::AccessServiceServer;
+use proto::identity::v1::feed_service_server::FeedServiceServer;
+use proto::identity::v1::group_service_server::GroupServiceServer;
+use proto::identity::v1::token_service_server::TokenServiceServer;
+use proto::identity::v1::user_service_server::UserServiceServer;
+use runtime::grpc::{MAX_MESSAGE_BYTES, Server, Transport};
+use runtime::peer::PeerSecret;
+use runtime::telemetry::Metrics;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use config::{Config, DatabaseUrl};
 pub use failure::Failure;
 pub use store::Store;
+
+/// What identity-store is put together from, besides its configuration.
+#[derive(Debug)]
+pub struct Parts {
+    /// What revision tokens are made with; the same in every part.
+    pub revision_key: RevisionKey,
+    /// What proves that a caller is a part of Rolecall.
+    pub peers: PeerSecret,
+    /// Where calls are counted.
+    pub metrics: Metrics,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// identity-store could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The database can't be used.
+    #[error("the database can't be opened")]
+    Store(#[from] Failure),
+    /// The services can't be served.
+    #[error("the services can't be put together")]
+    Server(#[from] runtime::grpc::BuildError),
+}
+
+/// The running identity-store. When it is dropped its work in the background ends and its streams close.
+#[derive(Debug)]
+pub struct App {
+    server: Server,
+    store: Store,
+    stop: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl App {
+    /// The services, to be served on a listener.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The way to call the services within the process.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.server.in_process()
+    }
+
+    /// The store itself, for what operators do on its own machine.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends the work in the background and every stream that would never end by itself, so that connections can close.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Opens the store that a configuration names.
+pub async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+    let missing = |field| Failure::Invalid { field, expected: "it must be configured".into() };
+    let url = config.database.as_ref().ok_or_else(|| missing("database"))?;
+    let pepper = config.pepper.as_ref().ok_or_else(|| missing("pepper"))?;
+    Store::open(url.expose(), clock, Pepper::derive(pepper.expose().as_bytes())).await
+}
+
+/// Opens the database, brings its schema up to date, and puts the services together.
+pub async fn build(config: &Config, parts: Parts) -> Result<App, BuildError> {
+    let Parts { revision_key, peers, metrics, clock } = parts;
+    let store = open(config, clock).await?;
+    let stop = CancellationToken::new();
+    let service = grpc::Service::new(store.clone(), revision_key, stop.clone());
+    macro_rules! sized {
+        ($server:ident) => {
+            $server::new(service.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        };
+    }
+    let server = Server::builder(peers, &metrics)
+        .service(sized!(UserServiceServer))
+        .service(sized!(GroupServiceServer))
+        .service(sized!(AccessServiceServer))
+        .service(sized!(FeedServiceServer))
+        .service(sized!(TokenServiceServer))
+        .service(sized!(AdminServiceServer))
+        .descriptors(proto::DESCRIPTORS)
+        .build()
+        .await?;
+    upkeep::start(&store, config, &stop);
+    Ok(App { server, store, _guard: stop.clone().drop_guard(), stop })
+}

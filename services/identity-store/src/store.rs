@@ -4,13 +4,20 @@
 //! below has one subject and all its SQL. Only files of this folder know a database.
 
 mod audit;
+mod catalogue;
 mod commit;
 mod document;
+mod affected;
 mod feed;
+mod filter;
+mod groups;
 mod heads;
 mod holdings;
 mod labels;
+mod lists;
+mod members;
 mod outcomes;
+mod retention;
 mod tenants;
 mod tokens;
 mod users;
@@ -48,6 +55,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
+    /// Whether a text is a URL that [`Self::open`] can open.
+    #[must_use]
+    pub fn knows(url: &str) -> bool {
+        url.parse::<sql::Url>().is_ok()
+    }
+
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`), brings its schema up to date, and begins its first
     /// epoch if it is new.
     pub async fn open(url: &str, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {

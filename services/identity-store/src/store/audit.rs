@@ -5,7 +5,8 @@ use domain::id::TenantId;
 use domain::revision::Revision;
 use sql::{Statement, params};
 
-use super::list_to_db;
+use super::{Store, list_to_db};
+use crate::failure::Failure;
 use crate::model::Actor;
 
 /// One entry.
@@ -51,4 +52,19 @@ impl Record<'_> {
 /// What came from outside, short and without characters a database refuses.
 fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+impl Store {
+    /// How many entries a tenant's audit trail has.
+    pub async fn audit_entries(&self, tenant: &TenantId) -> Result<u64, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let row = tx.row("SELECT COUNT(*) FROM audit WHERE tenant = $1", params![tenant.as_str()]).await?;
+                    Ok(u64::try_from(row.ok_or(Failure::Internal)?.int(0)?).unwrap_or(0))
+                })
+            })
+            .await
+    }
 }

@@ -84,6 +84,11 @@ impl HeadWatch {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Forgets what it has been told, so that it is told all again.
+    pub(crate) fn forget(&mut self) {
+        self.told = None;
+    }
 }
 
 impl Store {

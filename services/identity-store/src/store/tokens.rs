@@ -174,15 +174,14 @@ fn dummy(pepper: &Pepper) -> TokenHash {
     BearerToken::generate().hash(pepper)
 }
 
+/// The scopes asked for, each once.
 fn sound_scopes(scopes: &[String]) -> Result<Vec<String>, Failure> {
-    let mut sound: Vec<_> = scopes.to_vec();
-    sound.sort();
-    sound.dedup();
-    if sound.is_empty() || sound.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
+    if scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
         let expected = "they must be one or both of \"scim\" and \"roles:read\"".into();
         return Err(Failure::Invalid { field: "scopes", expected });
     }
-    Ok(sound)
+    let wanted = SCOPES.into_iter().filter(|known| scopes.iter().any(|scope| scope == known));
+    Ok(wanted.map(str::to_owned).collect())
 }
 
 fn record(row: &Row) -> Result<TokenRecord, Failure> {

@@ -11,15 +11,25 @@ use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, UserDocument};
 use super::labels::{self, Holder};
-use super::{Store, feed, outcomes, standing, time, user_id};
+use super::{Store, feed, members, outcomes, standing, time, user_id};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Read, User, UserState, Written};
 
-/// A user's row with its outcome, as [`user`] reads it; the tables are `u` and `o`.
+/// A user's row with its outcome, as [`user`] reads it; the tables are `$users` and `o`.
 macro_rules! columns {
-    () => {
-        "u.id, u.document, u.created_at, u.modified_at, u.version, \
-         o.state, o.reasons, o.fluent_user_id, o.pushed_at, o.effective_roles, o.revision"
+    ($users:ident) => {
+        concat!(
+            stringify!($users),
+            ".id, ",
+            stringify!($users),
+            ".document, ",
+            stringify!($users),
+            ".created_at, ",
+            stringify!($users),
+            ".modified_at, ",
+            stringify!($users),
+            ".version, o.state, o.reasons, o.fluent_user_id, o.pushed_at, o.effective_roles, o.revision"
+        )
     };
 }
 pub(super) use columns;
@@ -31,19 +41,20 @@ impl Store {
         self.committer.write(tenant, Create { id: UserId::new(), document, actor }).await
     }
 
-    /// Reads one user.
-    pub async fn get_user(&self, tenant: &TenantId, id: UserId) -> Result<Read<User>, Failure> {
-        let tenant = tenant.clone();
+    /// Reads one user. A text that is no id names none.
+    pub async fn get_user(&self, tenant: &TenantId, id: &str) -> Result<Read<User>, Failure> {
+        let (tenant, id) = (tenant.clone(), id.parse::<UserId>().ok());
         self.database
             .read(move |tx| {
                 Box::pin(async move {
                     const GET: &str = concat!(
                         "SELECT ",
-                        columns!(),
+                        columns!(u),
                         " FROM users u LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id \
                          WHERE u.tenant = $1 AND u.id = $2"
                     );
                     let position = standing(tx, &tenant).await?.position;
+                    let id = id.ok_or(Failure::UserNotFound)?;
                     let row = tx.row(GET, params![tenant.as_str(), id.as_bytes()]).await?;
                     Ok(Read { value: user(&row.ok_or(Failure::UserNotFound)?)?, position })
                 })
@@ -56,10 +67,11 @@ impl Store {
         &self,
         tenant: &TenantId,
         actor: Actor,
-        id: UserId,
+        id: &str,
         expected: Revision,
         document: Vec<u8>,
     ) -> Result<Written<User>, Failure> {
+        let id = id.parse().map_err(|_| Failure::UserNotFound)?;
         let document = UserDocument::parse(document)?;
         self.committer.write(tenant, Replace { id, expected, document, actor }).await
     }
@@ -69,9 +81,10 @@ impl Store {
         &self,
         tenant: &TenantId,
         actor: Actor,
-        id: UserId,
+        id: &str,
         expected: Revision,
     ) -> Result<Written<()>, Failure> {
+        let id = id.parse().map_err(|_| Failure::UserNotFound)?;
         self.committer.write(tenant, Delete { id, expected, actor }).await
     }
 }
@@ -214,12 +227,6 @@ impl Write for Delete {
         const DELETE: &str = "DELETE FROM users WHERE tenant = $1 AND id = $2";
         const FORGET: &str = "DELETE FROM outcomes WHERE tenant = $1 AND user_id = $2";
         const REMEMBER: &str = "INSERT INTO deleted_users (tenant, id, user_name, revision) VALUES ($1, $2, $3, $4)";
-        // Its groups have one member less, which is a change of them.
-        const GROUPS: &str = "UPDATE groups SET member_count = member_count - 1, version = $3, modified_at = $4 \
-             WHERE tenant = $1 AND id IN \
-             (SELECT group_id FROM members WHERE tenant = $1 AND member_id = $2 AND removed IS NULL)";
-        const LEAVE: &str =
-            "UPDATE members SET removed = $3 WHERE tenant = $1 AND member_id = $2 AND removed IS NULL";
         let Self { id, expected, actor } = self;
         let (tenant, revision) = (scope.tenant, scope.revision.to_db());
         let (_, old) = stored(scope.tx, tenant, id, expected).await?;
@@ -229,11 +236,10 @@ impl Write for Delete {
             Statement::new(DELETE, of_user()),
             Statement::new(FORGET, of_user()),
             Statement::new(REMEMBER, params![tenant.as_str(), id.as_bytes(), &old.user_name, revision]),
-            Statement::new(GROUPS, params![tenant.as_str(), id.as_bytes(), revision, scope.now.0]),
-            Statement::new(LEAVE, params![tenant.as_str(), id.as_bytes(), revision]),
             feed::write(scope, 0, true, &change),
             audit(scope, &actor, "user.delete", id).write([]),
         ];
+        statements.extend(members::leave_all(scope, id.as_bytes()));
         statements.extend(emails(tenant, id, &old.emails, &BTreeSet::new()));
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &BTreeSet::new()));
         scope.tx.batch(statements).await?;
@@ -251,7 +257,7 @@ async fn stored(
 ) -> Result<(User, UserDocument), Failure> {
     const STORED: &str = concat!(
         "SELECT ",
-        columns!(),
+        columns!(u),
         " FROM users u LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id \
          WHERE u.tenant = $1 AND u.id = $2"
     );

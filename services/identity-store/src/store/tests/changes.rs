@@ -13,7 +13,7 @@ use crate::model::{Actor, Change, UserKey};
 async fn a_user_is_read_as_it_was_stored() {
     each(async |f| {
         let made = f.create(r#"{"userName":"Ann","emails":[{"value":"a@x"}]}"#).await.unwrap();
-        let read = f.store.get_user(&f.tenant, made.value.id).await.unwrap();
+        let read = f.store.get_user(&f.tenant, &made.value.id.to_string()).await.unwrap();
         assert_eq!((read.value, read.position), (made.value, made.position));
         assert_eq!(made.position.revision, Revision(1));
     })
@@ -28,7 +28,7 @@ async fn a_name_is_unique_in_every_case_and_free_after_a_deletion() {
         assert_eq!(f.create(&document("E\u{301}LODIE", &[])).await, taken);
         let second = f.user("other", &[]).await;
         assert_eq!(f.replace(second, 0, &document("éLODIE", &[])).await, taken);
-        f.store.delete_user(&f.tenant, Actor::default(), first, Revision(0)).await.unwrap();
+        f.store.delete_user(&f.tenant, Actor::default(), &first.to_string(), Revision(0)).await.unwrap();
         f.replace(second, 0, &document("éLODIE", &[])).await.unwrap();
         assert_eq!(f.head().await.revision, Revision(4), "what is refused takes no revision");
     })
@@ -133,7 +133,7 @@ async fn a_consumer_is_told_what_it_can_no_longer_follow() {
 async fn a_deletion_is_told_with_the_last_name() {
     each(async |f| {
         let id = f.user("Ann", &[]).await;
-        f.store.delete_user(&f.tenant, Actor::default(), id, Revision(1)).await.unwrap();
+        f.store.delete_user(&f.tenant, Actor::default(), &id.to_string(), Revision(1)).await.unwrap();
         let feed = f.feed().await;
         let Change::User { user, access_changed } = &feed[1].change else { panic!("{feed:?}") };
         assert_eq!((user.user_name.as_str(), user.exists, user.active, *access_changed), ("Ann", false, false, true));

@@ -1,0 +1,121 @@
+//! Holdings, the ground, and reports of outcomes.
+
+use domain::catalogue::Catalogue;
+use domain::id::UserId;
+use domain::revision::Epoch;
+use proto::identity::v1 as pb;
+
+use super::{place, position, read_epoch, read_place, settings_to_proto, users};
+use crate::failure::Failure;
+use crate::model::{CatalogueRead, Ground, GroundContent, HeldThrough, Holding, Holdings, Outcome, Read, UserKey};
+
+pub(crate) fn user_keys(keys: Vec<pb::UserKey>) -> Result<Vec<UserKey>, Failure> {
+    use pb::user_key::Key;
+    let missing = || Failure::Invalid { field: "users", expected: "each must be named".into() };
+    keys.into_iter()
+        .map(|pb::UserKey { key }| {
+            Ok(match key.ok_or_else(missing)? {
+                Key::Id(id) => UserKey::Id(id),
+                Key::UserName(name) => UserKey::UserName(name),
+                Key::ExternalId(id) => UserKey::ExternalId(id),
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn holdings(read: Read<Holdings>) -> pb::GetHoldingsResponse {
+    let Read { value: Holdings { ground_version, users }, position: at } = read;
+    pb::GetHoldingsResponse {
+        position: Some(position(at)),
+        ground_version: ground_version.0,
+        holdings: users.into_iter().map(|user| user.map_or_else(pb::Holding::default, holding)).collect(),
+    }
+}
+
+fn holding(holding: Holding) -> pb::Holding {
+    let Holding { id, user_name, active, labels, stamp, groups, version, document } = holding;
+    pb::Holding {
+        found: true,
+        user_id: id.to_string(),
+        user_name,
+        active,
+        labels: labels
+            .into_iter()
+            .map(|(label, HeldThrough { direct, groups })| pb::HeldLabel {
+                label: label.as_str().to_owned(),
+                direct,
+                group_ids: groups.iter().map(ToString::to_string).collect(),
+            })
+            .collect(),
+        stamp: stamp.0,
+        groups: groups
+            .into_iter()
+            .map(|(group, stamp)| pb::GroupStamp { group_id: group.to_string(), stamp: stamp.0 })
+            .collect(),
+        version: version.0,
+        document: document.unwrap_or_default().into(),
+    }
+}
+
+pub(crate) fn ground(read: Read<Ground>) -> pb::GetGroundResponse {
+    let Read { value: Ground { version, content }, position: at } = read;
+    let (position, version) = (Some(position(at)), version.0);
+    let Some(GroundContent { catalogue: known, rules, settings }) = content else {
+        return pb::GetGroundResponse { position, version, ..Default::default() };
+    };
+    pb::GetGroundResponse {
+        position,
+        version,
+        catalogue: known.as_ref().map(catalogue),
+        rules: rules
+            .iter()
+            .map(|(logical_role, targets)| pb::Rule {
+                logical_role: logical_role.to_string(),
+                target_roles: targets.iter().map(ToString::to_string).collect(),
+            })
+            .collect(),
+        settings: Some(settings_to_proto(settings)),
+    }
+}
+
+fn catalogue(catalogue: &Catalogue) -> pb::Catalogue {
+    pb::Catalogue {
+        roles: catalogue.roles().map(ToString::to_string).collect(),
+        retailers: catalogue.retailers().map(place).collect(),
+        locations: catalogue.locations().map(place).collect(),
+    }
+}
+
+/// The parts of the request: tenant, read.
+pub(crate) fn catalogue_read(request: pb::PutCatalogueRequest) -> Result<(String, CatalogueRead), Failure> {
+    let pb::PutCatalogueRequest { tenant, fence, wanted_seen, catalogue } = request;
+    let Some(pb::Catalogue { roles, retailers, locations }) = catalogue else {
+        return Err(Failure::Invalid { field: "catalogue", expected: "it must be given".into() });
+    };
+    let read = CatalogueRead {
+        fence,
+        wanted_seen,
+        roles,
+        retailers: retailers.into_iter().map(read_place).collect(),
+        locations: locations.into_iter().map(read_place).collect(),
+    };
+    Ok((tenant, read))
+}
+
+/// What a report consists of: tenant, epoch, and each user with its outcome. What is no epoch is none of ours, and a
+/// text that is no id names a user who is gone: neither is an error.
+type Report = (String, Option<Epoch>, Vec<(UserId, Outcome)>);
+
+/// The parts of the request.
+pub(crate) fn user_outcomes(request: pb::ReportOutcomesRequest) -> Result<Report, Failure> {
+    let pb::ReportOutcomesRequest { tenant, epoch, outcomes } = request;
+    let mut reports = Vec::with_capacity(outcomes.len());
+    for pb::UserOutcome { user_id, outcome } in outcomes {
+        let missing = || Failure::Invalid { field: "outcomes", expected: "each must have an outcome".into() };
+        let outcome = users::read_outcome(outcome.ok_or_else(missing)?)?;
+        if let Ok(user) = user_id.parse() {
+            reports.push((user, outcome));
+        }
+    }
+    Ok((tenant, read_epoch(&epoch).ok(), reports))
+}

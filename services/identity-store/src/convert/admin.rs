@@ -1,0 +1,103 @@
+//! Settings and tokens.
+
+use domain::clock::Timestamp;
+use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use proto::admin::v1 as admin;
+use proto::common::v1 as pb;
+
+use crate::failure::Failure;
+use crate::model::TokenRecord;
+
+/// A choice that this build does not know is refused: it would be forgotten.
+pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
+    let pb::Settings {
+        account_name,
+        guardrail,
+        without_labels,
+        rename,
+        adoption,
+        put_omitted,
+        roles_patch,
+    } = settings.unwrap_or_default();
+    let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
+    Ok(Settings {
+        account_name,
+        guardrail: match guardrail.try_into().map_err(unknown("settings.guardrail"))? {
+            pb::Guardrail::Unspecified | pb::Guardrail::Reject => Guardrail::Reject,
+            pb::Guardrail::Hold => Guardrail::Hold,
+        },
+        without_labels: match without_labels.try_into().map_err(unknown("settings.without_labels"))? {
+            pb::WithoutLabels::Unspecified | pb::WithoutLabels::Hold => WithoutLabels::Hold,
+            pb::WithoutLabels::Reject => WithoutLabels::Reject,
+        },
+        rename: match rename.try_into().map_err(unknown("settings.rename"))? {
+            pb::Rename::Unspecified | pb::Rename::Hold => Rename::Hold,
+            pb::Rename::Replace => Rename::Replace,
+            pb::Rename::Refuse => Rename::Refuse,
+        },
+        adoption: match adoption.try_into().map_err(unknown("settings.adoption"))? {
+            pb::Adoption::Unspecified | pb::Adoption::Adopt => Adoption::Adopt,
+            pb::Adoption::ParkAll => Adoption::ParkAll,
+        },
+        put_omitted: match put_omitted.try_into().map_err(unknown("settings.put_omitted"))? {
+            pb::PutOmitted::Unspecified | pb::PutOmitted::Clear => PutOmitted::Clear,
+            pb::PutOmitted::Keep => PutOmitted::Keep,
+        },
+        roles_patch: match roles_patch.try_into().map_err(unknown("settings.roles_patch"))? {
+            pb::RolesPatch::Unspecified | pb::RolesPatch::AsSent => RolesPatch::AsSent,
+            pb::RolesPatch::Overwrite => RolesPatch::Overwrite,
+        },
+    })
+}
+
+pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
+    let Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } = settings;
+    let guardrail = match guardrail {
+        Guardrail::Reject => pb::Guardrail::Reject,
+        Guardrail::Hold => pb::Guardrail::Hold,
+    };
+    let without_labels = match without_labels {
+        WithoutLabels::Hold => pb::WithoutLabels::Hold,
+        WithoutLabels::Reject => pb::WithoutLabels::Reject,
+    };
+    let rename = match rename {
+        Rename::Hold => pb::Rename::Hold,
+        Rename::Replace => pb::Rename::Replace,
+        Rename::Refuse => pb::Rename::Refuse,
+    };
+    let adoption = match adoption {
+        Adoption::Adopt => pb::Adoption::Adopt,
+        Adoption::ParkAll => pb::Adoption::ParkAll,
+    };
+    let put_omitted = match put_omitted {
+        PutOmitted::Clear => pb::PutOmitted::Clear,
+        PutOmitted::Keep => pb::PutOmitted::Keep,
+    };
+    let roles_patch = match roles_patch {
+        RolesPatch::AsSent => pb::RolesPatch::AsSent,
+        RolesPatch::Overwrite => pb::RolesPatch::Overwrite,
+    };
+    pb::Settings {
+        account_name,
+        guardrail: guardrail.into(),
+        without_labels: without_labels.into(),
+        rename: rename.into(),
+        adoption: adoption.into(),
+        put_omitted: put_omitted.into(),
+        roles_patch: roles_patch.into(),
+    }
+}
+
+pub(crate) fn token_record(record: TokenRecord) -> admin::Token {
+    let TokenRecord { id, scopes, note, created_at, expires_at, revoked_at, last_used_at } = record;
+    let or_never = |at: Option<Timestamp>| at.map_or(0, |at| at.0);
+    admin::Token {
+        token_id: id.to_string(),
+        scopes,
+        note,
+        created_at_us: created_at.0,
+        expires_at_us: expires_at.0,
+        revoked_at_us: or_never(revoked_at),
+        last_used_at_us: or_never(last_used_at),
+    }
+}

@@ -1,0 +1,52 @@
+//! Heads and entries of the feed.
+
+use proto::identity::v1 as pb;
+
+use super::member;
+use crate::model::{Change, Entry, Head, Heads, UserState};
+
+pub(crate) fn heads(heads: Heads) -> pb::WatchHeadsResponse {
+    let Heads { epoch, heads, complete } = heads;
+    pb::WatchHeadsResponse {
+        epoch: epoch.as_bytes().to_vec().into(),
+        heads: heads
+            .into_iter()
+            .map(|(tenant, Head { revision, catalogue_wanted, catalogue_served })| pb::Head {
+                tenant: tenant.to_string(),
+                revision: revision.0,
+                catalogue_wanted,
+                catalogue_served,
+            })
+            .collect(),
+        complete,
+    }
+}
+
+pub(crate) fn entry(entry: Entry) -> pb::FeedEntry {
+    let Entry { revision, at, takes_away, change: changed } = entry;
+    pb::FeedEntry { revision: revision.0, at_us: at.0, takes_away, change: Some(change(changed)) }
+}
+
+fn change(change: Change) -> pb::feed_entry::Change {
+    use pb::feed_entry::Change as To;
+    match change {
+        Change::User { user, access_changed } => {
+            let UserState { id, user_name, exists, active } = user;
+            To::UserChanged(pb::UserChanged { user_id: id.to_string(), user_name, exists, active, access_changed })
+        }
+        Change::Members { group, added, removed } => To::MembersChanged(pb::MembersChanged {
+            group_id: group.to_string(),
+            added: added.iter().map(member).collect(),
+            removed: removed.iter().map(member).collect(),
+        }),
+        Change::Group { group, exists } => To::GroupChanged(pb::GroupChanged { group_id: group.to_string(), exists }),
+        Change::Rules => To::RulesChanged(pb::RulesChanged {}),
+        Change::Catalogue(_) => To::CatalogueChanged(pb::CatalogueChanged {}),
+        Change::Settings => To::SettingsChanged(pb::SettingsChanged {}),
+    }
+}
+
+pub(crate) fn user_state(state: UserState) -> pb::UserState {
+    let UserState { id, user_name, exists, active } = state;
+    pb::UserState { user_id: id.to_string(), user_name, exists, active }
+}

@@ -1,0 +1,70 @@
+//! `AccessService`.
+
+use std::time::Duration;
+
+use domain::revision::Revision;
+use proto::identity::v1::access_service_server::AccessService;
+use proto::identity::v1::{
+    AwaitCatalogueRequest, AwaitCatalogueResponse, GetGroundRequest, GetGroundResponse, GetHoldingsRequest,
+    GetHoldingsResponse, PutCatalogueRequest, PutCatalogueResponse, ReportOutcomesRequest, ReportOutcomesResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Service, asked};
+use crate::convert;
+use crate::failure::Failure;
+
+/// How long a call waits for a catalogue at most; its own deadline may be shorter.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tonic::async_trait]
+impl AccessService for Service {
+    async fn get_holdings(
+        &self,
+        request: Request<GetHoldingsRequest>,
+    ) -> Result<Response<GetHoldingsResponse>, Status> {
+        let GetHoldingsRequest { tenant, users, with_documents } = asked(request)?;
+        let (tenant, keys) = (convert::tenant(&tenant)?, convert::user_keys(users)?);
+        let read = self.store.get_holdings(&tenant, keys, with_documents).await?;
+        Ok(Response::new(convert::holdings(read)))
+    }
+
+    async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {
+        let GetGroundRequest { tenant, known_version } = asked(request)?;
+        let read = self.store.get_ground(&convert::tenant(&tenant)?, Revision(known_version)).await?;
+        Ok(Response::new(convert::ground(read)))
+    }
+
+    async fn put_catalogue(
+        &self,
+        request: Request<PutCatalogueRequest>,
+    ) -> Result<Response<PutCatalogueResponse>, Status> {
+        let (tenant, read) = convert::catalogue_read(asked(request)?)?;
+        let put = self.store.put_catalogue(&convert::tenant(&tenant)?, read).await?;
+        let position = Some(convert::position(put.position));
+        Ok(Response::new(PutCatalogueResponse { changed: put.changed, position }))
+    }
+
+    async fn await_catalogue(
+        &self,
+        request: Request<AwaitCatalogueRequest>,
+    ) -> Result<Response<AwaitCatalogueResponse>, Status> {
+        let AwaitCatalogueRequest { tenant } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let awaited = tokio::time::timeout(PATIENCE, self.store.await_catalogue(&tenant)).await;
+        let position = awaited.map_err(|_| Failure::TooLate)??;
+        Ok(Response::new(AwaitCatalogueResponse { position: Some(convert::position(position)) }))
+    }
+
+    async fn report_outcomes(
+        &self,
+        request: Request<ReportOutcomesRequest>,
+    ) -> Result<Response<ReportOutcomesResponse>, Status> {
+        let (tenant, epoch, outcomes) = convert::user_outcomes(asked(request)?)?;
+        let tenant = convert::tenant(&tenant)?;
+        if let Some(epoch) = epoch {
+            self.store.report_outcomes(&tenant, epoch, outcomes).await?;
+        }
+        Ok(Response::new(ReportOutcomesResponse {}))
+    }
+}

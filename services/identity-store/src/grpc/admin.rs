@@ -1,0 +1,82 @@
+//! `AdminService`.
+
+use proto::admin::v1::admin_service_server::AdminService;
+use proto::admin::v1::{
+    CreateTenantRequest, CreateTenantResponse, GetSettingsRequest, GetSettingsResponse, IssueTokenRequest,
+    IssueTokenResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
+    PutSettingsRequest, PutSettingsResponse, RevokeTokenRequest, RevokeTokenResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Service, asked};
+use crate::convert;
+use crate::failure::Failure;
+use crate::model::IssuedToken;
+
+#[tonic::async_trait]
+impl AdminService for Service {
+    async fn create_tenant(
+        &self,
+        request: Request<CreateTenantRequest>,
+    ) -> Result<Response<CreateTenantResponse>, Status> {
+        let CreateTenantRequest { tenant, settings } = asked(request)?;
+        self.store.create_tenant(&convert::new_tenant(&tenant)?, convert::settings(settings)?).await?;
+        Ok(Response::new(CreateTenantResponse {}))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<ListTenantsRequest>,
+    ) -> Result<Response<ListTenantsResponse>, Status> {
+        let ListTenantsRequest {} = asked(request)?;
+        let tenants = self.store.list_tenants().await?.iter().map(ToString::to_string).collect();
+        Ok(Response::new(ListTenantsResponse { tenants }))
+    }
+
+    async fn get_settings(
+        &self,
+        request: Request<GetSettingsRequest>,
+    ) -> Result<Response<GetSettingsResponse>, Status> {
+        let GetSettingsRequest { tenant } = asked(request)?;
+        let settings = self.store.get_settings(&convert::tenant(&tenant)?).await?;
+        Ok(Response::new(GetSettingsResponse { settings: Some(convert::settings_to_proto(settings)) }))
+    }
+
+    async fn put_settings(
+        &self,
+        request: Request<PutSettingsRequest>,
+    ) -> Result<Response<PutSettingsResponse>, Status> {
+        let PutSettingsRequest { tenant, settings } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let put = self.store.put_settings(&tenant, convert::settings(settings)?).await?;
+        Ok(Response::new(PutSettingsResponse { revision_token: self.seal(&tenant, put.position) }))
+    }
+
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
+        let IssueTokenRequest { tenant, scopes, days, note } = asked(request)?;
+        let IssuedToken { token, expires_at } =
+            self.store.issue_token(&convert::tenant(&tenant)?, &scopes, days, &note).await?;
+        Ok(Response::new(IssueTokenResponse {
+            token_id: token.id().to_string(),
+            token: token.expose(),
+            expires_at_us: expires_at.0,
+        }))
+    }
+
+    async fn list_tokens(&self, request: Request<ListTokensRequest>) -> Result<Response<ListTokensResponse>, Status> {
+        let ListTokensRequest { tenant } = asked(request)?;
+        let records = self.store.list_tokens(&convert::tenant(&tenant)?).await?;
+        let tokens = records.into_iter().map(convert::token_record).collect();
+        Ok(Response::new(ListTokensResponse { tokens }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let RevokeTokenRequest { tenant, token_id } = asked(request)?;
+        let id = token_id.parse().map_err(|_| Failure::TokenNotFound)?;
+        self.store.revoke_token(&convert::tenant(&tenant)?, &id).await?;
+        Ok(Response::new(RevokeTokenResponse {}))
+    }
+}

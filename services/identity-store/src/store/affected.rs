@@ -1,0 +1,244 @@
+//! Whom a change concerns: the users whose effective set an entry of the feed may change, as memberships were when it
+//! was committed; and all users, for a consumer that starts over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::grant::ContextType;
+use domain::id::{GroupId, MemberId, TenantId, UserId};
+use domain::revision::{Position, Revision};
+use sql::{Tx, Value, params};
+
+use super::labels::Holder;
+use super::{Store, feed, group_id, standing, user_id};
+use crate::failure::Failure;
+use crate::model::{Change, Read, Touched, UserState};
+
+/// How many users one page has.
+const PAGE: usize = 5_000;
+
+/// A list of users under way.
+#[derive(Debug)]
+pub(crate) struct Affected {
+    tenant: TenantId,
+    source: Source,
+    /// The last user listed; empty before the first.
+    after: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Everyone.
+    All,
+    /// The users named, then those who were in one of the groups at the revision.
+    Named { users: BTreeSet<UserId>, groups: Vec<GroupId>, revision: Revision, in_groups: bool },
+}
+
+impl Store {
+    /// Begins to list the users an entry concerns.
+    pub(crate) async fn affected_users(&self, tenant: &TenantId, entry: Position) -> Result<Affected, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let stands = standing(tx, &tenant).await?;
+                    if entry.epoch != stands.position.epoch || entry.revision > stands.position.revision {
+                        return Err(Failure::EpochMismatch);
+                    }
+                    if entry.revision <= stands.feed_floor {
+                        return Err(Failure::FeedTruncated);
+                    }
+                    let source = source(tx, &tenant, entry.revision).await?;
+                    Ok(Affected { tenant, source, after: Vec::new() })
+                })
+            })
+            .await
+    }
+
+    /// Begins to list all users. Where the tenant stands now is what a consumer has dealt with at the end: whoever
+    /// changes while the list is read has an entry in the feed after it.
+    pub(crate) async fn all_users(&self, tenant: &TenantId) -> Result<Read<Affected>, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let position = standing(tx, &tenant).await?.position;
+                    Ok(Read { value: Affected { tenant, source: Source::All, after: Vec::new() }, position })
+                })
+            })
+            .await
+    }
+
+    /// The next page in order of id; `None` after the last.
+    pub(crate) async fn more_affected(&self, list: &mut Affected) -> Result<Option<Vec<UserState>>, Failure> {
+        loop {
+            let next = self.next_ids(list).await?;
+            let full = match (&mut list.source, next) {
+                (Source::All, Next::States(states)) => {
+                    let Some(last) = states.last() else { return Ok(None) };
+                    list.after = last.id.as_bytes().to_vec();
+                    return Ok(Some(states));
+                }
+                (Source::Named { users, in_groups, .. }, Next::Ids(ids)) => {
+                    let Some(last) = ids.last() else {
+                        if *in_groups {
+                            return Ok(None);
+                        }
+                        *in_groups = true;
+                        list.after = Vec::new();
+                        continue;
+                    };
+                    list.after = last.as_bytes().to_vec();
+                    if *in_groups { ids.into_iter().filter(|id| !users.contains(id)).collect() } else { ids }
+                }
+                _ => return Err(Failure::Internal),
+            };
+            let states = self.states(&list.tenant, full).await?;
+            if !states.is_empty() {
+                return Ok(Some(states));
+            }
+        }
+    }
+
+    async fn next_ids(&self, list: &Affected) -> Result<Next, Failure> {
+        const ALL: &str = "SELECT id, user_name, active FROM users WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let page = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let Affected { tenant, source, after } = list;
+        match source {
+            Source::All => {
+                let values = params![tenant.as_str(), after.as_slice(), page];
+                let rows = self
+                    .database
+                    .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(ALL, values).await?) }))
+                    .await?;
+                let states = rows.iter().map(|row| {
+                    let (id, user_name) = (user_id(row, 0)?, row.text(1)?.to_owned());
+                    Ok(UserState { id, user_name, exists: true, active: row.flag(2)? })
+                });
+                Ok(Next::States(states.collect::<Result<_, Failure>>()?))
+            }
+            Source::Named { users, in_groups: false, .. } => {
+                let rest = users.iter().filter(|id| id.as_bytes()[..] > after[..]);
+                Ok(Next::Ids(rest.take(PAGE).copied().collect()))
+            }
+            Source::Named { groups, .. } if groups.is_empty() => Ok(Next::Ids(Vec::new())),
+            Source::Named { groups, revision, .. } => {
+                let groups = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
+                let values = params![tenant.as_str(), groups, revision.to_db(), after.as_slice(), page];
+                let rows = self
+                    .database
+                    .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(IN_GROUPS, values).await?) }))
+                    .await?;
+                Ok(Next::Ids(rows.iter().map(|row| user_id(row, 0)).collect::<Result<_, _>>()?))
+            }
+        }
+    }
+
+    /// How users stand now; for those who are gone, with the name they had. One whose name is forgotten is left out: the
+    /// entry of the deletion is forgotten too.
+    async fn states(&self, tenant: &TenantId, ids: Vec<UserId>) -> Result<Vec<UserState>, Failure> {
+        const STATES: &str = "SELECT ids.value, COALESCE(u.user_name, d.user_name), u.active FROM {ids:$2} AS ids \
+             LEFT JOIN users u ON u.tenant = $1 AND u.id = ids.value \
+             LEFT JOIN deleted_users d ON d.tenant = $1 AND d.id = ids.value";
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = params![tenant.as_str(), Value::ids(ids.iter().map(|id| &id.as_bytes()[..]))];
+        let rows =
+            self.database.read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(STATES, values).await?) })).await?;
+        let mut states = BTreeMap::new();
+        for row in rows {
+            let (id, active) = (user_id(&row, 0)?, row.maybe_int(2)?);
+            let Some(user_name) = row.maybe_text(1)? else { continue };
+            let user_name = user_name.to_owned();
+            states.insert(id, UserState { id, user_name, exists: active.is_some(), active: active == Some(1) });
+        }
+        Ok(states.into_values().collect())
+    }
+}
+
+enum Next {
+    Ids(Vec<UserId>),
+    States(Vec<UserState>),
+}
+
+/// Who was in one of some groups just before or just after a revision. Who left at it is concerned by it too.
+pub(super) const IN_GROUPS: &str = "SELECT DISTINCT member_id FROM members \
+     WHERE tenant = $1 AND group_id IN {ids:$2} AND is_group = 0 AND added <= $3 \
+     AND (removed IS NULL OR removed >= $3) AND member_id > $4 ORDER BY member_id LIMIT $5";
+
+async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Result<Source, Failure> {
+    let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
+    for entry in feed::of_revision(tx, tenant, revision).await? {
+        match entry.change {
+            Change::User { user, .. } => {
+                users.insert(user.id);
+            }
+            Change::Members { group: _, added, removed } => {
+                for member in added.into_iter().chain(removed) {
+                    match member {
+                        MemberId::User(id) => users.insert(id),
+                        MemberId::Group(id) => roots.insert(id),
+                    };
+                }
+            }
+            Change::Group { group, exists: _ } => {
+                roots.insert(group);
+            }
+            Change::Catalogue(Touched::Names { roles, retailers, locations }) => {
+                holders(tx, tenant, [&roles, &retailers, &locations], &mut users, &mut roots).await?;
+            }
+            Change::Rules | Change::Catalogue(Touched::Everything) | Change::Settings => return Ok(Source::All),
+        }
+    }
+    let groups = nested(tx, tenant, &roots, revision).await?;
+    Ok(Source::Named { users, groups, revision, in_groups: false })
+}
+
+/// Adds the holders of labels that name one of these roles, retailers or locations.
+async fn holders(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    [roles, retailers, locations]: [&Vec<String>; 3],
+    users: &mut BTreeSet<UserId>,
+    groups: &mut BTreeSet<GroupId>,
+) -> Result<(), Failure> {
+    let texts = |names: &[String]| Value::texts(names.iter().map(String::as_str));
+    let contexts = |kind: ContextType, names| params![tenant.as_str(), kind.as_str(), texts(names)];
+    let mut rows = tx.rows(HOLDERS_BY_ROLE, params![tenant.as_str(), texts(roles)]).await?;
+    for (kind, names) in [(ContextType::Retailer, retailers), (ContextType::Agent, locations)] {
+        rows.extend(tx.rows(HOLDERS_BY_CONTEXT, contexts(kind, names)).await?);
+    }
+    for row in rows {
+        if row.int(1)? == Holder::User.to_db() {
+            users.insert(user_id(&row, 0)?);
+        } else {
+            groups.insert(group_id(&row, 0)?);
+        }
+    }
+    Ok(())
+}
+
+pub(super) const HOLDERS_BY_ROLE: &str =
+    "SELECT DISTINCT holder, holder_kind FROM label_readings WHERE tenant = $1 AND role IN {texts:$2}";
+pub(super) const HOLDERS_BY_CONTEXT: &str = "SELECT DISTINCT holder, holder_kind FROM label_readings \
+     WHERE tenant = $1 AND context_type = $2 AND context IN {texts:$3}";
+
+/// The groups, and all that were nested in them just before or just after a revision.
+async fn nested(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    roots: &BTreeSet<GroupId>,
+    revision: Revision,
+) -> Result<Vec<GroupId>, Failure> {
+    const NESTED: &str = "WITH RECURSIVE inside (id) AS (\
+         SELECT roots.value FROM {ids:$2} AS roots \
+         UNION SELECT m.member_id FROM inside i JOIN members m ON m.tenant = $1 AND m.group_id = i.id \
+         AND m.is_group = 1 AND m.added <= $3 AND (m.removed IS NULL OR m.removed >= $3)) \
+         SELECT id FROM inside";
+    if roots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let roots = Value::ids(roots.iter().map(|id| &id.as_bytes()[..]));
+    let rows = tx.rows(NESTED, params![tenant.as_str(), roots, revision.to_db()]).await?;
+    rows.iter().map(|row| group_id(row, 0)).collect()
+}

@@ -1,0 +1,44 @@
+//! What identity-store does by itself: hear of other replicas' commits, and forget what is too old.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::store::Store;
+
+/// Starts both, until `stop`.
+pub(crate) fn start(store: &Store, config: &Config, stop: &CancellationToken) {
+    let heads = store.clone();
+    every(config.poll, stop, "reading the heads", move || {
+        let store = heads.clone();
+        async move { store.refresh_heads().await }
+    });
+    let old = store.clone();
+    every(config.upkeep, stop, "forgetting what is old", move || {
+        let store = old.clone();
+        async move { store.forget_old().await }
+    });
+}
+
+fn every<F, R>(period: Duration, stop: &CancellationToken, what: &'static str, work: F)
+where
+    F: Fn() -> R + Send + 'static,
+    R: Future<Output = Result<(), Failure>> + Send,
+{
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            if let Err(failure) = work().await {
+                tracing::warn!(%failure, "{what} failed");
+            }
+        }
+    });
+}

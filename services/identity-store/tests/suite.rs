@@ -1,0 +1,10 @@
+//! The behaviours every identity-store must have: on SQLite and on PostgreSQL within the process, and over a socket.
+//!
+//! PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the project's test command always starts one.
+//! Without it those tests run on SQLite once more.
+
+mod support;
+
+store_suite::store_suite!(sqlite, support::sqlite());
+store_suite::store_suite!(postgres, support::postgres());
+store_suite::store_suite!(over_the_network, support::over_the_network());

@@ -1,0 +1,107 @@
+//! Stores to test, each over a database of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use domain::clock::{Clock, Timestamp};
+use domain::revision::RevisionKey;
+use identity_store::{App, Config, Parts, build};
+use runtime::config::Secret;
+use runtime::grpc::{Transport, TransportConfig};
+use runtime::http_server::{HttpLimits, serve};
+use runtime::peer::PeerSecret;
+use runtime::telemetry::Metrics;
+use store_suite::{Backend, Insider};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const SECRET: &str = "the secret that all parts of a test share";
+
+/// A store, what it runs on, and what ends it.
+struct Running {
+    app: App,
+    clock: Clock,
+    _folder: Option<TempDir>,
+    _listener: Option<DropGuard>,
+}
+
+#[store_suite::async_trait]
+impl Insider for Running {
+    async fn audit_entries(&self, tenant: &str) -> u64 {
+        self.app.store().audit_entries(&tenant.parse().unwrap()).await.unwrap()
+    }
+
+    async fn pass_time(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn renew_epoch(&self) {
+        self.app.store().renew_epoch().await.unwrap();
+    }
+}
+
+/// SQLite, called within the process.
+pub async fn sqlite() -> Backend {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("identity.db").display());
+    within_the_process(start(&url, Some(folder)).await)
+}
+
+/// PostgreSQL, called within the process.
+pub async fn postgres() -> Backend {
+    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else { return sqlite().await };
+    within_the_process(start(&fresh(&server).await, None).await)
+}
+
+/// SQLite, called over a socket.
+pub async fn over_the_network() -> Backend {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("identity.db").display());
+    let mut running = start(&url, Some(folder)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let stack = running.app.server().network();
+    let stopped = stop.clone();
+    tokio::spawn(async move { serve(listener, stack, HttpLimits::peers(), None, &Metrics::new(), stopped).await });
+    running._listener = Some(stop.drop_guard());
+    let config = TransportConfig { uri, ..TransportConfig::default() };
+    let transport = Transport::connect(&config, &PeerSecret::new(SECRET), &Metrics::new()).unwrap();
+    Backend { transport, insider: Arc::new(running) }
+}
+
+fn within_the_process(running: Running) -> Backend {
+    Backend { transport: running.app.transport(), insider: Arc::new(running) }
+}
+
+async fn start(url: &str, folder: Option<TempDir>) -> Running {
+    let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
+    let config = Config {
+        database: Some(url.into()),
+        pepper: Some(Secret::new("the pepper of the tests, which is long enough")),
+        poll: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let parts = Parts {
+        revision_key: RevisionKey::derive(b"tests"),
+        peers: PeerSecret::new(SECRET),
+        metrics: Metrics::new(),
+        clock: clock.clone(),
+    };
+    let app = build(&config, parts).await.unwrap();
+    Running { app, clock, _folder: folder, _listener: None }
+}
+
+/// A new, empty database on a PostgreSQL server.
+async fn fresh(server: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("suite_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
