@@ -1,5 +1,8 @@
 //! Applies the guardrail: asks role-resolver about the labels a request adds, and for a newer catalogue before a name is
 //! refused.
+//!
+//! Such a request waits (503) if role-resolver can't answer, also where the tenant holds rather than refuses: before the
+//! first read of Fluent nobody can say what a label means. Every other request passes without asking anybody.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The gateway: the SCIM 2.0 face of Rolecall (RFC 7643, RFC 7644) over HTTP.
 //!
-//! It holds no state. A request passes [`face`](self) (request id, deadline, token, rates, a turn), reaches a handler of
+//! It holds no state. A request passes `face` (request id, deadline, token, rates, a turn), reaches a handler of
 //! `users`, `groups` or `discovery`, is read by the crate `scim`, judged by `guardrail`, and stored or answered by
 //! identity-store. `resource` writes what goes back; `scim_error` what is refused.
 //!

@@ -47,13 +47,9 @@ impl Query {
         if attributes.is_none() && excluded_attributes.is_none() {
             return None;
         }
-        let names = |list: &'_ Option<Vec<String>>| list.clone();
-        let (attributes, excluded) = (names(attributes), names(excluded_attributes));
-        Some(Projection::new(
-            kind,
-            attributes.as_ref().map(|names| names.iter().map(String::as_str)),
-            excluded.as_ref().map(|names| names.iter().map(String::as_str)),
-        ))
+        let attributes = attributes.as_ref().map(|names| names.iter().map(String::as_str));
+        let excluded = excluded_attributes.as_ref().map(|names| names.iter().map(String::as_str));
+        Some(Projection::new(kind, attributes, excluded))
     }
 
     /// Whether the client named attributes it wants.

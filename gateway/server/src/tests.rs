@@ -4,6 +4,7 @@ mod discovery;
 mod fake;
 mod groups;
 mod guardrail;
+mod hostile;
 mod limits;
 mod listener;
 mod protocol;
