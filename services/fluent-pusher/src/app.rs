@@ -210,3 +210,6 @@ impl App {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use domain::clock::{Clock, Timestamp};
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 use fluent_sim::{Sim, SimConfig, SimHandle, User};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use parking_lot::Mutex;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
@@ -23,6 +23,8 @@ use runtime::error::{Error, Reason};
 use runtime::grpc::{Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use crate::catalogue::Reader;
@@ -66,11 +68,11 @@ pub(crate) struct World {
 
 /// identity-store and role-resolver.
 #[derive(Clone, Debug)]
-pub(crate) struct Fakes(Arc<Mutex<World>>);
+pub(crate) struct Fakes(Arc<Mutex<World>>, watch::Sender<()>);
 
 impl Fakes {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(World {
+    pub(crate) fn new() -> Self {
+        let world = Arc::new(Mutex::new(World {
             epoch: Epoch::new(),
             revision: 0,
             floor: 0,
@@ -82,14 +84,31 @@ impl Fakes {
             outcomes: BTreeMap::new(),
             resolver_down: false,
             store_down: false,
-        })))
+        }));
+        Self(world, watch::Sender::new(()))
     }
 
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        change(&mut self.0.lock())
+        let result = change(&mut self.0.lock());
+        self.1.send_replace(());
+        result
     }
 
-    async fn server(&self) -> Server {
+    /// Makes a user who is to hold these roles on locations.
+    pub(crate) fn hire(&self, name: &str, grants: &[(&str, &str)]) -> UserId {
+        let id = UserId::new();
+        self.change(|world| {
+            world.put(id, false, |user| {
+                name.clone_into(&mut user.name);
+                user.active = true;
+                user.grants = agents(grants);
+                user.document = serde_json::json!({ "userName": name, "name": { "givenName": "Ada" } });
+            });
+        });
+        id
+    }
+
+    pub(crate) async fn server(&self) -> Server {
         Server::builder(PeerSecret::new("0123456789abcdef0123456789abcdef"), &Metrics::new())
             .service(AccessServiceServer::new(self.clone()))
             .service(FeedServiceServer::new(self.clone()))
@@ -239,7 +258,19 @@ impl FeedService for Fakes {
         &self,
         _: Request<identity::WatchHeadsRequest>,
     ) -> Result<Response<Self::WatchHeadsStream>, Status> {
-        Err(Status::unimplemented("the tests say themselves where the head is"))
+        let world = Arc::clone(&self.0);
+        let heads = WatchStream::new(self.1.subscribe()).map(move |()| {
+            let world = world.lock();
+            let head = identity::Head {
+                tenant: "acme".to_owned(),
+                revision: world.revision,
+                catalogue_wanted: 1,
+                catalogue_served: u64::from(world.catalogue.is_some()),
+            };
+            let epoch = world.epoch.as_bytes().to_vec().into();
+            Ok(identity::WatchHeadsResponse { epoch, heads: vec![head], complete: true })
+        });
+        Ok(Response::new(Box::pin(heads)))
     }
 
     async fn read_feed(
@@ -432,16 +463,7 @@ impl Setup {
 
     /// Makes a user who is to hold these roles on locations.
     pub(crate) fn hire(&self, name: &str, grants: &[(&str, &str)]) -> UserId {
-        let id = UserId::new();
-        self.fakes.change(|world| {
-            world.put(id, false, |user| {
-                name.clone_into(&mut user.name);
-                user.active = true;
-                user.grants = agents(grants);
-                user.document = serde_json::json!({ "userName": name, "name": { "givenName": "Ada" } });
-            });
-        });
-        id
+        self.fakes.hire(name, grants)
     }
 
     pub(crate) fn change(&self, id: UserId, change: impl FnOnce(&mut FakeUser)) {
