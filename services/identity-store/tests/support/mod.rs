@@ -43,20 +43,20 @@ impl Insider for Running {
 }
 
 /// SQLite, called within the process.
-pub async fn sqlite() -> Backend {
+pub(crate) async fn sqlite() -> Backend {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("identity.db").display());
     within_the_process(start(&url, Some(folder)).await)
 }
 
 /// PostgreSQL, called within the process.
-pub async fn postgres() -> Backend {
+pub(crate) async fn postgres() -> Backend {
     let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else { return sqlite().await };
     within_the_process(start(&fresh(&server).await, None).await)
 }
 
 /// SQLite, called over a socket.
-pub async fn over_the_network() -> Backend {
+pub(crate) async fn over_the_network() -> Backend {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("identity.db").display());
     let mut running = start(&url, Some(folder)).await;
