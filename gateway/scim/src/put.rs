@@ -95,6 +95,9 @@ mod tests {
             after(&USERS, old.clone(), json!({"userName": "a"}), Unmentioned::Clear),
             json!({"userName": "a", "active": false, "roles": [{"value": "L"}]})
         );
+        let foreign = json!({"userName": "a", "urn:x:ext:2.0:User": {"a": 2}});
+        let kept = after(&USERS, old.clone(), foreign, Unmentioned::Keep);
+        assert_eq!((&kept["title"], &kept["urn:x:ext:2.0:User"]["a"]), (&json!("T"), &json!(2)));
         let kept = Value::Object(stored(&USERS, old.clone()).into_stored());
         assert_eq!(after(&USERS, old, json!({"userName": "a"}), Unmentioned::Keep), kept);
     }

@@ -205,6 +205,12 @@ fn every_limit_holds_at_its_value_and_not_beyond() {
     let accepted = |text: String| Filter::parse(&text, Mode::Lenient).is_ok();
     let nested = |n: usize| format!("{}a pr{}", "(".repeat(n), ")".repeat(n));
     let nots = |n: usize| format!("{}a pr{}", "not(".repeat(n), ")".repeat(n));
+    for n in 0..=MAX_DEPTH {
+        let text = format!("{}a[b pr or d pr].c pr{}", "not(".repeat(n), ")".repeat(n));
+        if let Ok(filter) = Filter::parse(&text, Mode::Lenient) {
+            assert_eq!(parse(&filter.to_string()), filter, "its canonical text is within the limits too");
+        }
+    }
     let terms = |n: usize| vec!["a pr"; n].join(" or ");
     assert!(accepted(nested(MAX_DEPTH)) && !accepted(nested(MAX_DEPTH + 1)));
     assert!(accepted(nots(MAX_DEPTH)) && !accepted(nots(MAX_DEPTH + 1)));

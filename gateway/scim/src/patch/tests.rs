@@ -92,8 +92,27 @@ fn a_filter_that_fixes_type_or_primary_makes_the_value_it_describes() {
 }
 
 #[test]
+fn the_primary_value_moves() {
+    let emails = json!({"emails": [{"value": "x", "type": "work", "primary": true}, {"value": "y", "type": "home"}]});
+    let primaries = |operation: Value| -> Vec<Value> {
+        let after = patch(emails.clone(), json!([operation]));
+        after["emails"].as_array().unwrap().iter().map(|it| it["primary"].clone()).collect()
+    };
+    let home = "emails[type eq \"home\"]";
+    assert_eq!(primaries(json!({"op": "add", "path": format!("{home}.primary"), "value": "True"})), [false, true]);
+    assert_eq!(primaries(json!({"op": "replace", "path": home, "value": {"primary": true}})), [false, true]);
+    assert_eq!(primaries(json!({"op": "replace", "path": "emails.primary", "value": true})), [false, true]);
+    assert_eq!(
+        primaries(json!({"op": "add", "path": "emails", "value": {"value": "y", "primary": true}})),
+        [false, true]
+    );
+}
+
+#[test]
 fn nothing_is_made_of_a_blank() {
     for blank in [json!(null), json!(""), json!([])] {
+        let nobody = json!([{"op": "replace", "path": "emails[value eq \"nobody\"].display", "value": blank}]);
+        assert_eq!(patch(json!({}), nobody), json!({}));
         assert_eq!(
             patch(json!({}), json!([{"op": "replace", "path": "phoneNumbers[type eq \"fax\"].value", "value": blank}])),
             json!({})

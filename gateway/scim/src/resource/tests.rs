@@ -124,6 +124,12 @@ fn a_role_packed_into_a_text_is_unpacked() {
         role(r#"{"id":"06b0","value":"Admin","displayName":"The admin"}"#),
         json!({"value": "Admin", "display": "The admin"})
     );
+    let both = json!({"value": "{\"value\":\"A\",\"displayName\":\"inner\"}", "display": "own"});
+    assert_eq!(stored(json!({"roles": [both]}))["roles"], json!([{"value": "A", "display": "own"}]));
+    let alias = json!({"value": "{\"value\":\"A\",\"displayName\":\"inner\"}", "displayName": "alias"});
+    let plain = json!({"value": "A", "displayName": "alias", "display": "own"});
+    assert_eq!(stored(json!({"roles": [plain]}))["roles"], json!([{"value": "A", "display": "own"}]));
+    assert_eq!(stored(json!({"roles": [alias]}))["roles"], json!([{"value": "A", "display": "alias"}]));
     for other in ["{\"id\":\"06b0\"}", "{not json", "{\"value\":5}", "{\"value\":\"a\",\"value\":\"b\"}", "{{{{"] {
         assert_eq!(role(other), json!({"value": other}), "what is not a role stays as it was sent");
     }
