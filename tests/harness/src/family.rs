@@ -82,6 +82,7 @@ pub struct Family {
     programs: BTreeMap<Part, Program>,
     listens: BTreeMap<Part, String>,
     folder: tempfile::TempDir,
+    server: Option<String>,
     _sim: Option<Sim>,
     _postgres: Option<Postgres>,
 }
@@ -128,6 +129,7 @@ impl Family {
             programs: BTreeMap::from([(Part::Gateway, program)]),
             listens: BTreeMap::new(),
             folder,
+            server: None,
             _sim: None,
             _postgres: None,
         })
@@ -155,6 +157,7 @@ impl Family {
             programs: BTreeMap::new(),
             listens: BTreeMap::new(),
             folder,
+            server: Some(server.clone()),
             _sim: None,
             _postgres: postgres,
         };
@@ -187,6 +190,7 @@ impl Family {
         write("pepper.secret", "the pepper of the test families, which is long enough too")?;
         let identity = database(server).await?;
         let pusher = database(server).await?;
+        write("pusher.database", &pusher)?;
         let at = folder.display();
         write(
             "rolecall.toml",
@@ -195,7 +199,7 @@ impl Family {
 [peers]
 secret = {{ file = "{at}/peers.secret" }}
 
-[revision]
+[revisions]
 secret = {{ file = "{at}/revision.secret" }}
 
 [identity_store]
@@ -208,7 +212,7 @@ listen = "{ANYWHERE}"
 
 [fluent_pusher]
 listen = "{ANYWHERE}"
-database = "{pusher}"
+database = {{ file = "{at}/pusher.database" }}
 tenants = "{at}/tenants"
 
 [gateway]
@@ -281,6 +285,24 @@ password = {{ file = "{at}/fluent.password" }}
     /// Asks a part to stop and waits until it has. In one process, all parts.
     pub async fn stop(&mut self, part: Part) -> Result<ExitStatus> {
         self.program(part)?.stop().await
+    }
+
+    /// The processes that run now.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.programs.values().map(Program::pid).collect()
+    }
+
+    /// Where the family keeps its files, databases of a single process among them.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes an empty database on the PostgreSQL server of a family in several processes; answers its URL.
+    pub async fn database(&self) -> Result<String> {
+        let server = self.server.as_deref().context("one process has no PostgreSQL")?;
+        database(server).await
     }
 
     /// Everything all parts have printed.

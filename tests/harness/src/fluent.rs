@@ -68,6 +68,12 @@ impl Fluent {
         Self { url: url.trim_end_matches('/').into(), client: Client::new() }
     }
 
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The account of that name, if there is one.
     pub async fn account(&self, name: &str) -> Result<Option<Account>> {
         let answer = self.client.get(self.path(&["users", name])?).send().await?;
@@ -130,7 +136,16 @@ impl Fluent {
 
     /// The requests the simulator has seen after number `after`.
     pub async fn log(&self, after: u64) -> Result<Vec<Value>> {
-        let url = format!("{}/_sim/log?after={after}", self.url);
+        self.read_log(&format!("after={after}")).await
+    }
+
+    /// The same, but waits a while until there is one.
+    pub async fn next_log(&self, after: u64) -> Result<Vec<Value>> {
+        self.read_log(&format!("after={after}&wait_ms=5000")).await
+    }
+
+    async fn read_log(&self, query: &str) -> Result<Vec<Value>> {
+        let url = format!("{}/_sim/log?{query}", self.url);
         let body: Value = self.client.get(url).send().await?.error_for_status()?.json().await?;
         let entries = body.as_array().or_else(|| body["entries"].as_array()).context("the log is a list")?;
         Ok(entries.clone())

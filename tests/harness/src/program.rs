@@ -81,6 +81,11 @@ impl Program {
         eventually("the program stops when asked", async || self.child.try_wait().ok().flatten()).await
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything it has printed.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -1,0 +1,141 @@
+//! POST of users without labels, beside the same rows written one transaction at a time.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::Result;
+use harness::{Family, Shape};
+use http::{Method, StatusCode};
+
+use crate::cpu::Processes;
+use crate::floor::{Floor, Way};
+use crate::load::{self, Asks, Load, Target};
+use crate::report::{Goal, Report};
+use crate::stats::{Summary, median, millis, number};
+use crate::{Options, lifted, person};
+
+/// How many at once.
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// Syncs of the disk that are timed.
+const SYNCS: usize = 300;
+
+/// Product and floor on one engine.
+struct Contest {
+    target: Target,
+    processes: Processes,
+    floor: Floor,
+    next: Arc<AtomicUsize>,
+    posts: usize,
+    // What the others live in.
+    _family: Family,
+}
+
+/// One turn of the product and what came with it.
+struct Turn {
+    load: Load,
+    /// Microseconds of the processor for each POST, with what it led to behind the answer.
+    cpu: f64,
+}
+
+/// Measures both engines.
+pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let family = Family::start_with(Shape::Single, lifted()).await?;
+    let folder = family.folder().to_owned();
+    let floor = Floor::sqlite(&folder.join("floor.db")).await?;
+    let contest = Contest::new(family, floor, options)?;
+    syncs(&folder, report)?;
+
+    report.section(
+        "posts",
+        "POST /Users, no labels; floor: the same rows, one prepared transaction at a time by one thread",
+        &["posts/s", "floor/s", "ratio", "cpu us/post", "p50 ms", "p99 ms"],
+    );
+    contest.rows("SQLite, one process", options, report).await?;
+    drop(contest);
+
+    let family = Family::start_with(Shape::Processes, lifted()).await?;
+    let floor = Floor::postgres(family.database().await?).await?;
+    let contest = Contest::new(family, floor, options)?;
+    contest.rows("PostgreSQL, separate processes", options, report).await?;
+    let mut rates = Vec::new();
+    for _ in 0..options.rounds {
+        rates.push(contest.floor(Way::Together).await?);
+    }
+    let none = f64::NAN;
+    let name = "floor, each transaction sent at once";
+    report.row(name, &[none, median(rates), none, none, none, none], None)
+}
+
+impl Contest {
+    fn new(family: Family, floor: Floor, options: &Options) -> Result<Self> {
+        Ok(Self {
+            target: Target::new(family.scim.base(), family.scim.token(), "application/scim+json")?,
+            processes: Processes::new(family.pids())?,
+            floor,
+            next: Arc::default(),
+            posts: options.posts,
+            _family: family,
+        })
+    }
+
+    async fn rows(&self, name: &str, options: &Options, report: &mut Report) -> Result<()> {
+        self.turn(16).await?;
+        self.floor(Way::OneByOne).await?;
+        for connections in CONNECTIONS {
+            let (mut turns, mut floors) = (Vec::new(), Vec::new());
+            for _ in 0..options.rounds {
+                turns.push(self.turn(connections).await?);
+                floors.push(self.floor(Way::OneByOne).await?);
+            }
+            let rate = median(turns.iter().map(|turn| turn.load.rate()));
+            let ratio = median(turns.iter().zip(&floors).map(|(turn, floor)| turn.load.rate() / floor));
+            let cpu = median(turns.iter().map(|turn| turn.cpu));
+            let latencies = Summary::of(turns.into_iter().flat_map(|turn| turn.load.latencies).collect());
+            let goal = (connections == 1).then_some(Goal::AtLeast("ratio", 0.7));
+            let name = format!("{name}, {connections} connections");
+            report.row(&name, &[rate, median(floors), ratio, cpu, latencies.p50, latencies.p99], goal)?;
+        }
+        Ok(())
+    }
+
+    /// The product's turn: from rest to rest.
+    async fn turn(&self, connections: usize) -> Result<Turn> {
+        self.processes.settle().await?;
+        let (target, next) = (self.target.clone(), Arc::clone(&self.next));
+        let asks: Asks = Arc::new(move |_| {
+            let name = format!("poster-{}", next.fetch_add(1, Ordering::Relaxed));
+            target.ask(Method::POST, "/Users", person::posted(&name, &[]))
+        });
+        let before = self.processes.used()?;
+        let load = load::run(&self.target, connections, self.posts, StatusCode::CREATED, asks).await?;
+        self.processes.settle().await?;
+        let used = self.processes.used()?.saturating_sub(before);
+        Ok(Turn { load, cpu: used.as_secs_f64() * 1e6 / number(self.posts) })
+    }
+
+    /// The floor's turn: transactions in a second.
+    async fn floor(&self, way: Way) -> Result<f64> {
+        Ok(number(self.posts) / self.floor.write(self.posts, way).await?.as_secs_f64())
+    }
+}
+
+/// What one sync of the disk takes: the least that a transaction alone can take.
+fn syncs(folder: &Path, report: &mut Report) -> Result<()> {
+    let path = folder.join("syncs");
+    let mut file = File::create(&path)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        file.write_all(&[7; 4096])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        times.push(millis(began.elapsed()));
+    }
+    std::fs::remove_file(path)?;
+    let Summary { p50, p90, p99, max, count: _ } = Summary::of(times);
+    report.section("disk", "The disk under the SQLite file", &["p50 ms", "p90 ms", "p99 ms", "max ms"]);
+    report.row("fdatasync of 4 KiB appended", &[p50, p90, p99, max], None)
+}
