@@ -31,6 +31,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
 use domain::id::TenantId;
+use domain::token::FixedToken;
 use runtime::grpc::Transport;
 use runtime::http_server::{self, HttpLimits};
 use runtime::propagation::TraceLayer;
@@ -85,13 +86,27 @@ pub struct App {
     metrics: Metrics,
 }
 
-/// Puts the gateway together. `identity` reaches identity-store, `roles` role-resolver.
+/// What the gateway is put together from, besides its configuration.
+#[derive(Debug)]
+pub struct Parts {
+    /// The way to identity-store.
+    pub identity_store: Transport,
+    /// The way to role-resolver.
+    pub role_resolver: Transport,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// A token that is good without being issued: for development alone.
+    pub fixed_token: Option<FixedToken>,
+}
+
+/// Puts the gateway together. Nothing is asked of the other parts before the first request.
 #[must_use]
-pub fn build(config: &Config, identity: &Transport, roles: &Transport, metrics: &Metrics) -> App {
-    let upstream = Upstream::new(identity, roles);
+pub fn build(config: &Config, parts: Parts) -> App {
+    let Parts { identity_store, role_resolver, metrics, fixed_token } = parts;
+    let upstream = Upstream::new(&identity_store, &role_resolver);
     let public = config.public_url.trim_end_matches('/');
     let gateway = Gateway {
-        authenticator: Authenticator::new(upstream.clone(), config.limits.cache_time),
+        authenticator: Authenticator::new(upstream.clone(), config.limits.cache_time, fixed_token),
         upstream,
         admission: Admission::new(&config.limits),
         settings: Cache::new(config.limits.cache_time),
@@ -100,10 +115,10 @@ pub fn build(config: &Config, identity: &Transport, roles: &Transport, metrics: 
         scheme: if config.tls.is_some() { "https" } else { "http" },
     };
     App {
-        router: router(Arc::new(gateway), metrics),
+        router: router(Arc::new(gateway), &metrics),
         http: config.http.clone(),
         tls: config.tls.clone(),
-        metrics: metrics.clone(),
+        metrics,
     }
 }
 

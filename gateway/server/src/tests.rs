@@ -46,7 +46,7 @@ impl Face {
     fn with(config: &Config) -> Self {
         let world = World::default();
         let token = world.token("acme", &["scim"]);
-        let app = build(config, &world.identity(), &world.roles(), &Metrics::new());
+        let app = build(config, world.parts(&Metrics::new()));
         Self { router: app.router(), world, token }
     }
 

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use rand::Rng as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::id::TenantId;
+
 const PREFIX: &str = "rlc";
 const ID: usize = 12;
 /// 43 characters of 62 are 256 bits.
@@ -146,6 +148,29 @@ impl FromStr for BearerToken {
     }
 }
 
+/// A bearer token that a development set-up fixes beforehand: any text, good for one tenant and every scope.
+///
+/// It is kept as a hash alone, and compared in constant time.
+#[derive(Clone, Debug)]
+pub struct FixedToken {
+    hash: blake3::Hash,
+    tenant: TenantId,
+}
+
+impl FixedToken {
+    /// The token `text` of `tenant`.
+    #[must_use]
+    pub fn new(text: &str, tenant: TenantId) -> Self {
+        Self { hash: blake3::hash(text.as_bytes()), tenant }
+    }
+
+    /// The tenant, if `text` is the token.
+    #[must_use]
+    pub fn opens(&self, text: &str) -> Option<&TenantId> {
+        (blake3::hash(text.as_bytes()) == self.hash).then_some(&self.tenant)
+    }
+}
+
 fn is_base62(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
@@ -169,7 +194,7 @@ fn checksum(body: &str) -> String {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{BearerToken, Pepper};
+    use super::{BearerToken, FixedToken, Pepper};
 
     #[test]
     fn a_token_reads_back_and_hashes_the_same() {
@@ -193,6 +218,14 @@ mod tests {
         for junk in ["", "rlc", "rlc___", "Bearer x", &text[..text.len() - 1], &format!("{text} ")] {
             assert!(junk.parse::<BearerToken>().is_err());
         }
+    }
+
+    #[test]
+    fn a_fixed_token_opens_its_tenant_alone() {
+        let fixed = FixedToken::new("any text", "dev".parse().unwrap());
+        assert_eq!(fixed.opens("any text").map(|tenant| tenant.as_str()), Some("dev"));
+        assert_eq!(fixed.opens("any text "), None);
+        assert!(!format!("{fixed:?}").contains("any text"));
     }
 
     #[test]

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
 use domain::id::TenantId;
-use domain::token::{BearerToken, Pepper};
+use domain::token::{BearerToken, FixedToken, Pepper};
 use parking_lot::Mutex;
 use runtime::error::{Error, Reason};
 use runtime::peer::Caller;
 use tokio::time::Instant;
 
+use crate::config::Config;
 use crate::convert;
 use crate::store::Store;
 
@@ -35,12 +36,13 @@ pub(crate) struct Authoriser {
     store: Store,
     clock: Clock,
     verified: Verified,
+    fixed: Option<FixedToken>,
 }
 
 impl Authoriser {
-    /// Asks `store` about tokens and believes what it said for `ttl`, of at most `capacity` tokens at a time.
-    pub(crate) fn new(store: Store, clock: Clock, ttl: Duration, capacity: usize) -> Self {
-        Self { store, clock, verified: Verified::new(ttl, capacity) }
+    /// Asks `store` about tokens and believes what it said for a while, as `config` says.
+    pub(crate) fn new(store: Store, clock: Clock, config: &Config, fixed: Option<FixedToken>) -> Self {
+        Self { store, clock, verified: Verified::new(config.token_ttl, config.tokens_kept), fixed }
     }
 
     /// The tenant that `caller`, who names `named`, may ask about.
@@ -66,6 +68,9 @@ impl Authoriser {
     }
 
     async fn credential(&self, text: &str) -> Result<Credential, Error> {
+        if let Some(tenant) = self.fixed.as_ref().and_then(|fixed| fixed.opens(text)) {
+            return Ok(Credential { tenant: tenant.clone(), reads_roles: true, expires: Timestamp(i64::MAX) });
+        }
         // The checksum refuses junk before anyone is asked.
         let token: BearerToken =
             text.parse().map_err(|_| Error::new(Reason::TOKEN_INVALID, "the bearer token is not valid"))?;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use runtime::config::{Problems, Secret, Validate};
+use runtime::config::{Problems, Validate};
 use runtime::grpc::TransportConfig;
 use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
@@ -24,8 +24,6 @@ pub struct Config {
     pub limits: HttpLimits,
     /// Where identity-store is.
     pub identity_store: TransportConfig,
-    /// The secret that revision tokens are made and checked with; the same in every part.
-    pub revision_secret: Option<Secret>,
     /// How long a bearer token that was found good is believed before it is checked again; at most 5 s.
     #[serde(with = "humantime_serde")]
     pub token_ttl: Duration,
@@ -40,7 +38,6 @@ impl Default for Config {
             tls: None,
             limits: HttpLimits::default(),
             identity_store: TransportConfig::default(),
-            revision_secret: None,
             token_ttl: LONGEST_TTL,
             tokens_kept: 10_000,
         }
@@ -51,12 +48,6 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         problems.section("limits", &self.limits);
         problems.section("identity_store", &self.identity_store);
-        problems.require(
-            self.revision_secret.as_ref().is_some_and(|secret| secret.expose().len() >= 32),
-            "revision_secret",
-            "it is missing or shorter than 32 bytes",
-            "the secret that all parts share, as `openssl rand -hex 32` prints one",
-        );
         problems.require(
             self.token_ttl <= LONGEST_TTL,
             "token_ttl",
@@ -83,9 +74,8 @@ mod tests {
     #[test]
     fn everything_that_is_missing_or_wrong_is_named() {
         let mut config = Config { token_ttl: Duration::from_secs(6), ..Config::default() };
-        assert_eq!(mistakes(&config), ["identity_store.uri", "revision_secret", "token_ttl"]);
+        assert_eq!(mistakes(&config), ["identity_store.uri", "token_ttl"]);
         config.identity_store.uri = "http://identity-store:9090".to_owned();
-        config.revision_secret = Some("0123456789abcdef0123456789abcdef".into());
         config.token_ttl = Duration::from_secs(5);
         assert!(mistakes(&config).is_empty());
     }

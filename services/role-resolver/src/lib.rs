@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
+use domain::token::FixedToken;
 use proto::roles::v1::label_service_server::LabelServiceServer;
 use proto::roles::v1::role_service_server::RoleServiceServer;
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
@@ -46,14 +47,16 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Where the time comes from.
     pub clock: Clock,
+    /// A token that is good without being issued: for development alone.
+    pub fixed_token: Option<FixedToken>,
 }
 
 /// Puts the service together. Nothing is asked of identity-store before the first call.
 pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> {
-    let Parts { identity_store, revision_key, peers, metrics, clock } = parts;
+    let Parts { identity_store, revision_key, peers, metrics, clock, fixed_token } = parts;
     let store = Store::new(identity_store);
     let service = Service {
-        authoriser: Arc::new(Authoriser::new(store.clone(), clock, config.token_ttl, config.tokens_kept)),
+        authoriser: Arc::new(Authoriser::new(store.clone(), clock, config, fixed_token)),
         resolver: Arc::new(Resolver::new(store, revision_key)),
     };
     let roles = RoleServiceServer::new(service.clone())

@@ -120,7 +120,7 @@ pub(crate) struct DevArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Where its gRPC is.
-    #[arg(long, env = "ROLECALL_STORE", default_value = "http://127.0.0.1:9090", global = true)]
+    #[arg(long, env = "ROLECALL_STORE", default_value = "http://127.0.0.1:9091", global = true)]
     pub(crate) store: String,
     /// The file that holds the secret the parts share.
     #[arg(long, env = "ROLECALL_PEER_SECRET_FILE", global = true)]

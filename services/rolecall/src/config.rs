@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use runtime::config::{ConfigErrors, Problems, Validate, load};
+use runtime::config::{ConfigErrors, Problems, Secret, Validate, load};
 use runtime::peer::PeerAuth;
 use runtime::telemetry::TelemetryConfig;
 use serde::Deserialize;
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: TelemetryConfig,
     /// How parts know each other.
     pub(crate) peers: PeerAuth,
+    /// How revisions are authenticated.
+    pub(crate) revisions: Revisions,
     /// The gateway.
     pub(crate) gateway: gateway::Config,
     /// The identity-store.
@@ -35,6 +37,25 @@ pub(crate) struct Config {
     pub(crate) role_resolver: role_resolver::Config,
     /// The fluent-pusher.
     pub(crate) fluent_pusher: fluent_pusher::Config,
+}
+
+/// How revisions are authenticated on their way through callers' hands.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Revisions {
+    /// The secret that revision tokens are made and checked with; the same in identity-store and role-resolver.
+    pub(crate) secret: Option<Secret>,
+}
+
+impl Validate for Revisions {
+    fn validate(&self, problems: &mut Problems) {
+        problems.require(
+            self.secret.as_ref().is_some_and(|secret| secret.expose().len() >= 32),
+            "secret",
+            "it is missing or shorter than 32 bytes",
+            "a secret, as `openssl rand -hex 32` prints one",
+        );
+    }
 }
 
 /// How a process runs.
@@ -98,6 +119,7 @@ part!(
     |config, problems| {
         let part = &config.identity_store;
         problems.section("identity_store", part);
+        problems.section("revisions", &config.revisions);
         problems.within("peers", |problems| config.peers.validate(Some(part.listen), part.tls.is_some(), problems));
     }
 );
@@ -107,6 +129,7 @@ part!(
     |config, problems| {
         let part = &config.role_resolver;
         problems.section("role_resolver", part);
+        problems.section("revisions", &config.revisions);
         problems.within("peers", |problems| config.peers.validate(Some(part.listen), part.tls.is_some(), problems));
     }
 );
@@ -116,7 +139,7 @@ part!(
     |config, problems| {
         let part = &config.fluent_pusher;
         problems.section("fluent_pusher", part);
-        problems.within("peers", |problems| config.peers.validate(part.listen, part.tls.is_some(), problems));
+        problems.within("peers", |problems| config.peers.validate(Some(part.listen), part.tls.is_some(), problems));
     }
 );
 part!(

@@ -104,7 +104,7 @@ impl Story {
         .await?;
         let fired = json!([{"op": "Replace", "path": "active", "value": "False"}]);
         self.change("alan.turing is let go", &alan, "alan.turing", fired, |user| {
-            user.status == "INACTIVE" && user.roles.is_empty()
+            !user.is_active() && user.roles.is_empty()
         })
         .await?;
 
@@ -119,7 +119,7 @@ impl Story {
         let (status, body) = self.scim.hire(name, label).await?;
         let answered = Instant::now();
         ensure!(status == 201, "{name} was not hired: {status} {body}");
-        let user = self.until(name, |user| user.status == "ACTIVE" && !user.roles.is_empty()).await?;
+        let user = self.until(name, |user| user.is_active() && !user.roles.is_empty()).await?;
         line(&format!("{name} is hired as {label}"), status, Some(answered.elapsed()), &grants(&user));
         Ok(body["id"].as_str().unwrap_or_default().to_owned())
     }
@@ -162,7 +162,8 @@ impl Story {
     }
 
     async fn until(&self, name: &str, done: impl FnMut(&User) -> bool) -> Result<User> {
-        let waiting = self.sim.wait_for_user(&format!("{name}@lakeside.example"), done);
+        let username = format!("{name}@lakeside.example");
+        let waiting = self.sim.wait_for_user(&username, done);
         tokio::time::timeout(PATIENCE, waiting).await.with_context(|| format!("{name} did not arrive in Fluent"))
     }
 
@@ -173,7 +174,7 @@ impl Story {
             let (season, others): (Vec<_>, Vec<_>) =
                 world.users().values().partition(|user| user.username.starts_with("season."));
             for user in others {
-                println!("  {:<34}{:<10}{}", user.username, user.status, grants(user));
+                println!("  {:<34}{:<10}{}", user.username, status(user), grants(user));
             }
             let season = format!("season.… ({} accounts)", season.len());
             println!("  {season:<34}{:<10}WAREHOUSE_ASSOCIATE in AGENT 1023434 each", "ACTIVE");
@@ -191,7 +192,11 @@ fn grants(user: &User) -> String {
         .iter()
         .map(|(role, context)| format!("{role} in {} {}", context.context_type, context.context_id))
         .collect();
-    if all.is_empty() { format!("nothing ({})", user.status) } else { all.join(", ") }
+    if all.is_empty() { format!("nothing ({})", status(user)) } else { all.join(", ") }
+}
+
+fn status(user: &User) -> &str {
+    user.status.as_deref().unwrap_or("-")
 }
 
 fn line(what: &str, status: u16, took: Option<Duration>, then: &str) {

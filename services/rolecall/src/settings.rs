@@ -107,7 +107,7 @@ impl SettingsArgs {
         if let Some(name) = account_name {
             settings.account_name = name;
         }
-        let mut set = |field: &mut i32, choice: Option<i32>| *field = choice.unwrap_or(*field);
+        let set = |field: &mut i32, choice: Option<i32>| *field = choice.unwrap_or(*field);
         set(&mut settings.guardrail, guardrail.map(Into::into));
         set(&mut settings.without_labels, without_labels.map(Into::into));
         set(&mut settings.rename, rename.map(Into::into));

@@ -7,11 +7,18 @@ mod eventually;
 mod family;
 mod fluent;
 mod program;
+mod reflection;
 mod scim;
 
 pub use eventually::eventually;
 pub use family::{Dial, Family, Part, Shape};
 pub use fluent::{Account, Fluent};
+pub use reflection::reflected_services;
 pub use scim::{Answer, Scim};
 
 pub use servers;
+
+/// Runs the program with these arguments to its end.
+pub fn run_program(arguments: &[&str]) -> anyhow::Result<std::process::Output> {
+    program::run(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
+}

@@ -20,8 +20,8 @@ const CHICAGO_GRANT: &str = "WAREHOUSE_ASSOCIATE in AGENT 1023434";
 async fn start(shape: Shape) -> Result<Family> {
     let quick = [("INITIAL", "20ms"), ("MAXIMUM", "200ms")];
     let name = |key| match key {
-        "INITIAL" => "ROLECALL_FLUENT_PUSHER__BACKOFF__INITIAL",
-        _ => "ROLECALL_FLUENT_PUSHER__BACKOFF__MAXIMUM",
+        "INITIAL" => "ROLECALL_FLUENT_PUSHER__PUSHING__BACKOFF__FIRST",
+        _ => "ROLECALL_FLUENT_PUSHER__PUSHING__BACKOFF__MAX",
     };
     let environment = quick.iter().map(|(key, value)| (name(*key), (*value).to_owned())).collect();
     Family::start_with(shape, Dial { environment, ..Dial::default() }).await

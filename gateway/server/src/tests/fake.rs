@@ -20,11 +20,14 @@ use proto::roles::v1 as roles;
 use proto::roles::v1::label_service_server::{LabelService, LabelServiceServer};
 use runtime::error::{Error, Reason};
 use runtime::grpc::Transport;
+use runtime::telemetry::Metrics;
 use scim::schema::{ResourceType, USERS};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
+
+use crate::Parts;
 
 /// Everything, shared with the services.
 #[derive(Clone, Default)]
@@ -101,7 +104,17 @@ impl World {
         Transport::in_process(routes.prepare())
     }
 
-    pub(super) fn roles(&self) -> Transport {
+    /// What a gateway over this world is put together from.
+    pub(super) fn parts(&self, metrics: &Metrics) -> Parts {
+        Parts {
+            identity_store: self.identity(),
+            role_resolver: self.roles(),
+            metrics: metrics.clone(),
+            fixed_token: None,
+        }
+    }
+
+    fn roles(&self) -> Transport {
         Transport::in_process(Routes::new(LabelServiceServer::new(self.clone())).prepare())
     }
 

@@ -14,7 +14,7 @@ async fn it_serves_over_tcp_and_stops_when_told() {
     let world = World::default();
     let token = world.token("acme", &["scim"]);
     let metrics = Metrics::new();
-    let app = build(&Config::default(), &world.identity(), &world.roles(), &metrics);
+    let app = build(&Config::default(), world.parts(&metrics));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();

@@ -209,6 +209,7 @@ impl World {
             peers,
             metrics,
             clock: Clock::manual(Timestamp(1_000)),
+            fixed_token: None,
         };
         let resolver = build(&Config::default(), parts).await.unwrap();
         Self { store, peer: resolver.in_process(), network: Transport::in_process(resolver.network()), key }

@@ -1,0 +1,291 @@
+//! `rolecall dev`: all parts in this process, on SQLite files, beside a simulated Fluent.
+//!
+//! The parts are the very ones that run in processes of their own. Their generated clients stand directly on their
+//! servers, so no network lies between them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use domain::clock::Clock;
+use domain::id::TenantId;
+use domain::token::FixedToken;
+use fluent_sim::{Sim, SimConfig, SimHandle};
+use proto::admin::v1 as admin;
+use proto::admin::v1::admin_service_client::AdminServiceClient;
+use runtime::config::Secret;
+use runtime::grpc::Transport;
+use runtime::peer::PeerSecret;
+use serde::Serialize;
+
+use crate::cli::DevArgs;
+use crate::config::{self, Checked as _, Config};
+use crate::part::revision_key;
+use crate::process::{Process, bind};
+use crate::ready;
+use crate::settings::SettingsArgs;
+
+/// The one tenant of a development set-up.
+const TENANT: &str = "dev";
+/// How long the first copy of the catalogue may take.
+const FIRST_COPY: Duration = Duration::from_secs(30);
+
+/// A running set-up.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The SCIM base URL.
+    pub(crate) scim: String,
+    /// The bearer token, good for SCIM and for the role-resolver.
+    pub(crate) token: String,
+    /// Where the role-resolver's gRPC is.
+    pub(crate) grpc: SocketAddr,
+    /// Fluent's API root.
+    pub(crate) fluent: String,
+    process: Process,
+    sim: Option<SimHandle>,
+}
+
+/// What the ready file says.
+#[derive(Serialize)]
+struct Addresses<'a> {
+    scim: &'a str,
+    token: &'a str,
+    grpc: String,
+    fluent: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
+}
+
+pub(crate) async fn run(arguments: DevArgs) -> Result<()> {
+    let begun = Instant::now();
+    let ready_file = arguments.ready_file.clone();
+    let running = Running::start(arguments).await?;
+    running.print(begun.elapsed());
+    let Running { scim, token, grpc, fluent, process, .. } = &running;
+    let admin = process.admin().map(|address| address.to_string());
+    ready::write(ready_file.as_deref(), &Addresses { scim, token, grpc: grpc.to_string(), fluent, admin })?;
+    running.process.until_stopped().await
+}
+
+impl DevArgs {
+    /// The set-up of the demo: anywhere, in `folder`.
+    pub(crate) fn demo(folder: &Path) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: anywhere,
+            grpc_listen: anywhere,
+            fluent_listen: anywhere,
+            admin_listen: None,
+            data: folder.to_owned(),
+            token: None,
+            catalogue_refresh: Duration::from_mins(5),
+            settings: SettingsArgs::default(),
+            no_sim: false,
+            fluent_url: None,
+            fluent_account: "DEV".to_owned(),
+            ready_file: None,
+        }
+    }
+}
+
+impl Running {
+    /// Starts everything; answers once the first copy of the catalogue is in.
+    pub(crate) async fn start(arguments: DevArgs) -> Result<Self> {
+        std::fs::create_dir_all(&arguments.data).context("making the data folder")?;
+        let config = configuration(&arguments)?;
+        let process = Process::start("rolecall", &config)?;
+        let scim = bind(arguments.listen).await?;
+        let grpc = bind(arguments.grpc_listen).await?;
+        let scim_address = scim.local_addr()?;
+        let grpc_address = grpc.local_addr()?;
+        let sim = match arguments.no_sim {
+            true => None,
+            false => Some(Sim::start(bind(arguments.fluent_listen).await?, SimConfig::dev()).await?),
+        };
+
+        // Parts in one process need no secret between them; the listener of the role-resolver has one nobody knows.
+        let peers = PeerSecret::new(&random_secret());
+        let revision_key = revision_key(&config)?;
+        let tenant: TenantId = TENANT.parse()?;
+        let fixed_token = arguments.token.as_ref().map(|text| FixedToken::new(text, tenant));
+        let parts = identity_store::Parts {
+            revision_key: revision_key.clone(),
+            peers: peers.clone(),
+            metrics: process.metrics.clone(),
+            clock: Clock::System,
+        };
+        let store = identity_store::build(&config.identity_store, parts).await?;
+        let identity = store.server().in_process();
+        let parts = role_resolver::Parts {
+            identity_store: identity.clone(),
+            revision_key,
+            peers: peers.clone(),
+            metrics: process.metrics.clone(),
+            clock: Clock::System,
+            fixed_token: fixed_token.clone(),
+        };
+        let resolver = role_resolver::build(&config.role_resolver, parts).await?;
+        let roles = resolver.in_process();
+        let parts = fluent_pusher::Parts {
+            identity_store: identity.clone(),
+            role_resolver: roles.clone(),
+            peers,
+            metrics: process.metrics.clone(),
+            clock: Clock::System,
+        };
+        let fluent = match (&sim, &arguments.fluent_url) {
+            (Some(sim), _) => sim.url.clone(),
+            (None, url) => url.clone().unwrap_or_default(),
+        };
+        tenant_file(&arguments, &fluent)?;
+        let pusher = fluent_pusher::build(&config.fluent_pusher, parts).await?;
+        let parts = gateway::Parts {
+            identity_store: identity.clone(),
+            role_resolver: roles,
+            metrics: process.metrics.clone(),
+            fixed_token,
+        };
+        let gateway = gateway::build(&config.gateway, parts);
+
+        let token = set_up_tenant(identity.clone(), &arguments).await?;
+        process.run_store(store);
+        process.shutdown.spawn(pusher.run(process.shutdown.token()));
+        process.serve_grpc(grpc, &resolver, config.role_resolver.limits.clone(), None)?;
+        first_copy(identity).await?;
+        let stop = process.shutdown.token();
+        process.shutdown.spawn(async move {
+            if let Err(error) = gateway.run(scim, stop).await {
+                tracing::error!(%error, "the gateway can't serve");
+            }
+        });
+        let scim = format!("http://{scim_address}{}", gateway::BASE_PATH);
+        Ok(Self { scim, token, grpc: grpc_address, fluent, process, sim })
+    }
+
+    /// The simulated Fluent, if there is one.
+    pub(crate) fn sim(&self) -> Option<&Sim> {
+        self.sim.as_ref().map(|handle| &handle.sim)
+    }
+
+    /// Stops everything.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.process.shutdown.request();
+        self.process.until_stopped().await
+    }
+
+    fn print(&self, took: Duration) {
+        let Self { scim, token, grpc, fluent, .. } = self;
+        println!("Rolecall is ready after {} ms.", took.as_millis());
+        println!();
+        println!("  SCIM base URL   {scim}");
+        println!("  bearer token    {token}");
+        println!("  role-resolver   {grpc} (gRPC, the same token)");
+        println!("  Fluent          {fluent}{}", if self.sim.is_some() { " (simulated)" } else { "" });
+        println!();
+        println!("Hire somebody, then look at what Fluent holds:");
+        println!();
+        println!(
+            "  curl -sS -X POST {scim}/Users -H 'Authorization: Bearer {token}' -H 'Content-Type: application/scim+json' \
+             -d '{{\"userName\":\"ada@example.com\",\"active\":true,\"name\":{{\"givenName\":\"Ada\",\"familyName\":\"Byron\"}},\
+             \"emails\":[{{\"value\":\"ada@example.com\",\"type\":\"work\"}}],\
+             \"roles\":[{{\"value\":\"AGENT_CHIC-01_Fulfillment_Associate\"}}]}}'"
+        );
+        if self.sim.is_some() {
+            println!("  curl -sS {fluent}/_sim/users/ada@example.com");
+        } else {
+            println!("  curl -sS '{scim}/Users?filter=userName%20eq%20%22ada@example.com%22' -H 'Authorization: Bearer {token}'");
+        }
+    }
+}
+
+/// What a set-up needs beside the flags: the environment may change limits and times; the rest is decided here.
+fn configuration(arguments: &DevArgs) -> Result<Config> {
+    let mut config = config::Dev::read(None)?;
+    let data = arguments.data.display();
+    let secret = |name: &str| -> Result<Option<Secret>> { Ok(Some(kept_secret(&arguments.data.join(name))?)) };
+    config.process.admin_listen = config.process.admin_listen.or(arguments.admin_listen);
+    if std::env::var_os("ROLECALL_TELEMETRY__FILTER").is_none() {
+        config.telemetry.filter = "warn".to_owned();
+    }
+    config.revisions.secret = secret("revisions.secret")?;
+    config.identity_store.database = Some(format!("sqlite:{data}/identity.db").as_str().into());
+    config.identity_store.pepper = secret("pepper.secret")?;
+    config.fluent_pusher.database = Some(Secret::new(format!("sqlite:{data}/pusher.db")));
+    config.fluent_pusher.tenants = Some(arguments.data.join("tenants"));
+    config.fluent_pusher.pushing.catalogue_refresh = arguments.catalogue_refresh;
+    // Nobody's rate limit is at stake here; a developer who adds a role wants it known at once.
+    config.fluent_pusher.pushing.catalogue_min_interval = Duration::from_millis(100);
+    Ok(config)
+}
+
+/// A secret of this data folder: made at the first start, read at later ones.
+fn kept_secret(path: &Path) -> Result<Secret> {
+    if !path.exists() {
+        std::fs::write(path, random_secret()).context("keeping a secret in the data folder")?;
+    }
+    Ok(Secret::new(std::fs::read_to_string(path).context("reading a secret in the data folder")?))
+}
+
+fn random_secret() -> String {
+    domain::token::BearerToken::generate().expose()
+}
+
+/// The pusher's settings for the one tenant, in the folder it reads.
+fn tenant_file(arguments: &DevArgs, url: &str) -> Result<()> {
+    let folder = arguments.data.join("tenants");
+    std::fs::create_dir_all(&folder).context("making the folder of Fluent settings")?;
+    let account = &arguments.fluent_account;
+    let (secret, user, password) = if arguments.no_sim {
+        ("{ env = \"ROLECALL_FLUENT_CLIENT_SECRET\" }", "ROLECALL_FLUENT_USERNAME", "{ env = \"ROLECALL_FLUENT_PASSWORD\" }")
+    } else {
+        ("{ value = \"dev-secret\" }", "", "{ value = \"dev-password\" }")
+    };
+    let username = if arguments.no_sim {
+        std::env::var(user).context("ROLECALL_FLUENT_USERNAME names the user to sign in as")?
+    } else {
+        "rolecall".to_owned()
+    };
+    let text = format!(
+        "url = {url:?}\naccount = {account:?}\nclient_id = {account:?}\nclient_secret = {secret}\n\
+         username = {username:?}\npassword = {password}\n"
+    );
+    std::fs::write(folder.join(format!("{TENANT}.toml")), text).context("writing the Fluent settings")
+}
+
+/// Makes the tenant at the first start, sets what the flags choose, and answers a token that is good.
+async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<String> {
+    let mut client = AdminServiceClient::new(identity);
+    let known = client.list_tenants(admin::ListTenantsRequest {}).await?.into_inner().tenants;
+    let tenant = || TENANT.to_owned();
+    let mut settings = if known.iter().any(|name| name == TENANT) {
+        client.get_settings(admin::GetSettingsRequest { tenant: tenant() }).await?.into_inner().settings.unwrap_or_default()
+    } else {
+        let first = proto::common::v1::Settings { account_name: arguments.fluent_account.clone(), ..Default::default() };
+        let request = admin::CreateTenantRequest { tenant: tenant(), settings: Some(first.clone()) };
+        client.create_tenant(request).await?;
+        first
+    };
+    arguments.settings.clone().apply(&mut settings);
+    client.put_settings(admin::PutSettingsRequest { tenant: tenant(), settings: Some(settings) }).await?;
+    if let Some(token) = &arguments.token {
+        return Ok(token.clone());
+    }
+    // Tokens of earlier starts would pile up to the limit.
+    let old = client.list_tokens(admin::ListTokensRequest { tenant: tenant() }).await?.into_inner().tokens;
+    for token in old.into_iter().filter(|token| token.revoked_at_us == 0) {
+        client.revoke_token(admin::RevokeTokenRequest { tenant: tenant(), token_id: token.token_id }).await?;
+    }
+    let scopes = vec!["scim".to_owned(), "roles:read".to_owned()];
+    let request = admin::IssueTokenRequest { tenant: tenant(), scopes, days: 365, note: "rolecall dev".to_owned() };
+    Ok(client.issue_token(request).await?.into_inner().token)
+}
+
+/// Waits for the first copy of the catalogue: before it, no label could be recognised.
+async fn first_copy(identity: Transport) -> Result<()> {
+    use proto::identity::v1 as pb;
+    let mut client = pb::access_service_client::AccessServiceClient::new(identity.with_timeout(FIRST_COPY));
+    let awaiting = client.await_catalogue(pb::AwaitCatalogueRequest { tenant: TENANT.to_owned() });
+    awaiting.await.context("Fluent's catalogue could not be read")?;
+    Ok(())
+}

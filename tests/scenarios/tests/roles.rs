@@ -1,0 +1,166 @@
+//! What internal systems ask of the role-resolver.
+
+use anyhow::Result;
+use harness::{Family, Shape, eventually};
+use proto::common::v1::{Consistency, ContextType, Grant, consistency::Requirement};
+use proto::roles::v1 as pb;
+use proto::roles::v1::role_service_client::RoleServiceClient;
+use scenarios::stories;
+use serde_json::json;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+stories!(
+    an_internal_system_learns_what_a_person_may_do,
+    no_reader_with_the_token_of_a_revocation_sees_the_old_grants,
+    a_token_of_scim_or_of_another_tenant_opens_nothing,
+    a_revision_token_of_another_life_is_refused,
+    the_contracts_can_be_reflected_and_health_is_told,
+);
+
+const CHICAGO: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
+
+struct Resolver {
+    client: RoleServiceClient<Channel>,
+    token: String,
+}
+
+impl Resolver {
+    async fn of(family: &Family) -> Result<Self> {
+        let channel = Channel::from_shared(format!("http://{}", family.grpc))?.connect().await?;
+        Ok(Self { client: RoleServiceClient::new(channel), token: family.reader_token.clone() })
+    }
+
+    fn request<T>(&self, message: T) -> Result<Request<T>> {
+        let mut request = Request::new(message);
+        let value = MetadataValue::try_from(format!("Bearer {}", self.token))?;
+        request.metadata_mut().insert("authorization", value);
+        Ok(request)
+    }
+
+    async fn roles(
+        &mut self,
+        user: pb::user_ref::Ref,
+        requirement: Option<Requirement>,
+    ) -> Result<pb::GetEffectiveRolesResponse, tonic::Status> {
+        let message = pb::GetEffectiveRolesRequest {
+            tenant: String::new(),
+            user: Some(pb::UserRef { r#ref: Some(user) }),
+            consistency: requirement.map(|requirement| Consistency { requirement: Some(requirement) }),
+        };
+        let request = self.request(message).map_err(|error| tonic::Status::internal(error.to_string()))?;
+        self.client.get_effective_roles(request).await.map(tonic::Response::into_inner)
+    }
+}
+
+fn by_id(id: &str) -> pb::user_ref::Ref {
+    pb::user_ref::Ref::Id(id.to_owned())
+}
+
+async fn an_internal_system_learns_what_a_person_may_do(shape: Shape) -> Result<()> {
+    let family = Family::start(shape).await?;
+    let hired = family.scim.hire("Ann", &[CHICAGO, "agent_1023434_WAREHOUSE_ASSOCIATE"]).await?;
+    let mut resolver = Resolver::of(&family).await?;
+    for user in
+        [by_id(hired.id()), pb::user_ref::Ref::UserName("ANN".into()), pb::user_ref::Ref::ExternalId("ext-Ann".into())]
+    {
+        let answer = resolver.roles(user, None).await?.effective.unwrap_or_default();
+        assert!(answer.active && !answer.held && answer.user_id == hired.id());
+        assert_eq!(answer.grants.len(), 1, "two labels, one grant");
+        assert_eq!(answer.grants[0].labels, [CHICAGO, "agent_1023434_WAREHOUSE_ASSOCIATE"]);
+    }
+    let unknown = resolver.roles(by_id("00000000-0000-0000-0000-000000000000"), None).await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+
+    let grant =
+        |role: &str| Grant { role: role.into(), context_type: ContextType::Agent.into(), context_id: "1023434".into() };
+    for (role, allowed) in [("WAREHOUSE_ASSOCIATE", true), ("STORE", false)] {
+        let message = pb::CheckRoleRequest {
+            user: Some(pb::UserRef { r#ref: Some(by_id(hired.id())) }),
+            grant: Some(grant(role)),
+            ..Default::default()
+        };
+        let request = resolver.request(message)?;
+        assert_eq!(resolver.client.check_role(request).await?.into_inner().allowed, allowed, "{role}");
+    }
+    let users =
+        [hired.id(), "00000000-0000-0000-0000-000000000000"].map(|id| pb::UserRef { r#ref: Some(by_id(id)) }).to_vec();
+    let request = resolver.request(pb::BatchGetEffectiveRolesRequest { users, ..Default::default() })?;
+    let results = resolver.client.batch_get_effective_roles(request).await?.into_inner().results;
+    assert_eq!(results.iter().map(|result| result.effective.is_some()).collect::<Vec<_>>(), [true, false]);
+    Ok(())
+}
+
+async fn no_reader_with_the_token_of_a_revocation_sees_the_old_grants(shape: Shape) -> Result<()> {
+    let family = Family::start(shape).await?;
+    let mut resolver = Resolver::of(&family).await?;
+    let hired = family.scim.hire("bob", &[CHICAGO]).await?;
+    let path = format!("/Users/{}", hired.id());
+    for round in 0..20 {
+        let operations = json!([{"op": "replace", "path": "active", "value": round % 2 == 1}]);
+        let changed = family.scim.patch(&path, &operations).await?;
+        let token = changed.header("rolecall-revision").to_owned();
+        let fresh = resolver.roles(by_id(hired.id()), Some(Requirement::AtLeastAsFresh(token))).await?;
+        let active = round % 2 == 1;
+        let effective = fresh.effective.unwrap_or_default();
+        assert_eq!((effective.active, effective.grants.len()), (active, usize::from(active)), "round {round}");
+        let full = resolver.roles(by_id(hired.id()), Some(Requirement::FullyConsistent(true))).await?;
+        assert_eq!(full.effective.unwrap_or_default().active, active);
+    }
+    Ok(())
+}
+
+async fn a_token_of_scim_or_of_another_tenant_opens_nothing(shape: Shape) -> Result<()> {
+    let family = Family::start(shape).await?;
+    let hired = family.scim.hire("cal", &[CHICAGO]).await?;
+    let mut resolver = Resolver::of(&family).await?;
+    let message = pb::GetEffectiveRolesRequest {
+        tenant: "other".into(),
+        user: Some(pb::UserRef { r#ref: Some(by_id(hired.id())) }),
+        consistency: None,
+    };
+    let request = resolver.request(message)?;
+    assert_eq!(resolver.client.get_effective_roles(request).await.unwrap_err().code(), Code::PermissionDenied);
+    for token in ["", "nonsense"] {
+        resolver.token = token.to_owned();
+        let refused = resolver.roles(by_id(hired.id()), None).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{token:?}");
+    }
+    if shape == Shape::Processes {
+        resolver.token = family.scim.token().to_owned();
+        let refused = resolver.roles(by_id(hired.id()), None).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "a token of scope scim");
+    }
+    Ok(())
+}
+
+async fn a_revision_token_of_another_life_is_refused(shape: Shape) -> Result<()> {
+    let family = Family::start(shape).await?;
+    let other = Family::start(Shape::Single).await?;
+    let hired = family.scim.hire("dot", &[CHICAGO]).await?;
+    let foreign = other.scim.hire("dot", &[CHICAGO]).await?.header("rolecall-revision").to_owned();
+    let mut resolver = Resolver::of(&family).await?;
+    for token in [foreign.as_str(), "nonsense", ""] {
+        let requirement = Requirement::AtLeastAsFresh(token.to_owned());
+        let refused = resolver.roles(by_id(hired.id()), Some(requirement)).await.unwrap_err();
+        assert!(matches!(refused.code(), Code::FailedPrecondition | Code::InvalidArgument), "{refused}");
+    }
+    Ok(())
+}
+
+async fn the_contracts_can_be_reflected_and_health_is_told(shape: Shape) -> Result<()> {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    let family = Family::start(shape).await?;
+    let channel = Channel::from_shared(format!("http://{}", family.grpc))?.connect().await?;
+    let healthy = eventually("the resolver is healthy", async || {
+        let service = "rolecall.roles.v1.RoleService".to_owned();
+        let answer = HealthClient::new(channel.clone()).check(HealthCheckRequest { service }).await.ok()?;
+        (answer.into_inner().status == 1).then_some(())
+    });
+    healthy.await?;
+    let services = harness::reflected_services(&family.grpc).await?;
+    assert!(services.iter().any(|name| name == "rolecall.roles.v1.RoleService"), "{services:?}");
+    Ok(())
+}
