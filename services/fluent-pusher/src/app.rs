@@ -191,6 +191,7 @@ impl App {
                 let round = stop.child_token();
                 let mut tasks = JoinSet::new();
                 tasks.spawn(worker.clone().run(Arc::clone(&tenant), round.clone()));
+                tasks.spawn(worker.clone().report_all(Arc::clone(&tenant), round.clone()));
                 tasks.spawn(follower.clone().run(Arc::clone(&tenant), known.clone(), round.clone()));
                 tasks.spawn(reader.clone().run(Arc::clone(&tenant), known.clone(), round.clone()));
                 while let Some(ended) = tasks.join_next().await {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::catalogue::Place;
-use domain::clock::{Clock, Timestamp};
+use domain::clock::Clock;
 use runtime::error::{Error as PeerError, Reason};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -41,34 +41,33 @@ pub(crate) struct Reader {
 impl Reader {
     /// Reads until `stop`: at once, then when the refresh is due or a read is wanted, never more often than allowed.
     pub(crate) async fn run(self, tenant: Arc<Tenant>, known: watch::Receiver<Known>, stop: CancellationToken) {
+        stop.run_until_cancelled(self.keep_reading(&tenant, known)).await;
+    }
+
+    async fn keep_reading(&self, tenant: &Tenant, mut known: watch::Receiver<Known>) {
         let mut failures = 0;
-        while !stop.is_cancelled() {
+        // A tenant that identity-store does not know yet has no copy to keep.
+        while known.wait_for(|known| known.head(&tenant.id).is_some()).await.is_ok() {
             let begun = self.clock.now();
-            let wanted = known.borrow().head(&tenant.id).map(|(_, head)| head.catalogue_wanted);
-            let pause = match wanted {
-                None => self.config.poll,
-                Some(wanted) => match self.read(&tenant, wanted).await {
-                    Ok(_) => {
-                        failures = 0;
-                        self.config.catalogue_refresh
-                    }
-                    Err(error) => {
-                        failures += 1;
-                        tracing::warn!(tenant = %tenant.id, error = %runtime::error::Chain(&error),
-                            "the catalogue could not be read");
-                        self.config.backoff.delay(failures, &mut rand::rng()).min(self.config.catalogue_refresh)
-                    }
-                },
+            let wanted = wanted(&known, tenant).0;
+            let pause = match self.read(tenant, wanted).await {
+                Ok(_) => {
+                    failures = 0;
+                    self.config.catalogue_refresh
+                }
+                Err(error) => {
+                    failures += 1;
+                    let error = runtime::error::Chain(&error);
+                    tracing::warn!(tenant = %tenant.id, %error, "the catalogue could not be read");
+                    self.config.backoff.delay(failures, &mut rand::rng()).min(self.config.catalogue_refresh)
+                }
             };
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => continue,
-                () = tenant.catalogue.notified(), if wanted.is_some() => {}
-            }
-            let rest = self.config.catalogue_min_interval.saturating_sub(self.clock.now().since(begun));
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(rest) => {}
+                () = tokio::time::sleep(pause) => {}
+                () = is_wanted(&known, tenant) => {
+                    let rest = self.config.catalogue_min_interval.saturating_sub(self.clock.now().since(begun));
+                    tokio::time::sleep(rest).await;
+                }
             }
         }
     }
@@ -84,7 +83,7 @@ impl Reader {
         match self.identity.put_catalogue(&tenant.id, fence, wanted, copy).await {
             Ok(changed) => {
                 if changed {
-                    tracing::info!(tenant = %tenant.id, at = %stamp(self.clock.now()), "the catalogue changed");
+                    tracing::info!(tenant = %tenant.id, "the catalogue changed");
                 }
                 Ok(true)
             }
@@ -94,8 +93,21 @@ impl Reader {
     }
 }
 
-fn stamp(at: Timestamp) -> String {
-    at.rfc3339()
+/// The number that calls wait for, and the number served.
+fn wanted(known: &watch::Receiver<Known>, tenant: &Tenant) -> (u64, u64) {
+    let head = known.borrow().head(&tenant.id).map(|(_, head)| head);
+    head.map_or((0, 0), |head| (head.catalogue_wanted, head.catalogue_served))
+}
+
+/// Completes when somebody waits for a newer read. A bell that rang for the read just made is passed over.
+async fn is_wanted(known: &watch::Receiver<Known>, tenant: &Tenant) {
+    loop {
+        tenant.catalogue.notified().await;
+        let (wanted, served) = wanted(known, tenant);
+        if wanted > served {
+            return;
+        }
+    }
 }
 
 /// Everything the lists hold, and what only `before` held as far as its own query still finds it: a list may be read

@@ -104,7 +104,8 @@ impl Follower {
                     if head.catalogue_wanted > head.catalogue_served {
                         tenant.catalogue.notify_one();
                     }
-                    self.catch_up(&tenant, position).await
+                    // Cut short, it begins again from where it stood.
+                    stop.run_until_cancelled(self.catch_up(&tenant, position)).await.unwrap_or(Ok(()))
                 }
                 None => Ok(()),
             };
@@ -123,7 +124,7 @@ impl Follower {
     /// Deals with everything up to `head`.
     pub(crate) async fn catch_up(&self, tenant: &Tenant, head: Position) -> Result<(), Failure> {
         let Some(mut position) = self.store.position(&tenant.id).await? else {
-            return self.start_over(tenant).await;
+            return self.start_over(tenant, head).await;
         };
         while position != head {
             let page = match self.identity.read_feed(&tenant.id, position, PAGE).await {
@@ -131,14 +132,14 @@ impl Follower {
                 Err(error) => match error.reason() {
                     Reason::FEED_TRUNCATED | Reason::OUT_OF_RANGE => {
                         tracing::warn!(tenant = %tenant.id, "fallen behind the feed: starting over from all users");
-                        return self.start_over(tenant).await;
+                        return self.start_over(tenant, head).await;
                     }
                     Reason::EPOCH_MISMATCH | Reason::REVISION_AHEAD => {
                         self.counts.alert(tenant.id.as_str(), "RESTORED");
                         tracing::error!(tenant = %tenant.id,
                             "identity-store's database is not the one followed so far, as after a restore from a backup: \
                              everything is pushed again");
-                        return self.start_over(tenant).await;
+                        return self.start_over(tenant, head).await;
                     }
                     _ => return Err(error.into()),
                 },
@@ -182,8 +183,9 @@ impl Follower {
         Ok(position)
     }
 
-    /// Everything that is known, and everyone there is, is looked at again.
-    async fn start_over(&self, tenant: &Tenant) -> Result<(), Failure> {
+    /// Everything that is known, and everyone there is, is looked at again. `head` is where the tenant stood before: what
+    /// is read from now on is not older.
+    async fn start_over(&self, tenant: &Tenant, head: Position) -> Result<(), Failure> {
         let mut portions = std::pin::pin!(self.identity.everyone(&tenant.id).await?);
         let mut begun = None;
         while let Some((position, users)) = portions.try_next().await? {
@@ -196,9 +198,14 @@ impl Follower {
                 |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away: false, at, position };
             self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
         }
-        // A list without a single message says nothing, not even where it was begun.
-        let position =
-            begun.ok_or_else(|| PeerError::new(Reason::UNAVAILABLE, "the list of all users was empty of all"))?;
+        let position = match begun {
+            Some(position) => position,
+            // Nobody is there. Those we know are asked for one by one before anything is taken from them.
+            None => {
+                self.store.begin_resync(&tenant.id, head).await?;
+                head
+            }
+        };
         self.store.end_resync(&tenant.id, position).await?;
         tenant.work.notify_one();
         Ok(())

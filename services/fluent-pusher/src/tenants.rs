@@ -106,6 +106,8 @@ pub struct Tenant {
     pub breaker: Breaker,
     /// Rung when there is work.
     pub work: Notify,
+    /// Rung when there is an outcome to report.
+    pub outcomes: Notify,
     /// Rung when a read of the catalogue is wanted.
     pub catalogue: Notify,
     fingerprint: u64,
@@ -218,6 +220,7 @@ impl Tenants {
             protected,
             breaker: Breaker::default(),
             work: Notify::new(),
+            outcomes: Notify::new(),
             catalogue: Notify::new(),
             fingerprint,
         })

@@ -55,7 +55,6 @@ impl Worker {
                 let (worker, tenant) = (self.clone(), Arc::clone(&tenant));
                 busy.spawn(async move {
                     worker.work(&tenant, &job).await;
-                    worker.report(&tenant).await;
                 });
             }
             let pause = if all_taken { self.config.poll } else { self.until_due(&tenant).await };
@@ -67,6 +66,19 @@ impl Worker {
             }
         }
         while busy.join_next().await.is_some() {}
+    }
+
+    /// Tells identity-store the outcomes, one call at a time and so in order, until `stop`. What is left is told at the
+    /// next start.
+    pub(crate) async fn report_all(self, tenant: Arc<Tenant>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            self.report(&tenant).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tenant.outcomes.notified() => {}
+                () = tokio::time::sleep(self.config.poll) => {}
+            }
+        }
     }
 
     /// Works off all that is due now, one after the other; answers how many accounts that were. For tests, which move
@@ -119,7 +131,7 @@ impl Worker {
         };
         self.counts.pushed(tenant.id.as_str(), result);
         match store.finish(&tenant.id, job, ending, report).await {
-            Ok(true) => {}
+            Ok(true) => tenant.outcomes.notify_one(),
             Ok(false) => {
                 tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over");
             }
@@ -207,9 +219,16 @@ impl Worker {
             };
             let count = reports.len();
             for request in by_epoch(tenant, &reports) {
-                if let Err(error) = self.identity.report(request).await {
-                    tracing::warn!(tenant = %tenant.id, reason = %error.reason(), "outcomes could not be reported");
-                    return;
+                match self.identity.report(request).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_transient() => {
+                        tracing::warn!(tenant = %tenant.id, reason = %error.reason(), "outcomes are not taken now");
+                        return;
+                    }
+                    // They would be refused for ever, and keep all others from being told.
+                    Err(error) => {
+                        tracing::error!(tenant = %tenant.id, reason = %error.reason(), "outcomes were refused");
+                    }
                 }
             }
             if let Err(error) = self.store.reported(&tenant.id, reports).await {
@@ -228,7 +247,6 @@ impl Worker {
             }
             Err(error) => log_store(&error),
         }
-        self.report(tenant).await;
     }
 }
 
@@ -255,5 +273,7 @@ pub(crate) fn log_store(error: &sql::Error) {
     tracing::error!(error = %runtime::error::Chain(error), "the pusher's tables do not answer");
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    let sql = "SELECT COUNT(*), COUNT(CASE WHEN revokes = 1 THEN 1 END), MIN(revokes_since) \
+                    let sql = "SELECT COUNT(*), COUNT(CASE WHEN revokes > 0 THEN 1 END), MIN(revokes_since) \
                                FROM push_work WHERE tenant = $1 AND due_at IS NOT NULL";
                     let due = tx.row(sql, params![tenant.as_str()]).await?;
                     let sql = "SELECT COUNT(*) FROM push_work WHERE tenant = $1 AND attention = 'FAILED'";

@@ -4,12 +4,15 @@ use domain::clock::Timestamp;
 use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
-use sql::{Tx, params};
+use sql::{Row, Statement, Tx, params};
 
-use super::{Error, Store, user_id};
+use super::{Error, Store, position, user_id};
 
 /// The most changes stored in one transaction: others must not wait long for the writer.
 const CHUNK: usize = 500;
+
+/// How many users one change may push from account to account: names go from hand to hand in cycles of two or three.
+const MAX_MOVES: usize = 16;
 
 /// A user whose account is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Store {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let sql = "UPDATE push_work SET revokes = 1, revokes_since = COALESCE(revokes_since, $2) \
+                    let sql = "UPDATE push_work SET revokes = 2, revokes_since = COALESCE(revokes_since, $2) \
                                WHERE tenant = $1 AND gone = 1 AND due_at IS NOT NULL";
                     tx.execute(sql, params![tenant.as_str(), now.0]).await?;
                     move_to(tx, &tenant, position).await
@@ -98,53 +101,73 @@ async fn move_to(tx: &mut Tx<'_>, tenant: &TenantId, position: Position) -> Resu
 
 async fn store_all(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: Timestamp) -> Result<(), Error> {
     for change in changes {
-        store(tx, tenant, change, now).await?;
+        store(tx, tenant, change.clone(), now).await?;
     }
     Ok(())
 }
 
-async fn store(tx: &mut Tx<'_>, tenant: &TenantId, change: &Change, now: Timestamp) -> Result<(), Error> {
+/// Stores a change; and, where it takes an account over from a user who bears another name by now, that that user is
+/// looked at under its own name, which may push out another in turn.
+pub(super) async fn store(tx: &mut Tx<'_>, tenant: &TenantId, change: Change, now: Timestamp) -> Result<(), Error> {
+    let mut next = Some(change);
+    for _ in 0..MAX_MOVES {
+        let Some(change) = next.take() else { break };
+        next = store_one(tx, tenant, &change, now).await?;
+    }
+    Ok(())
+}
+
+/// Answers with the user who has to make room, if there is one.
+async fn store_one(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Option<Change>, Error> {
     // A user who was renamed keeps the account it has until the tenant's policy, or an operator, says otherwise.
     let sql = "SELECT account FROM push_ledger WHERE tenant = $1 AND user_id = $2 AND standing <> 'parked' LIMIT 1";
     let kept = tx.row(sql, params![tenant.as_str(), change.user.as_bytes()]).await?;
     let name = fold(&change.user_name);
     let account = kept.as_ref().map_or(Ok(name.as_str()), |row| row.text(0))?;
 
-    let sql = "SELECT user_id, user_name FROM push_work WHERE tenant = $1 AND account = $2 {for update}";
-    if let Some(row) = tx.row(sql, params![tenant.as_str(), account]).await?
-        && let Some(bearer) = user_id(&row, 0)?
-        && bearer != change.user
-    {
-        if change.gone && fold(row.text(1)?) == account {
-            // The account belongs to the user who now bears its name, not to one who is gone.
-            return Ok(());
+    let sql = "SELECT user_id, user_name, gone, desired_epoch, desired_revision FROM push_work \
+               WHERE tenant = $1 AND account = $2 {for update}";
+    let row = tx.row(sql, params![tenant.as_str(), account]).await?;
+    let bearer = row.as_ref().map(|row| entry(row, now)).transpose()?.flatten();
+    let other = bearer.filter(|bearer| bearer.user != change.user);
+    let must_move = other.as_ref().is_some_and(|other| fold(&other.user_name) != account);
+    if let Some(other) = other.as_ref().filter(|_| !must_move) {
+        let (theirs, ours) = (other.position, change.position);
+        let is_older = theirs.epoch == ours.epoch && theirs.revision > ours.revision;
+        if change.gone || is_older {
+            // The account belongs to the user who now bears its name, not to one who did.
+            return Ok(None);
         }
-        take_over(tx, tenant, account, row.text(1)?, change, now).await?;
     }
-    upsert(tx, tenant, account, change, now).await
+    if account == name {
+        claim(tx, tenant, account, change).await?;
+    }
+    upsert(tx, tenant, account, change, now).await?;
+    Ok(other.filter(|_| must_move))
 }
 
-/// The account was another's, who bears another name by now or is gone: it goes to the user who bears the name. The
-/// other, if it still bears some name, is looked at under that one.
-async fn take_over(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    account: &str,
-    others_name: &str,
-    change: &Change,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let folded = fold(others_name);
-    if folded != account {
-        let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
-                   revokes, due_at, attempts, lease_until, fence) \
-                   SELECT tenant, $3, user_id, user_name, desired_epoch, desired_revision, gone, revokes, $4, 0, 0, 0 \
-                   FROM push_work WHERE tenant = $1 AND account = $2 ON CONFLICT (tenant, account) DO NOTHING";
-        tx.execute(sql, params![tenant.as_str(), account, folded, now.0]).await?;
-    }
-    let sql = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
-               WHERE tenant = $1 AND account = $2";
-    tx.execute(sql, params![tenant.as_str(), account, change.user.as_bytes()]).await?;
+/// What the entry says of its user, as a change.
+fn entry(row: &Row, now: Timestamp) -> Result<Option<Change>, Error> {
+    let (user, position) = (user_id(row, 0)?, position(row, 3, 4)?);
+    let (user_name, gone) = (row.text(1)?.to_owned(), row.flag(2)?);
+    let change = |(user, position)| Change { user, user_name, gone, takes_away: false, at: now, position };
+    Ok(user.zip(position).map(change))
+}
+
+/// The account belongs to the user who bears its name, and entries under names the user bore before it had an account
+/// are void: what stands under those names is not the user's.
+async fn claim(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, change: &Change) -> Result<(), Error> {
+    const CLAIM: &str = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
+                         WHERE tenant = $1 AND account = $2 AND (user_id IS NULL OR user_id <> $3)";
+    const VOID: &str = "DELETE FROM push_work WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND NOT EXISTS \
+                        (SELECT 1 FROM push_ledger l WHERE l.tenant = push_work.tenant AND l.account = push_work.account)";
+    let values = || params![tenant.as_str(), account, change.user.as_bytes()];
+    tx.batch(vec![Statement::new(CLAIM, values()), Statement::new(VOID, values())]).await?;
     Ok(())
 }
 
@@ -156,7 +179,7 @@ async fn upsert(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Change { user, user_name, gone, takes_away, at, position } = change;
-    let revokes = *gone || *takes_away;
+    let revokes = if *gone { 2 } else { i64::from(*takes_away) };
     // An older change, met again after a crash, changes nothing.
     let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
                revokes, revokes_since, due_at, attempts, lease_until, fence) \
@@ -164,10 +187,11 @@ async fn upsert(
                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
                desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, \
                gone = excluded.gone, \
-               revokes = CASE WHEN excluded.revokes = 1 THEN 1 ELSE push_work.revokes END, \
+               revokes = CASE WHEN excluded.revokes > push_work.revokes THEN excluded.revokes ELSE push_work.revokes END, \
                revokes_since = COALESCE(push_work.revokes_since, excluded.revokes_since), \
                due_at = excluded.due_at, attempts = 0 \
-               WHERE push_work.desired_epoch <> excluded.desired_epoch \
+               WHERE push_work.user_id <> excluded.user_id \
+               OR push_work.desired_epoch <> excluded.desired_epoch \
                OR push_work.desired_revision < excluded.desired_revision \
                OR (push_work.desired_revision = excluded.desired_revision AND push_work.due_at IS NOT NULL)";
     let values = params![
@@ -179,7 +203,7 @@ async fn upsert(
         position.revision.to_db(),
         *gone,
         revokes,
-        revokes.then_some(at.0),
+        (revokes > 0).then_some(at.0),
         now.0,
     ];
     tx.execute(sql, values).await?;

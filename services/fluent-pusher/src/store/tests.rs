@@ -54,14 +54,16 @@ async fn a_thousand_changes_of_one_user_are_one_entry() {
 async fn revocations_go_first_then_the_oldest() {
     each(async |store, tenant| {
         let epoch = Epoch::new();
-        for (revision, name, gone) in [(1, "a", false), (2, "b", false), (3, "c", true)] {
-            store.enqueue(tenant, vec![change(UserId::new(), name, gone, at(epoch, revision))]).await.unwrap();
+        let order = [(1, "a", false), (2, "b", false), (3, "role gone", false), (4, "dismissed", true)];
+        for (revision, name, gone) in order {
+            let change = change(UserId::new(), name, gone, at(epoch, revision));
+            store.enqueue(tenant, vec![Change { takes_away: revision > 2, ..change }]).await.unwrap();
             store.clock.advance(Duration::from_secs(1));
         }
         let backlog = store.backlog(tenant).await.unwrap();
-        assert_eq!((backlog.due, backlog.due_revocations), (3, 1));
+        assert_eq!((backlog.due, backlog.due_revocations), (4, 2));
         let order: Vec<_> = store.claim(tenant, 10, TERM).await.unwrap().into_iter().map(|job| job.account).collect();
-        assert_eq!(order, ["c", "a", "b"]);
+        assert_eq!(order, ["dismissed", "role gone", "a", "b"]);
         assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty(), "leased is leased");
     })
     .await;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use domain::clock::Timestamp;
-use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
 use sql::{Tx, params};
 
+use super::enqueue::{self, Change};
 use super::{Error, Store, make_due, position, user_id};
 
 /// An account to be looked at, leased.
@@ -219,23 +219,22 @@ async fn finish(
         return Ok(false);
     }
     if let Ending::Released { user_name } = ending {
-        release(tx, tenant, job, &user_name, now).await?;
+        release(tx, tenant, job, user_name, now).await?;
     }
     Ok(true)
 }
 
 /// The old account is nobody's now; the user goes on under its new name.
-async fn release(tx: &mut Tx<'_>, tenant: &TenantId, job: &Job, user_name: &str, now: Timestamp) -> Result<(), Error> {
+async fn release(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    job: &Job,
+    user_name: String,
+    now: Timestamp,
+) -> Result<(), Error> {
     let sql = "UPDATE push_ledger SET user_id = NULL, decision = NULL, decided_for = NULL \
-               WHERE tenant = $1 AND account = $2";
-    tx.execute(sql, params![tenant.as_str(), job.account.as_str()]).await?;
-    let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
-               revokes, due_at, attempts, lease_until, fence) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, 0, 0, 0) \
-               ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
-               user_name = excluded.user_name, due_at = excluded.due_at";
-    let Position { epoch, revision } = job.desired;
-    let (user, account) = (job.user.as_bytes(), fold(user_name));
-    let values = params![tenant.as_str(), account, user, user_name, epoch.as_bytes(), revision.to_db(), now.0];
-    tx.execute(sql, values).await?;
-    Ok(())
+               WHERE tenant = $1 AND account = $2 AND user_id = $3";
+    tx.execute(sql, params![tenant.as_str(), job.account.as_str(), job.user.as_bytes()]).await?;
+    let Job { user, desired: position, .. } = *job;
+    enqueue::store(tx, tenant, Change { user, user_name, gone: false, takes_away: false, at: now, position }, now).await
 }

@@ -324,6 +324,40 @@ async fn a_renamed_user_is_held_until_an_operator_decides() {
 }
 
 #[tokio::test]
+async fn a_name_borne_only_before_there_was_an_account_is_left_alone() {
+    let setup = Setup::start().await;
+    setup.fluent.sim.change(|world| {
+        world.put_user(standing("old", vec![UserRole::new("STORE", &[("AGENT", "5")])]));
+    });
+    let ada = setup.hire("old", &[]);
+    setup.change(ada, |user| user.name = "new".to_owned());
+    setup.change(ada, |user| user.deleted = true);
+    setup.settle().await;
+    assert_eq!(setup.account("old"), open(&["STORE@AGENT:5"]));
+}
+
+#[tokio::test]
+async fn names_that_go_from_hand_to_hand_end_with_each_accounts_own_user() {
+    let setup = Setup::start().await;
+    setup.fakes.change(|world| world.settings.rename = common::Rename::Replace.into());
+    let (ada, eve) = (setup.hire("ada", &[STORE]), setup.hire("eve", &[CLERK]));
+    setup.settle().await;
+    setup.change(eve, |user| user.name = "tmp".to_owned());
+    setup.change(ada, |user| user.name = "eve".to_owned());
+    setup.change(eve, |user| user.name = "ada".to_owned());
+    setup.settle().await;
+    assert_eq!(
+        (setup.account("eve"), setup.account("ada")),
+        (open(&["STORE@AGENT:1"]), open(&["STORE_ASSISTANT@AGENT:1"]))
+    );
+    for id in [ada, eve] {
+        setup.change(id, |user| user.deleted = true);
+    }
+    setup.settle().await;
+    assert_eq!((setup.account("ada"), setup.account("eve")), (CLOSED, CLOSED));
+}
+
+#[tokio::test]
 async fn a_tenant_may_have_renamed_accounts_replaced_and_a_change_of_case_is_no_rename() {
     let setup = Setup::start().await;
     setup.fakes.change(|world| world.settings.rename = common::Rename::Replace.into());

@@ -19,7 +19,8 @@ CREATE TABLE push_work (
     pushed_revision BIGINT,
     -- The feed's word that the user is deleted or inactive. Confirmed before it is acted on.
     gone BIGINT NOT NULL,
-    -- 1 if something may have to be taken away, and since when (microseconds since the Unix epoch).
+    -- How urgent: 2 if the account may have to be closed, 1 if something may have to be taken away, else 0; and since
+    -- when it is one of the first two (microseconds since the Unix epoch).
     revokes BIGINT NOT NULL,
     revokes_since BIGINT,
     -- When it is next due; null once it is pushed, or has failed for good.

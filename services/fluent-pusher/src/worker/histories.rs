@@ -1,0 +1,139 @@
+//! Random histories: whatever users and Fluent do, and whenever the pusher looks, once it has caught up every active
+//! user's account holds exactly the user's grants, and no other account is open.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::id::UserId;
+use fluent_sim::{Contexts, Effect, Fault};
+use proptest::prelude::*;
+use proto::common::v1 as common;
+
+use crate::testing::{Seen, Setup, agents};
+
+const NAMES: [&str; 4] = ["ada", "eve", "kim", "lou"];
+const GRANTS: [(&str, &str); 4] = [("STORE", "1"), ("STORE", "2"), ("STORE_ASSISTANT", "1"), ("Inventory_Viewer", "3")];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Hire(usize, Vec<usize>),
+    Rename(usize, usize),
+    Assign(usize, Vec<usize>),
+    Switch(usize),
+    Fire(usize),
+    Fault(usize, &'static str),
+    Follow,
+    /// Work on some accounts, then let time pass.
+    Work(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let grants = || prop::collection::vec(0..GRANTS.len(), 0..4);
+    prop_oneof![
+        3 => (0..NAMES.len(), grants()).prop_map(|(name, grants)| Step::Hire(name, grants)),
+        2 => (0..8_usize, 0..NAMES.len()).prop_map(|(user, name)| Step::Rename(user, name)),
+        2 => (0..8_usize, grants()).prop_map(|(user, grants)| Step::Assign(user, grants)),
+        2 => (0..8_usize).prop_map(Step::Switch),
+        1 => (0..8_usize).prop_map(Step::Fire),
+        2 => (0..4_usize, prop_oneof![Just("createUser"), Just("updateUser"), Just("removeUserRolesFromUser")])
+            .prop_map(|(fault, field)| Step::Fault(fault, field)),
+        2 => Just(Step::Follow),
+        2 => (1..4_usize).prop_map(Step::Work),
+    ]
+}
+
+fn fault(number: usize) -> Effect {
+    match number {
+        0 => Effect::LoseAnswerAfterWrite,
+        1 => Effect::status(500),
+        2 => Effect::Truncated,
+        _ => Effect::Errors { code: "S0001E".to_owned(), message: String::new() },
+    }
+}
+
+async fn live(setup: &Setup, users: &mut Vec<UserId>, step: Step) {
+    let known = |user: usize| users.get(user % users.len().max(1)).copied();
+    let pick = |numbers: &[usize]| agents(&numbers.iter().map(|&number| GRANTS[number]).collect::<Vec<_>>());
+    let is_free =
+        |name: &str| setup.fakes.change(|world| world.users.values().all(|user| user.deleted || user.name != name));
+    let exists = |id: UserId| setup.fakes.change(|world| !world.users[&id].deleted);
+    match step {
+        Step::Hire(name, grants) if is_free(NAMES[name]) => {
+            let id = setup.hire(NAMES[name], &[]);
+            setup.change(id, |user| user.grants = pick(&grants));
+            users.push(id);
+        }
+        Step::Rename(user, name) if is_free(NAMES[name]) => {
+            if let Some(id) = known(user).filter(|id| exists(*id)) {
+                setup.change(id, |user| NAMES[name].clone_into(&mut user.name));
+            }
+        }
+        Step::Assign(user, grants) => {
+            if let Some(id) = known(user).filter(|id| exists(*id)) {
+                setup.change(id, |user| user.grants = pick(&grants));
+            }
+        }
+        Step::Switch(user) => {
+            if let Some(id) = known(user).filter(|id| exists(*id)) {
+                setup.change(id, |user| user.active = !user.active);
+            }
+        }
+        Step::Fire(user) => {
+            if let Some(id) = known(user).filter(|id| exists(*id)) {
+                setup.change(id, |user| user.deleted = true);
+            }
+        }
+        Step::Fault(number, field) => setup.fluent.sim.fault(Fault::once(fault(number)).on(field)),
+        Step::Follow => setup.follow().await,
+        Step::Work(count) => {
+            for job in setup.store.claim(&setup.tenant.id, count, Duration::from_mins(1)).await.unwrap() {
+                setup.worker.work(&setup.tenant, &job).await;
+            }
+            setup.clock.advance(Duration::from_secs(1));
+        }
+        Step::Hire(..) | Step::Rename(..) => {}
+    }
+}
+
+fn check(setup: &Setup) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::new();
+    for user in setup.fakes.change(|world| world.users.clone()).into_values() {
+        if user.active && !user.deleted && !user.grants.is_empty() {
+            let mut grants: Vec<_> = user.grants.iter().map(|(role, _, id)| format!("{role}@AGENT:{id}")).collect();
+            grants.sort();
+            grants.dedup();
+            expected.insert(user.name, grants);
+        }
+    }
+    for name in NAMES {
+        let seen = setup.account(name);
+        match expected.get(name) {
+            Some(grants) => prop_assert_eq!(seen, Seen::Open(grants.clone()), "{}", name),
+            None => prop_assert!(matches!(&seen, Seen::Absent) || seen == Seen::Closed(Vec::new()), "{name}: {seen:?}"),
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_ends_with_fluent_as_the_users_are(steps in prop::collection::vec(step(), 1..40), replaced: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let setup = Setup::start().await;
+            setup.fakes.change(|world| world.settings.rename = common::Rename::Replace.into());
+            if replaced {
+                setup.fluent.sim.behave(|behaviour| behaviour.contexts = Contexts::Replace);
+            }
+            let mut users = Vec::new();
+            for step in steps {
+                live(&setup, &mut users, step).await;
+            }
+            setup.fluent.sim.clear_faults();
+            setup.settle().await;
+            check(&setup)
+        })?;
+    }
+}
