@@ -191,24 +191,27 @@ pub async fn members_are_listed_in_order_and_after_any_of_them(backend: &Backend
     assert_eq!(tenant.members_after(&nobody, "").await.unwrap_err().reason(), Reason::GROUP_NOT_FOUND);
 }
 
-/// A deactivation that comes while fifty thousand memberships are being written waits for them and is done.
-pub async fn a_user_is_deactivated_beside_fifty_thousand_new_memberships(backend: &Backend) {
+/// Deactivations that come while fifty thousand memberships are being written wait for them and are done.
+pub async fn users_are_deactivated_beside_fifty_thousand_new_memberships(backend: &Backend) {
     const USERS: usize = 2_500;
     const GROUPS: usize = 20;
     let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
     let ids = users(&tenant, "u", USERS).await;
-    let ann = tenant.user(&user("ann").labels(&["ACCOUNT_0_STAFF"])).await;
-    let groups = (0..GROUPS).map(|n| {
-        let (tenant, ids) = (tenant.clone(), ids.clone());
-        tokio::spawn(async move { tenant.group(&group(&format!("group {n}")), &ids).await })
+    // Each dismissal has a group in the making before it and one after it.
+    let writing = (0..GROUPS).map(|n| {
+        let (tenant, ids, dismissed) = (tenant.clone(), ids.clone(), ids[n].clone());
+        let making = tokio::spawn({
+            let tenant = tenant.clone();
+            async move { tenant.group(&group(&format!("group {n}")), &ids).await }
+        });
+        let document = user(&format!("u{n}")).inactive();
+        (making, tokio::spawn(async move { tenant.replace_user(&dismissed, 0, &document).await.unwrap() }))
     });
-    let groups: Vec<_> = groups.collect();
-    let answer = tenant.replace_user(&ann, 0, &user("ann").inactive()).await.unwrap();
-    assert!(answer.changed);
-    assert!(!tenant.holding(&ann).await.active);
-    for made in groups {
-        let id = made.await.unwrap();
-        assert_eq!(tenant.get_group(&id).await.unwrap().member_count, USERS as u64);
+    for (n, (making, dismissing)) in writing.collect::<Vec<_>>().into_iter().enumerate() {
+        assert!(dismissing.await.unwrap().changed);
+        assert!(!tenant.holding(&ids[n]).await.active);
+        let made = making.await.unwrap();
+        assert_eq!(tenant.get_group(&made).await.unwrap().member_count, USERS as u64);
     }
     assert_eq!(tenant.holding(&ids[0]).await.groups.len(), GROUPS);
 }

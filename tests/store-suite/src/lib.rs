@@ -104,7 +104,7 @@ macro_rules! behaviours {
                 two_groups_at_once_do_not_come_to_contain_each_other
                 a_group_does_not_contain_itself_through_others
                 members_are_listed_in_order_and_after_any_of_them
-                a_user_is_deactivated_beside_fifty_thousand_new_memberships
+                users_are_deactivated_beside_fifty_thousand_new_memberships
                 changes_in_opposite_order_never_meet_an_error
             }
             filters {
