@@ -11,7 +11,8 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Result<()> {
     packages::servers()?;
     stage::run(&mut cargo(&["build", "--release", "--locked", "-p", "rolecall", "-p", "bench"]))?;
     let postgres = Postgres::start()?;
-    let program = stage::root().join("target/release/bench");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| stage::root().join("target"), Into::into);
+    let program = target.join("release/bench");
     stage::run(
         std::process::Command::new(program).arg(name).args(arguments).env("ROLECALL_TEST_POSTGRES", postgres.url()),
     )

@@ -199,3 +199,25 @@ async fn postgres(url: &str, count: usize, way: Way) -> Result<Duration> {
     driver.await??;
     Ok(took)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_rows_fit_the_products_schema_and_go_on_where_they_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("floor.db");
+        let floor = Floor::sqlite(&path).await.unwrap();
+        floor.write(2, Way::OneByOne).await.unwrap();
+        floor.write(1, Way::OneByOne).await.unwrap();
+        let database = Connection::open(path).unwrap();
+        let count = |of: &str| -> i64 { database.query_row(of, [], |row| row.get(0)).unwrap() };
+        assert_eq!(count("SELECT user_count FROM tenants"), 3);
+        assert_eq!(count(STANDS), 3);
+        for table in ["users", "user_emails", "feed"] {
+            assert_eq!(count(&format!("SELECT COUNT(*) FROM {table}")), 3, "{table}");
+        }
+        assert_eq!(count("SELECT COUNT(*) FROM audit WHERE operation = 'user.create'"), 3);
+    }
+}
