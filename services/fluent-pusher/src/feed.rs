@@ -198,14 +198,11 @@ impl Follower {
                 |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away: false, at, position };
             self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
         }
-        let position = match begun {
-            Some(position) => position,
+        if begun.is_none() {
             // Nobody is there. Those we know are asked for one by one before anything is taken from them.
-            None => {
-                self.store.begin_resync(&tenant.id, head).await?;
-                head
-            }
-        };
+            self.store.begin_resync(&tenant.id, head).await?;
+        }
+        let position = begun.unwrap_or(head);
         self.store.end_resync(&tenant.id, position).await?;
         tenant.work.notify_one();
         Ok(())
