@@ -87,6 +87,11 @@ pub(crate) fn position(position: Position) -> pb::Position {
     pb::Position { epoch: epoch.as_bytes().to_vec().into(), revision: revision.0 }
 }
 
+/// The version a resource is expected at; zero for any.
+pub(crate) fn revision(number: u64) -> Revision {
+    Revision(number)
+}
+
 /// A position a consumer holds.
 pub(crate) fn read_position(position: Option<pb::Position>) -> Result<Position, Failure> {
     let Some(pb::Position { epoch, revision }) = position else {

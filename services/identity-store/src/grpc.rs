@@ -4,8 +4,11 @@ mod access;
 mod admin;
 mod feed;
 mod groups;
+mod server;
 mod tokens;
 mod users;
+
+pub(crate) use self::server::server;
 
 use std::sync::Arc;
 
@@ -38,7 +41,6 @@ impl Service {
 }
 
 /// What another part asks for. Nobody else may ask identity-store anything.
-#[expect(clippy::result_large_err, reason = "tonic's own type, returned with `?` from methods that return it anyway")]
 fn asked<T>(request: Request<T>) -> Result<T, Status> {
     require_peer(&request)?;
     Ok(request.into_inner())

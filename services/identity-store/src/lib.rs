@@ -15,13 +15,7 @@ mod upkeep;
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
 use domain::token::Pepper;
-use proto::admin::v1::admin_service_server::AdminServiceServer;
-use proto::identity::v1::access_service_server::AccessServiceServer;
-use proto::identity::v1::feed_service_server::FeedServiceServer;
-use proto::identity::v1::group_service_server::GroupServiceServer;
-use proto::identity::v1::token_service_server::TokenServiceServer;
-use proto::identity::v1::user_service_server::UserServiceServer;
-use runtime::grpc::{MAX_MESSAGE_BYTES, Server, Transport};
+use runtime::grpc::{Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -102,23 +96,7 @@ pub async fn build(config: &Config, parts: Parts) -> Result<App, BuildError> {
     let store = open(config, clock).await?;
     let stop = CancellationToken::new();
     let service = grpc::Service::new(store.clone(), revision_key, stop.clone());
-    macro_rules! sized {
-        ($server:ident) => {
-            $server::new(service.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        };
-    }
-    let server = Server::builder(peers, &metrics)
-        .service(sized!(UserServiceServer))
-        .service(sized!(GroupServiceServer))
-        .service(sized!(AccessServiceServer))
-        .service(sized!(FeedServiceServer))
-        .service(sized!(TokenServiceServer))
-        .service(sized!(AdminServiceServer))
-        .descriptors(proto::DESCRIPTORS)
-        .build()
-        .await?;
+    let server = grpc::server(service, peers, &metrics).await?;
     upkeep::start(&store, config, &stop);
     Ok(App { server, store, _guard: stop.clone().drop_guard(), stop })
 }

@@ -3,11 +3,11 @@
 //! Reads run on one snapshot each; changes go through [`commit`], which gives each a revision of its own. Each file
 //! below has one subject and all its SQL. Only files of this folder know a database.
 
+mod affected;
 mod audit;
 mod catalogue;
 mod commit;
 mod document;
-mod affected;
 mod feed;
 mod filter;
 mod groups;
@@ -27,16 +27,18 @@ use std::sync::Arc;
 use domain::clock::{Clock, Timestamp};
 use domain::id::{GroupId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
-use domain::token::Pepper;
-use sql::{Database, Migration, Row, Tx, params};
+use domain::token::{BearerToken, Pepper, TokenHash};
+use sql::{Database, Engine, Migration, Row, Tx, params};
 
 use self::commit::Committer;
 use self::heads::HeadBoard;
 use crate::failure::Failure;
 
 /// The schema's history.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") }];
+
+/// What SQLite is told of the data; PostgreSQL finds out by itself.
+const SQLITE_STATISTICS: &str = include_str!("../migrations/sqlite_statistics.sql");
 
 /// The store over one database. Clones are the same store.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub struct Store {
     board: Arc<HeadBoard>,
     clock: Clock,
     pepper: Arc<Pepper>,
+    /// A hash no token has, for comparing where there is no token.
+    dummy: TokenHash,
 }
 
 impl std::fmt::Debug for Store {
@@ -64,23 +68,26 @@ impl Store {
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`), brings its schema up to date, and begins its first
     /// epoch if it is new.
     pub async fn open(url: &str, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {
-        let url = url.parse().map_err(|error: sql::InvalidUrl| Failure::Invalid {
-            field: "database",
-            expected: error.to_string(),
-        })?;
+        let url = url
+            .parse()
+            .map_err(|error: sql::InvalidUrl| Failure::Invalid { field: "database", expected: error.to_string() })?;
         let database = Database::open(&url, sql::Options::default(), "identity-store", MIGRATIONS).await?;
         let epoch = database
             .write(|tx| {
                 Box::pin(async move {
                     const FIRST: &str = "INSERT INTO meta (one, epoch) VALUES (1, $1) ON CONFLICT DO NOTHING";
                     tx.execute(FIRST, params![Epoch::new().as_bytes()]).await?;
+                    if tx.engine() == Engine::Sqlite {
+                        tx.script(SQLITE_STATISTICS).await?;
+                    }
                     epoch_of(tx).await
                 })
             })
             .await?;
         let board = Arc::new(HeadBoard::new(epoch));
         let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board));
-        let store = Self { database, committer, board, clock, pepper: Arc::new(pepper) };
+        let dummy = BearerToken::generate().hash(&pepper);
+        let store = Self { database, committer, board, clock, dummy, pepper: Arc::new(pepper) };
         store.refresh_heads().await?;
         Ok(store)
     }

@@ -10,15 +10,8 @@ use crate::model::TokenRecord;
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
-    let pb::Settings {
-        account_name,
-        guardrail,
-        without_labels,
-        rename,
-        adoption,
-        put_omitted,
-        roles_patch,
-    } = settings.unwrap_or_default();
+    let pb::Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } =
+        settings.unwrap_or_default();
     let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
     Ok(Settings {
         account_name,

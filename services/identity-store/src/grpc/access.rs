@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::revision::Revision;
 use proto::identity::v1::access_service_server::AccessService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, AwaitCatalogueResponse, GetGroundRequest, GetGroundResponse, GetHoldingsRequest,
@@ -31,7 +30,7 @@ impl AccessService for Service {
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {
         let GetGroundRequest { tenant, known_version } = asked(request)?;
-        let read = self.store.get_ground(&convert::tenant(&tenant)?, Revision(known_version)).await?;
+        let read = self.store.get_ground(&convert::tenant(&tenant)?, convert::revision(known_version)).await?;
         Ok(Response::new(convert::ground(read)))
     }
 

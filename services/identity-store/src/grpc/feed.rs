@@ -27,7 +27,10 @@ impl FeedService for Service {
     type ListAffectedUsersStream = Answers<ListAffectedUsersResponse>;
     type ListAllUsersStream = Answers<ListAllUsersResponse>;
 
-    async fn watch_heads(&self, request: Request<WatchHeadsRequest>) -> Result<Response<Self::WatchHeadsStream>, Status> {
+    async fn watch_heads(
+        &self,
+        request: Request<WatchHeadsRequest>,
+    ) -> Result<Response<Self::WatchHeadsStream>, Status> {
         let WatchHeadsRequest {} = asked(request)?;
         let (sender, receiver) = mpsc::channel(AHEAD);
         let mut watch = self.store.watch_heads();

@@ -1,6 +1,5 @@
 //! `GroupService`.
 
-use domain::revision::Revision;
 use proto::identity::v1::group_service_server::GroupService;
 use proto::identity::v1::{
     CreateGroupRequest, CreateGroupResponse, DeleteGroupRequest, DeleteGroupResponse, GetGroupRequest,
@@ -67,7 +66,7 @@ impl GroupService for Service {
         request: Request<DeleteGroupRequest>,
     ) -> Result<Response<DeleteGroupResponse>, Status> {
         let DeleteGroupRequest { tenant, actor, id, expected_version } = asked(request)?;
-        let (tenant, expected) = (convert::tenant(&tenant)?, Revision(expected_version));
+        let (tenant, expected) = (convert::tenant(&tenant)?, convert::revision(expected_version));
         let gone = self.store.delete_group(&tenant, convert::actor(actor), &id, expected).await?;
         Ok(Response::new(DeleteGroupResponse { revision_token: self.seal(&tenant, gone.position) }))
     }

@@ -1,6 +1,5 @@
 //! `UserService`.
 
-use domain::revision::Revision;
 use proto::identity::v1::user_service_server::UserService;
 use proto::identity::v1::{
     CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
@@ -45,7 +44,7 @@ impl UserService for Service {
         request: Request<ReplaceUserRequest>,
     ) -> Result<Response<ReplaceUserResponse>, Status> {
         let ReplaceUserRequest { tenant, actor, id, expected_version, document } = asked(request)?;
-        let (tenant, expected) = (convert::tenant(&tenant)?, Revision(expected_version));
+        let (tenant, expected) = (convert::tenant(&tenant)?, convert::revision(expected_version));
         let actor = convert::actor(actor);
         let stands = self.store.replace_user(&tenant, actor, &id, expected, document.into()).await?;
         Ok(Response::new(ReplaceUserResponse {
@@ -57,7 +56,7 @@ impl UserService for Service {
 
     async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
         let DeleteUserRequest { tenant, actor, id, expected_version } = asked(request)?;
-        let (tenant, expected) = (convert::tenant(&tenant)?, Revision(expected_version));
+        let (tenant, expected) = (convert::tenant(&tenant)?, convert::revision(expected_version));
         let gone = self.store.delete_user(&tenant, convert::actor(actor), &id, expected).await?;
         Ok(Response::new(DeleteUserResponse { revision_token: self.seal(&tenant, gone.position) }))
     }

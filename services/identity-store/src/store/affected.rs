@@ -74,12 +74,12 @@ impl Store {
             let next = self.next_ids(list).await?;
             let full = match (&mut list.source, next) {
                 (Source::All, Next::States(states)) => {
-                    let Some(last) = states.last() else { return Ok(None) };
-                    list.after = last.id.as_bytes().to_vec();
+                    let Some(end) = states.last() else { return Ok(None) };
+                    list.after = end.id.as_bytes().to_vec();
                     return Ok(Some(states));
                 }
                 (Source::Named { users, in_groups, .. }, Next::Ids(ids)) => {
-                    let Some(last) = ids.last() else {
+                    let Some(end) = ids.last() else {
                         if *in_groups {
                             return Ok(None);
                         }
@@ -87,7 +87,7 @@ impl Store {
                         list.after = Vec::new();
                         continue;
                     };
-                    list.after = last.as_bytes().to_vec();
+                    list.after = end.as_bytes().to_vec();
                     if *in_groups { ids.into_iter().filter(|id| !users.contains(id)).collect() } else { ids }
                 }
                 _ => return Err(Failure::Internal),
@@ -143,8 +143,10 @@ impl Store {
             return Ok(Vec::new());
         }
         let values = params![tenant.as_str(), Value::ids(ids.iter().map(|id| &id.as_bytes()[..]))];
-        let rows =
-            self.database.read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(STATES, values).await?) })).await?;
+        let rows = self
+            .database
+            .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(STATES, values).await?) }))
+            .await?;
         let mut states = BTreeMap::new();
         for row in rows {
             let (id, active) = (user_id(&row, 0)?, row.maybe_int(2)?);

@@ -30,11 +30,8 @@ impl Store {
                 Box::pin(async move {
                     let stands = standing(tx, &tenant).await?;
                     let version = stands.ground_version;
-                    let content = if known == version && known != Revision(0) {
-                        None
-                    } else {
-                        Some(content(tx, &tenant).await?)
-                    };
+                    let content =
+                        if known == version && known != Revision(0) { None } else { Some(content(tx, &tenant).await?) };
                     Ok(Read { value: Ground { version, content }, position: stands.position })
                 })
             })
@@ -149,7 +146,12 @@ impl Document {
 
     fn catalogue(&self, account_name: &str) -> Catalogue {
         let roles = self.roles.iter().map(|role| role.as_str().into());
-        Catalogue::new(account_name, roles, self.retailers.iter().map(Item::place), self.locations.iter().map(Item::place))
+        Catalogue::new(
+            account_name,
+            roles,
+            self.retailers.iter().map(Item::place),
+            self.locations.iter().map(Item::place),
+        )
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -158,9 +160,9 @@ impl Document {
     }
 
     /// What differs between two catalogues, with the logical roles whose rules name a role that differs.
-    fn touched(&self, new: &Self, rules: &Rules) -> Touched {
+    fn touched(&self, new: &Self, of: &Rules) -> Touched {
         let mut roles: BTreeSet<&str> = self.roles.symmetric_difference(&new.roles).map(String::as_str).collect();
-        let logical = rules.iter().filter(|(_, targets)| targets.iter().any(|target| roles.contains(&**target)));
+        let logical = of.iter().filter(|(_, targets)| targets.iter().any(|target| roles.contains(&**target)));
         let logical: Vec<&str> = logical.map(|(name, _)| &**name).collect();
         roles.extend(logical);
         let places = |old: &BTreeSet<Item>, new: &BTreeSet<Item>| -> BTreeSet<String> {

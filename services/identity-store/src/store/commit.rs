@@ -80,7 +80,7 @@ struct Shared {
     clock: Clock,
     board: Arc<HeadBoard>,
     /// A queue is there exactly while it has a worker. On SQLite the one queue has no name.
-    queues: Mutex<HashMap<Option<TenantId>, VecDeque<Box<dyn Waiting>>>>,
+    queues: Mutex<HashMap<Option<TenantId>, Queue>>,
 }
 
 impl Committer {
@@ -147,6 +147,7 @@ async fn work(shared: Arc<Shared>, name: Option<TenantId>) {
     }
 }
 
+type Queue = VecDeque<Box<dyn Waiting>>;
 type Batch = Vec<Box<dyn Waiting>>;
 
 /// A batch whose transaction is about to be committed.
@@ -206,10 +207,7 @@ async fn each(
                 }
                 Some((revision, of)) => {
                     epoch = Some(of);
-                    standings.insert(
-                        tenant.clone(),
-                        Standing { began: revision, revision, counts: Counts::default() },
-                    );
+                    standings.insert(tenant.clone(), Standing { began: revision, revision, counts: Counts::default() });
                 }
             }
         }

@@ -60,7 +60,7 @@ impl UserDocument {
                 Some(_) => return Err(invalid("active", "true or false")),
             },
             emails: values(attributes.get("emails"), "emails")?.iter().map(|email| fold(email)).collect(),
-            labels: labels(values(attributes.get("roles"), "roles")?),
+            labels: labels(&values(attributes.get("roles"), "roles")?),
             attributes,
             bytes,
         })
@@ -80,7 +80,7 @@ impl GroupDocument {
         Ok(Self {
             display_name: required(&attributes, "displayName")?,
             external_id: external_id(&attributes)?,
-            labels: labels(texts),
+            labels: labels(&texts),
             attributes,
             bytes,
         })
@@ -141,7 +141,7 @@ fn values(attribute: Option<&Value>, name: &'static str) -> Result<Vec<String>, 
     texts.map(|text| sound(text, name)).collect()
 }
 
-fn labels(texts: Vec<String>) -> BTreeSet<Label> {
+fn labels(texts: &[String]) -> BTreeSet<Label> {
     texts.iter().filter(|text| !text.is_empty()).map(|text| Label::new(text)).collect()
 }
 

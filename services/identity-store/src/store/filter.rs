@@ -10,7 +10,7 @@ use sql::Value;
 
 use crate::failure::Failure;
 
-/// Which columns and tables the narrowing conditions name.
+/// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Users,
@@ -22,66 +22,102 @@ pub(super) fn parse(text: &str, kind: &'static ResourceType) -> Result<Query, Fa
     Query::parse(text, kind, Mode::Lenient).map_err(|error| Failure::InvalidFilter(error.to_string()))
 }
 
-/// A condition that every row which matches `query` meets, or `None` where SQL can't help. Values go to `values`; `$1` is
-/// the tenant.
-pub(super) fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> Option<String> {
-    match query {
-        Query::And(terms) => {
-            let conditions: Vec<_> = terms.iter().filter_map(|term| narrow(term, kind, values)).collect();
-            (!conditions.is_empty()).then(|| conditions.join(" AND "))
-        }
-        Query::Or(terms) => {
-            let kept = values.len();
-            let conditions: Option<Vec<_>> = terms.iter().map(|term| narrow(term, kind, values)).collect();
-            if conditions.is_none() {
-                // What an earlier term left behind is not in the text.
-                values.truncate(kept);
+/// A condition that every row which matches `query` meets, beginning with ` AND `; empty where SQL can't help. Its
+/// values go to `values`; `$1` is the tenant, the table is called `r`.
+///
+/// However long the filter, there are few different texts: each is prepared on every connection.
+pub(super) fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> String {
+    let Some(candidates) = Candidates::of(query, kind) else { return String::new() };
+    let selects: Vec<_> = candidates.selects(kind, values);
+    match selects.as_slice() {
+        [] => " AND 1 = 0".into(),
+        selects => format!(" AND r.id IN ({})", selects.join(" UNION ")),
+    }
+}
+
+/// Rows that have one of these ids, names, external ids or addresses.
+#[derive(Debug, Default)]
+struct Candidates {
+    ids: Vec<UserId>,
+    names: Vec<String>,
+    external_ids: Vec<String>,
+    emails: Vec<String>,
+}
+
+impl Candidates {
+    /// The rows among which all that match are, if the filter names any.
+    fn of(query: &Query, kind: Kind) -> Option<Self> {
+        match query {
+            // All must hold, so those of one term will do: the one with the fewest.
+            Query::And(terms) => terms.iter().filter_map(|term| Self::of(term, kind)).min_by_key(Self::len),
+            Query::Or(terms) => terms.iter().map(|term| Self::of(term, kind)).try_fold(Self::default(), Self::or),
+            // One element that meets all of it meets each part of it.
+            Query::Element(_, inner) => Self::of(inner, kind),
+            Query::Compare(target, Condition::Text(TextTest::Order(Order::Eq), text)) => {
+                let (exact, folded) = (text.text.clone(), fold(&text.text));
+                let mut only = Self::default();
+                match (kind, target.key()) {
+                    // No database holds such a text.
+                    _ if exact.contains('\0') => {}
+                    (_, (None, "id", None)) => only.ids.extend(exact.parse::<UserId>().ok()),
+                    (_, (None, "externalId", None)) if !text.folded => only.external_ids.push(exact),
+                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(folded),
+                    (Kind::Users, (None, "userName", None)) | (Kind::Groups, (None, "displayName", None)) => {
+                        only.names.push(folded);
+                    }
+                    _ => return None,
+                }
+                Some(only)
             }
-            conditions.map(|conditions| format!("({})", conditions.join(" OR ")))
+            Query::Compare(..) | Query::Not(_) | Query::Present(_) => None,
         }
-        // One element that meets all of it meets each part of it.
-        Query::Element(_, inner) => narrow(inner, kind, values),
-        Query::Compare(target, condition) => compare(target.key(), condition, kind, values),
-        Query::Not(_) | Query::Present(_) => None,
+    }
+
+    fn len(&self) -> usize {
+        self.ids.len() + self.names.len() + self.external_ids.len() + self.emails.len()
+    }
+
+    fn or(mut self, other: Option<Self>) -> Option<Self> {
+        let Self { ids, names, external_ids, emails } = other?;
+        self.ids.extend(ids);
+        self.names.extend(names);
+        self.external_ids.extend(external_ids);
+        self.emails.extend(emails);
+        Some(self)
+    }
+
+    fn selects(&self, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
+        let Self { ids, names, external_ids, emails } = self;
+        let (table, name) = match kind {
+            Kind::Users => ("users", "user_name_folded"),
+            Kind::Groups => ("groups", "display_name_folded"),
+        };
+        let mut selects = Vec::new();
+        if !ids.is_empty() {
+            values.push(Value::ids(ids.iter().map(|id| &id.as_bytes()[..])));
+            selects.push(format!("SELECT ids.value FROM {{ids:${}}} AS ids", values.len()));
+        }
+        for (column, texts) in [(name, names), ("external_id", external_ids)] {
+            if let Some(test) = one_of(texts, values) {
+                selects.push(format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{column} {test}"));
+            }
+        }
+        if let Some(test) = one_of(emails, values) {
+            selects.push(format!("SELECT c.user_id FROM user_emails c WHERE c.tenant = $1 AND c.folded {test}"));
+        }
+        selects
     }
 }
 
-type Key = (Option<&'static str>, &'static str, Option<&'static str>);
-
-fn compare(key: Key, condition: &Condition, kind: Kind, values: &mut Vec<Value>) -> Option<String> {
-    let mut with = |value: Value, before: &str, after: &str| {
-        values.push(value);
-        Some(format!("{before}${}{after}", values.len()))
+fn one_of(texts: &[String], values: &mut Vec<Value>) -> Option<String> {
+    let value = match texts {
+        [] => return None,
+        [only] => Value::from(only),
+        several => Value::texts(several.iter().map(String::as_str)),
     };
-    match (kind, key, condition) {
-        (_, (None, "id", None), Condition::Text(TextTest::Order(Order::Eq), id)) => match id.text.parse::<UserId>() {
-            Ok(id) => with(id.as_bytes().into(), "r.id = ", ""),
-            Err(_) => Some("1 = 0".into()),
-        },
-        (_, (None, "externalId", None), Condition::Text(TextTest::Order(Order::Eq), id)) if !id.folded => {
-            with(sound(&id.text)?, "r.external_id = ", "")
-        }
-        (Kind::Users, (None, "userName", None), Condition::Text(TextTest::Order(Order::Eq), name)) => {
-            with(sound(&fold(&name.text))?, "r.user_name_folded = ", "")
-        }
-        (Kind::Users, (None, "emails", Some("value")), Condition::Text(TextTest::Order(Order::Eq), email)) => with(
-            sound(&fold(&email.text))?,
-            "r.id IN (SELECT e.user_id FROM user_emails e WHERE e.tenant = $1 AND e.folded = ",
-            ")",
-        ),
-        (Kind::Users, (None, "active", None), Condition::Boolean(active)) => {
-            with(i64::from(*active).into(), "r.active = ", "")
-        }
-        (Kind::Groups, (None, "displayName", None), Condition::Text(TextTest::Order(Order::Eq), name)) => {
-            with(sound(&fold(&name.text))?, "r.display_name_folded = ", "")
-        }
-        _ => None,
-    }
-}
-
-/// A text that every engine takes as a parameter; the evaluator alone deals with others.
-fn sound(text: &str) -> Option<Value> {
-    (!text.contains('\0')).then(|| text.into())
+    values.push(value);
+    let number = values.len();
+    Some(if texts.len() == 1 { format!("= ${number}") } else { format!("IN {{texts:${number}}}") })
 }
 
 #[cfg(test)]
@@ -89,7 +125,7 @@ mod tests {
     use super::{Kind, narrow, parse};
     use scim::schema::USERS;
 
-    fn narrowed(filter: &str) -> (Option<String>, usize) {
+    fn narrowed(filter: &str) -> (String, usize) {
         let mut values = vec!["tenant".into()];
         let sql = narrow(&parse(filter, &USERS).unwrap(), Kind::Users, &mut values);
         (sql, values.len())
@@ -97,17 +133,25 @@ mod tests {
 
     #[test]
     fn what_has_an_index_narrows_and_the_rest_does_not() {
-        assert_eq!(narrowed(r#"userName eq "A""#), (Some("r.user_name_folded = $2".into()), 2));
-        assert_eq!(
-            narrowed(r#"title co "x" and active eq true"#),
-            (Some("r.active = $2".into()), 2),
-            "all must hold, so one that can be asked for is enough"
-        );
-        assert_eq!(narrowed(r#"userName eq "a" or title co "x""#), (None, 1), "either may hold, so all must be known");
-        assert_eq!(narrowed(r#"not (userName eq "a")"#), (None, 1));
-        assert_eq!(narrowed(r#"id eq "nobody""#), (Some("1 = 0".into()), 1));
+        let by_name = " AND r.id IN (SELECT c.id FROM users c WHERE c.tenant = $1 AND c.user_name_folded = $2)";
+        for narrows in [r#"userName eq "A""#, r#"title co "x" and userName eq "A""#] {
+            assert_eq!(narrowed(narrows), (by_name.into(), 2), "all must hold, so one that can be looked up is enough");
+        }
+        for too_wide in [r#"userName eq "a" or title co "x""#, r#"not (userName eq "a")"#, "active eq true"] {
+            assert_eq!(narrowed(too_wide), (String::new(), 1), "{too_wide}");
+        }
+        assert_eq!(narrowed(r#"id eq "nobody""#).0, " AND 1 = 0");
         let (element, _) = narrowed(r#"emails[type eq "work" and value eq "A@x"]"#);
-        assert!(element.unwrap().contains("user_emails"));
+        assert!(element.contains("user_emails"));
+    }
+
+    #[test]
+    fn a_long_filter_makes_no_longer_text() {
+        let many = |n: usize| {
+            let names: Vec<_> = (0..n).map(|n| format!("userName eq \"{n}\" or emails.value eq \"{n}\"")).collect();
+            narrowed(&names.join(" or "))
+        };
+        assert_eq!(many(2), many(50));
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl Store {
         let GroupUpdate { expected, document, replace_members, add, remove } = update;
         let id = id.parse().map_err(|_| Failure::GroupNotFound)?;
         let document = document.map(GroupDocument::parse).transpose()?;
-        let wanted =
-            Wanted { replace: replace_members, add: members::named(&add)?, remove: members::known(&remove) };
+        let wanted = Wanted { replace: replace_members, add: members::named(&add)?, remove: members::known(&remove) };
         self.committer.write(tenant, Update { id, expected, document, wanted, actor }).await
     }
 
@@ -131,10 +130,8 @@ impl Write for Create {
                 ],
             ),
             feed::write(scope, 0, false, &Change::Group { group: id, exists: true }),
-            audit(scope, &actor, "group.create", id).write(attributes(
-                document.attributes.keys().map(String::as_str).collect(),
-                &delta,
-            )),
+            audit(scope, &actor, "group.create", id)
+                .write(attributes(document.attributes.keys().map(String::as_str).collect(), &delta)),
         ];
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &BTreeSet::new(), &document.labels));
         statements.extend(members::change(scope, id, &delta, 1));
@@ -226,10 +223,7 @@ fn touch(scope: &Scope<'_, '_>, id: GroupId, member_count: u64) -> Statement {
     const TOUCH: &str =
         "UPDATE groups SET member_count = $3, modified_at = $4, version = $5 WHERE tenant = $1 AND id = $2";
     let count = i64::try_from(member_count).unwrap_or(i64::MAX);
-    Statement::new(
-        TOUCH,
-        params![scope.tenant.as_str(), id.as_bytes(), count, scope.now.0, scope.revision.to_db()],
-    )
+    Statement::new(TOUCH, params![scope.tenant.as_str(), id.as_bytes(), count, scope.now.0, scope.revision.to_db()])
 }
 
 struct Delete {

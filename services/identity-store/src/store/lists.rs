@@ -26,7 +26,12 @@ const SCANNED: usize = 100_000;
 
 impl Store {
     /// A page of the users that match a filter; of all users for an empty one.
-    pub async fn list_users(&self, tenant: &TenantId, filter: &str, window: Window) -> Result<Read<Page<User>>, Failure> {
+    pub async fn list_users(
+        &self,
+        tenant: &TenantId,
+        filter: &str,
+        window: Window,
+    ) -> Result<Read<Page<User>>, Failure> {
         self.list(tenant, filter, window).await
     }
 
@@ -40,12 +45,7 @@ impl Store {
         self.list(tenant, filter, window).await
     }
 
-    async fn list<T: Listed>(
-        &self,
-        tenant: &TenantId,
-        filter: &str,
-        window: Window,
-    ) -> Result<Read<Page<T>>, Failure> {
+    async fn list<T: Listed>(&self, tenant: &TenantId, filter: &str, window: Window) -> Result<Read<Page<T>>, Failure> {
         if window.count > LARGEST {
             let expected = format!("it must be at most {LARGEST}");
             return Err(Failure::Invalid { field: "count", expected });
@@ -103,7 +103,7 @@ async fn matching<T: Listed>(
     window: Window,
 ) -> Result<Page<T>, Failure> {
     let mut values = params![tenant.as_str(), Vec::<u8>::new(), i64::try_from(ROWS).unwrap_or(i64::MAX)];
-    let narrowed = filter::narrow(query, T::KIND, &mut values).map_or_else(String::new, |sql| format!(" AND {sql}"));
+    let narrowed = filter::narrow(query, T::KIND, &mut values);
     let sql = format!("SELECT {} WHERE r.tenant = $1 AND r.id > $2{narrowed} ORDER BY r.id LIMIT $3", T::SELECT);
     let (mut items, mut bytes, mut total, mut scanned) = (Vec::<T>::new(), 0, 0_u64, 0);
     loop {
@@ -145,10 +145,8 @@ trait Listed: Sized + Send + 'static {
 
 impl Listed for User {
     const KIND: Kind = Kind::Users;
-    const SELECT: &'static str = concat!(
-        users::columns!(r),
-        " FROM users r LEFT JOIN outcomes o ON o.tenant = r.tenant AND o.user_id = r.id"
-    );
+    const SELECT: &'static str =
+        concat!(users::columns!(r), " FROM users r LEFT JOIN outcomes o ON o.tenant = r.tenant AND o.user_id = r.id");
 
     fn schema() -> &'static ResourceType {
         &schema::USERS
@@ -227,9 +225,7 @@ fn extension(outcome: &Outcome, changed_since: bool) -> Json {
     if *pushed_at != Timestamp(0) {
         extension.insert("pushedAt".into(), pushed_at.rfc3339().into());
     }
-    let role = |Grant { role, context_type, context_id }: &Grant| {
-        json!({ "value": &**role, "contextType": context_type.as_str(), "contextId": &**context_id })
-    };
+    let role = |Grant { role, context_type, context_id }: &Grant| json!({ "value": &**role, "contextType": context_type.as_str(), "contextId": &**context_id });
     extension.insert("effectiveRoles".into(), effective_roles.iter().map(role).collect());
     extension.into()
 }

@@ -50,7 +50,8 @@ pub(super) fn named(texts: &[String]) -> Result<BTreeSet<Id>, Failure> {
     texts
         .iter()
         .map(|text| {
-            let missing = || Failure::MemberNotFound { id: text.chars().filter(|c| !c.is_control()).take(64).collect() };
+            let missing =
+                || Failure::MemberNotFound { id: text.chars().filter(|c| !c.is_control()).take(64).collect() };
             Ok(*text.parse::<UserId>().map_err(|_| missing())?.as_bytes())
         })
         .collect()
@@ -98,8 +99,7 @@ async fn present(
     group: GroupId,
     wanted: &Wanted,
 ) -> Result<BTreeMap<Id, MemberId>, Failure> {
-    const ALL: &str =
-        "SELECT member_id, is_group FROM members WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
+    const ALL: &str = "SELECT member_id, is_group FROM members WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
     const NAMED: &str = "SELECT member_id, is_group FROM members \
          WHERE tenant = $1 AND group_id = $2 AND removed IS NULL AND member_id IN {ids:$3}";
     let mut values = params![tenant.as_str(), group.as_bytes()];
@@ -142,14 +142,16 @@ async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> R
 
 /// Whether one of the groups is `group`, or contains it directly or through others.
 async fn contains(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[&Id], group: GroupId) -> Result<bool, Failure> {
-    const CONTAINS: &str = "WITH RECURSIVE inside (id) AS (\
-         SELECT roots.value FROM {ids:$2} AS roots \
-         UNION SELECT m.member_id FROM inside i JOIN members m \
-         ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \
-         SELECT 1 FROM inside WHERE id = $3";
     let values = params![tenant.as_str(), ids(groups.iter().copied()), group.as_bytes()];
     Ok(tx.row(CONTAINS, values).await?.is_some())
 }
+
+/// Whether a group is one of some groups, or in one of them.
+pub(super) const CONTAINS: &str = "WITH RECURSIVE inside (id) AS (\
+     SELECT roots.value FROM {ids:$2} AS roots \
+     UNION SELECT m.member_id FROM inside i JOIN members m \
+     ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \
+     SELECT 1 FROM inside WHERE id = $3";
 
 /// The statements that carry a delta out: rows, stamps of those who joined or left, and feed entries, of which `part` is
 /// the first number that is free.
@@ -239,8 +241,8 @@ impl Store {
                 })
             })
             .await?;
-        let Some(last) = members.last() else { return Ok(None) };
-        list.after = id_of(last).to_vec();
+        let Some(end) = members.last() else { return Ok(None) };
+        list.after = id_of(end).to_vec();
         Ok(Some(members))
     }
 }

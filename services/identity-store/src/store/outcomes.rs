@@ -1,5 +1,6 @@
 //! What the pusher made of users, kept beside them: no change of the tenant, so outside revision, feed and version.
 
+use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::grant::Grant;
 use domain::id::{TenantId, UserId};
@@ -7,6 +8,7 @@ use domain::revision::{Epoch, Revision};
 use serde::{Deserialize, Serialize};
 use sql::{Row, Statement, params};
 
+use super::commit::{Applied, Scope, Write};
 use super::{Store, epoch_of, list_from_db, list_to_db};
 use crate::failure::Failure;
 use crate::model::{Outcome, State};
@@ -21,8 +23,27 @@ impl Store {
         &self,
         tenant: &TenantId,
         epoch: Epoch,
-        mut outcomes: Vec<(UserId, Outcome)>,
+        outcomes: Vec<(UserId, Outcome)>,
     ) -> Result<(), Failure> {
+        if outcomes.len() > REPORTS {
+            return Err(Failure::TooLarge { what: "one call may report at most 1,000 outcomes".into() });
+        }
+        self.committer.write(tenant, Report { epoch, outcomes }).await?;
+        Ok(())
+    }
+}
+
+/// It waits in the queue with the tenant's changes: so it never meets a deletion half way, and shares their commit.
+struct Report {
+    epoch: Epoch,
+    outcomes: Vec<(UserId, Outcome)>,
+}
+
+#[async_trait]
+impl Write for Report {
+    type Answer = ();
+
+    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
              pushed_at, effective_roles) \
              SELECT u.tenant, u.id, $3, $4, $5, $6, $7, $8, $9 FROM users u WHERE u.tenant = $1 AND u.id = $2 \
@@ -30,40 +51,29 @@ impl Store {
              state = excluded.state, reasons = excluded.reasons, fluent_user_id = excluded.fluent_user_id, \
              pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
              WHERE outcomes.epoch <> excluded.epoch OR outcomes.revision <= excluded.revision";
-        if outcomes.len() > REPORTS {
-            return Err(Failure::TooLarge { what: "one call may report at most 1,000 outcomes".into() });
+        let Self { epoch, outcomes } = self;
+        if epoch_of(scope.tx).await? != epoch {
+            return Ok(Applied::Unchanged(()));
         }
-        // In one order everywhere, so that two reporters never wait for one another in a circle.
-        outcomes.sort_by_key(|(user, _)| *user);
-        let tenant = tenant.clone();
-        self.database
-            .write(move |tx| {
-                Box::pin(async move {
-                    if epoch_of(tx).await? != epoch {
-                        return Ok(());
-                    }
-                    let puts = outcomes.iter().map(|(user, outcome)| {
-                        let Outcome { state, reasons, fluent_user_id, pushed_at, effective_roles, revision } = outcome;
-                        Statement::new(
-                            PUT,
-                            params![
-                                tenant.as_str(),
-                                user.as_bytes(),
-                                epoch.as_bytes(),
-                                revision.to_db(),
-                                state.as_str(),
-                                list_to_db(reasons.iter().map(String::as_str)),
-                                fluent_user_id,
-                                pushed_at.0,
-                                grants_to_db(effective_roles),
-                            ],
-                        )
-                    });
-                    tx.batch(puts.collect()).await?;
-                    Ok(())
-                })
-            })
-            .await
+        let puts = outcomes.iter().map(|(user, outcome)| {
+            let Outcome { state, reasons, fluent_user_id, pushed_at, effective_roles, revision } = outcome;
+            Statement::new(
+                PUT,
+                params![
+                    scope.tenant.as_str(),
+                    user.as_bytes(),
+                    epoch.as_bytes(),
+                    revision.to_db(),
+                    state.as_str(),
+                    list_to_db(reasons.iter().map(String::as_str)),
+                    fluent_user_id,
+                    pushed_at.0,
+                    grants_to_db(effective_roles),
+                ],
+            )
+        });
+        scope.tx.batch(puts.collect()).await?;
+        Ok(Applied::Unchanged(()))
     }
 }
 

@@ -10,7 +10,7 @@ use super::Store;
 use crate::failure::Failure;
 
 /// How long the feed is kept.
-const KEPT: Duration = Duration::from_secs(7 * 86_400);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 /// The most revisions forgotten in one transaction.
 const AT_ONCE: i64 = 1_000;
 

@@ -1,6 +1,9 @@
 //! The store on both engines. PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the project's test
-//! command always starts one.
+//! command always starts one. What every backend must do is in the store suite; here is what only this one can show.
 
 mod changes;
+mod feed;
 mod fixture;
+mod lists;
+mod plans;
 mod tokens;

@@ -36,7 +36,12 @@ pub(super) use columns;
 
 impl Store {
     /// Stores a new user.
-    pub async fn create_user(&self, tenant: &TenantId, actor: Actor, document: Vec<u8>) -> Result<Written<User>, Failure> {
+    pub async fn create_user(
+        &self,
+        tenant: &TenantId,
+        actor: Actor,
+        document: Vec<u8>,
+    ) -> Result<Written<User>, Failure> {
         let document = UserDocument::parse(document)?;
         self.committer.write(tenant, Create { id: UserId::new(), document, actor }).await
     }
@@ -181,9 +186,8 @@ impl Write for Replace {
             return Err(Failure::NameTaken { attribute: "userName" });
         }
         let access_changed = document.active != old.active || document.labels != old.labels;
-        let takes_away = renamed
-            || (old.active && !document.active)
-            || old.labels.difference(&document.labels).next().is_some();
+        let takes_away =
+            renamed || (old.active && !document.active) || old.labels.difference(&document.labels).next().is_some();
         let version = scope.revision;
         let change = Change::User { user: state(id, &document, true), access_changed };
         let mut statements = vec![
@@ -203,8 +207,7 @@ impl Write for Replace {
                 ],
             ),
             feed::write(scope, 0, takes_away, &change),
-            audit(scope, &actor, "user.replace", id)
-                .write(document::changed(&old.attributes, &document.attributes)),
+            audit(scope, &actor, "user.replace", id).write(document::changed(&old.attributes, &document.attributes)),
         ];
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &document.labels));

@@ -1,4 +1,5 @@
 //! Stores to test, each over a database of its own.
+#![allow(clippy::unwrap_used, reason = "what a test needs and does not get fails the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,8 @@ struct Running {
     app: App,
     clock: Clock,
     _folder: Option<TempDir>,
-    _listener: Option<DropGuard>,
+    /// Ends the listener when it is dropped.
+    listener: Option<DropGuard>,
 }
 
 #[store_suite::async_trait]
@@ -66,7 +68,7 @@ pub(crate) async fn over_the_network() -> Backend {
     let stack = running.app.server().network();
     let stopped = stop.clone();
     tokio::spawn(async move { serve(listener, stack, HttpLimits::peers(), None, &Metrics::new(), stopped).await });
-    running._listener = Some(stop.drop_guard());
+    running.listener = Some(stop.drop_guard());
     let config = TransportConfig { uri, ..TransportConfig::default() };
     let transport = Transport::connect(&config, &PeerSecret::new(SECRET), &Metrics::new()).unwrap();
     Backend { transport, insider: Arc::new(running) }
@@ -91,7 +93,7 @@ async fn start(url: &str, folder: Option<TempDir>) -> Running {
         clock: clock.clone(),
     };
     let app = build(&config, parts).await.unwrap();
-    Running { app, clock, _folder: folder, _listener: None }
+    Running { app, clock, _folder: folder, listener: None }
 }
 
 /// A new, empty database on a PostgreSQL server.

@@ -61,17 +61,12 @@ pub(super) fn to_db(change: &Change) -> (&'static str, String) {
             };
             ("members", json(&payload))
         }
-        Change::Group { group, exists } => {
-            ("group", json(&GroupPayload { group: group.to_string(), exists: *exists }))
-        }
+        Change::Group { group, exists } => ("group", json(&GroupPayload { group: group.to_string(), exists: *exists })),
         Change::Rules => ("rules", String::new()),
         Change::Catalogue(Touched::Everything) => ("catalogue", String::new()),
         Change::Catalogue(Touched::Names { roles, retailers, locations }) => {
-            let payload = NamesPayload {
-                roles: roles.clone(),
-                retailers: retailers.clone(),
-                locations: locations.clone(),
-            };
+            let payload =
+                NamesPayload { roles: roles.clone(), retailers: retailers.clone(), locations: locations.clone() };
             ("catalogue", json(&payload))
         }
         Change::Settings => ("settings", String::new()),

@@ -57,7 +57,9 @@ impl Fixture {
     }
 
     pub(super) async fn replace(&self, id: UserId, expected: u64, document: &str) -> Result<Written<User>, Failure> {
-        self.store.replace_user(&self.tenant, Actor::default(), &id.to_string(), Revision(expected), document.into()).await
+        self.store
+            .replace_user(&self.tenant, Actor::default(), &id.to_string(), Revision(expected), document.into())
+            .await
     }
 
     pub(super) async fn holding(&self, id: UserId) -> Option<Holding> {

@@ -18,7 +18,7 @@ async fn a_token_is_good_until_it_is_revoked_or_ends() {
         let (short, long) = (issue(f, 1).await.unwrap(), issue(f, 2).await.unwrap());
         let verified = f.store.verify_token(&short).await.unwrap();
         assert_eq!((verified.tenant, verified.scopes), (f.tenant.clone(), vec!["scim".to_owned()]));
-        f.clock.advance(Duration::from_secs(86_400));
+        f.clock.advance(Duration::from_hours(24));
         assert_eq!(f.store.verify_token(&short).await, Err(Failure::TokenInvalid));
         let id = f.store.verify_token(&long).await.unwrap().id;
         f.store.revoke_token(&f.tenant, &id).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_tenant_has_at_most_five_good_tokens() {
             issue(f, days).await.unwrap();
         }
         assert_eq!(issue(f, 1).await, Err(Failure::TooManyTokens));
-        f.clock.advance(Duration::from_secs(86_400));
+        f.clock.advance(Duration::from_hours(24));
         issue(f, 365).await.unwrap();
         for (days, scope) in [(0, "scim"), (366, "scim"), (1, "root")] {
             let refused = f.store.issue_token(&f.tenant, &[scope.into()], days, "").await;

@@ -1,0 +1,152 @@
+//! The feed: how large changes are told, whom they concern, and what is forgotten.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::catalogue::Place;
+use domain::id::{GroupId, UserId};
+use domain::revision::{Position, Revision};
+use sql::{Statement, Value, params};
+
+use super::fixture::{Fixture, each};
+use crate::Failure;
+use crate::model::{Actor, CatalogueRead, Change, GroupUpdate};
+
+/// Users made without the work of a change each: only their rows.
+async fn many_users(f: &Fixture, count: usize) -> Vec<UserId> {
+    const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
+         modified_at, version, stamp) SELECT $1, ids.value, 'u', hex(ids.value), 1, $3, 0, 0, 0, 0 \
+         FROM {ids:$2} AS ids";
+    const NAMED: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
+         modified_at, version, stamp) SELECT $1, ids.value, 'u', encode(ids.value, 'hex'), 1, $3, 0, 0, 0, 0 \
+         FROM {ids:$2} AS ids";
+    let ids: Vec<_> = (0..count).map(|_| UserId::new()).collect();
+    let values = params![
+        f.tenant.as_str(),
+        Value::ids(ids.iter().map(|id| &id.as_bytes()[..])),
+        br#"{"userName":"u"}"#.as_slice()
+    ];
+    f.store
+        .database
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = if tx.engine() == sql::Engine::Sqlite { INSERT } else { NAMED };
+                tx.batch(vec![Statement::new(sql, values)]).await?;
+                Ok::<_, Failure>(())
+            })
+        })
+        .await
+        .unwrap();
+    ids
+}
+
+async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
+    let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();
+    f.store.create_group(&f.tenant, Actor::default(), document.into(), members).await.unwrap().value.id
+}
+
+async fn affected(f: &Fixture, revision: u64) -> Vec<(UserId, bool)> {
+    let position = Position { revision: Revision(revision), ..f.head().await };
+    let mut list = f.store.affected_users(&f.tenant, position).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(page) = f.store.more_affected(&mut list).await.unwrap() {
+        assert!(page.len() <= 5_000);
+        all.extend(page.into_iter().map(|user| (user.id, user.exists)));
+    }
+    all
+}
+
+#[tokio::test]
+async fn fifty_thousand_members_are_one_change_in_parts() {
+    each(async |f| {
+        let ids = many_users(f, 50_000).await;
+        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let staff = group(f, "staff", &["ACCOUNT_0_A"], &names).await;
+        let feed = f.feed().await;
+        assert!(feed.iter().all(|entry| entry.revision == Revision(1)));
+        let told: Vec<_> = feed
+            .iter()
+            .filter_map(|entry| match &entry.change {
+                Change::Members { added, .. } => Some(added.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [5_000; 10]);
+        assert_eq!(affected(f, 1).await.len(), 50_000);
+        assert_eq!(f.holding(ids[7]).await.unwrap().stamp, Revision(1));
+
+        let update = GroupUpdate { replace_members: true, add: names[..1].to_vec(), ..GroupUpdate::default() };
+        let left = f.store.update_group(&f.tenant, Actor::default(), &staff.to_string(), update).await.unwrap();
+        assert_eq!(left.value.member_count, 1);
+        assert!(f.holding(ids[7]).await.unwrap().labels.is_empty());
+        let gone: BTreeSet<_> = affected(f, 2).await.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(gone, ids[1..].iter().copied().collect());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_catalogue_concerns_the_holders_of_labels_that_name_what_changed() {
+    each(async |f| {
+        let store_1 = Place { id: "1".into(), reference: Some("CHIC-01".into()) };
+        let read = |roles: &[&str], locations: Vec<Place>| CatalogueRead {
+            fence: 1,
+            wanted_seen: 0,
+            roles: roles.iter().map(ToString::to_string).collect(),
+            retailers: vec![],
+            locations,
+        };
+        f.store.put_catalogue(&f.tenant, read(&["A", "B"], vec![])).await.unwrap();
+        let by_role = f.user("by-role", &["ACCOUNT_0_C"]).await;
+        let by_ref = f.user("by-ref", &["agent_CHIC-01_A"]).await;
+        let through_group = f.user("through-group", &[]).await;
+        f.user("other", &["ACCOUNT_0_A", "RETAILER_1_B"]).await;
+        group(f, "staff", &["AGENT_1_B"], &[through_group.to_string()]).await;
+        let put = f.store.put_catalogue(&f.tenant, read(&["A", "B", "C"], vec![store_1])).await.unwrap();
+        let concerned: BTreeSet<_> = affected(f, put.position.revision.0).await.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(concerned, [by_role, by_ref, through_group].into());
+        assert_eq!(affected(f, 1).await.len(), 4, "the first catalogue concerns everyone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_group_concerns_who_was_in_it_even_when_both_are_gone() {
+    each(async |f| {
+        let (ann, bob) = (f.user("ann", &[]).await, f.user("bob", &[]).await);
+        let inner = group(f, "inner", &[], &[ann.to_string()]).await;
+        let outer = group(f, "outer", &["ACCOUNT_0_A"], &[inner.to_string(), bob.to_string()]).await;
+        let gone = f.store.delete_group(&f.tenant, Actor::default(), &outer.to_string(), Revision(0)).await.unwrap();
+        f.store.delete_user(&f.tenant, Actor::default(), &ann.to_string(), Revision(0)).await.unwrap();
+        assert_eq!(affected(f, gone.position.revision.0).await, [(ann, false), (bob, true)]);
+        let inner = f.store.get_group(&f.tenant, &inner.to_string()).await.unwrap();
+        assert_eq!((inner.value.member_count, inner.value.version), (0, inner.position.revision));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_seven_days_is_forgotten() {
+    each(async |f| {
+        let ann = f.user("ann", &[]).await;
+        group(f, "staff", &[], &[ann.to_string()]).await;
+        f.store.delete_user(&f.tenant, Actor::default(), &ann.to_string(), Revision(0)).await.unwrap();
+        f.clock.advance(Duration::from_hours(24 * 7));
+        f.user("bob", &[]).await;
+        f.store.forget_old().await.unwrap();
+        assert_eq!(f.feed().await.len(), 5, "seven days are not over");
+        f.clock.advance(Duration::from_micros(1));
+        f.store.forget_old().await.unwrap();
+        let head = f.head().await;
+        let read = |revision| {
+            let at = Position { revision: Revision(revision), ..head };
+            async move { f.store.read_feed(&f.tenant, at, 0).await.map(|read| read.value.len()) }
+        };
+        assert_eq!((read(2).await, read(3).await), (Err(Failure::FeedTruncated), Ok(1)));
+        let left = f.store.database.read(|tx| {
+            Box::pin(async move { Ok::<_, Failure>(tx.row("SELECT COUNT(*) FROM members", vec![]).await?) })
+        });
+        assert_eq!(left.await.unwrap().unwrap().int(0).unwrap(), 0);
+    })
+    .await;
+}

@@ -1,0 +1,88 @@
+//! The queries that are asked all the time use the index they were written for.
+
+use sql::{Engine, Value, params};
+
+use super::fixture::each;
+use crate::Failure;
+use crate::store::{affected, holdings, members};
+
+/// PostgreSQL plans by what is there: enough of everything that its indexes differ.
+const ENOUGH: &str = "
+    CREATE TEMP TABLE numbers AS SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex') AS id
+        FROM generate_series(1, 20000) AS n;
+    INSERT INTO users SELECT 't', id, 'u', 'u' || n, 'x' || n, 1, id, 0, 0, 0, 0 FROM numbers;
+    INSERT INTO user_emails SELECT 't', 'u' || n, id FROM numbers;
+    INSERT INTO groups SELECT 't', id, 'g', 'g' || n, NULL, id, 0, 0, 0, 0, 0 FROM numbers WHERE n <= 1000;
+    INSERT INTO members SELECT 't', decode(lpad(to_hex(n % 1000), 32, '0'), 'hex'), id, 0, NULL, 0 FROM numbers;
+    INSERT INTO members SELECT 't', decode(lpad(to_hex(n / 2 + 1), 32, '0'), 'hex'), id, 1, NULL, 1 FROM numbers
+        WHERE n <= 1000;
+    INSERT INTO labels SELECT 't', id, 'l' || n % 100, 0 FROM numbers;
+    INSERT INTO label_readings SELECT 't', id, 'AGENT', 'c' || n, 'r' || n, 0 FROM numbers;
+    ANALYZE;
+";
+
+#[tokio::test]
+async fn hot_queries_use_their_index() {
+    each(async |f| {
+        let id = [1_u8; 16];
+        let ids = || Value::ids([&id[..]]);
+        let text = || Value::texts(["x"]);
+        let plans: Vec<(&'static str, Vec<Value>, [&str; 2])> = vec![
+            // PostgreSQL names the index of a primary key after its table; SQLite says which key it searches by.
+            ("SELECT version FROM users WHERE tenant = $1 AND id = $2", params!["t", &id], ["users_pkey", "id=?"]),
+            (
+                "SELECT version FROM users WHERE tenant = $1 AND user_name_folded = $2",
+                params!["t", "n"],
+                ["users_by_name", "users_by_name"],
+            ),
+            (
+                "SELECT version FROM users WHERE tenant = $1 AND external_id = $2",
+                params!["t", "n"],
+                ["users_by_external_id", "users_by_external_id"],
+            ),
+            (
+                "SELECT user_id FROM user_emails WHERE tenant = $1 AND folded = $2",
+                params!["t", "n"],
+                ["user_emails_pkey", "folded=?"],
+            ),
+            (holdings::REACH, params!["t", ids()], ["members_by_member", "members_by_member"]),
+            (holdings::LABELS, params!["t", ids()], ["labels_pkey", "holder=?"]),
+            (affected::IN_GROUPS, params!["t", ids(), 1, Vec::<u8>::new(), 10], ["members_pkey", "group_id=?"]),
+            (affected::HOLDERS_BY_ROLE, params!["t", text()], ["label_readings_by_role", "label_readings_by_role"]),
+            (
+                affected::HOLDERS_BY_CONTEXT,
+                params!["t", "AGENT", text()],
+                ["label_readings_by_context", "label_readings_by_context"],
+            ),
+            (members::CONTAINS, params!["t", ids(), &id], ["members_nested", "members_nested"]),
+        ];
+        if f.store.database.engine() == Engine::Postgres {
+            let fill = f.store.database.write(|tx| Box::pin(async move { tx.script(ENOUGH).await }));
+            fill.await.unwrap();
+        }
+        for (sql, values, index) in plans {
+            let (engine, lines) = f
+                .store
+                .database
+                .read(move |tx| {
+                    Box::pin(async move {
+                        let engine = tx.engine();
+                        if engine == Engine::Postgres {
+                            // Such small tables are read as fast whole.
+                            tx.script("SET LOCAL enable_seqscan = off").await?;
+                        }
+                        Ok::<_, Failure>((engine, tx.explain(sql, values).await?))
+                    })
+                })
+                .await
+                .unwrap();
+            let wanted = index[usize::from(engine == Engine::Sqlite)];
+            let plan = lines.join("\n");
+            assert!(plan.contains(wanted), "{sql}\nshould use {wanted}:\n{plan}");
+            for whole in ["SCAN users", "SCAN members", "SCAN labels", "SCAN m\n", "Seq Scan"] {
+                assert!(!plan.contains(whole), "{sql}\n{plan}");
+            }
+        }
+    })
+    .await;
+}
