@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::catalogue::Place;
-use domain::clock::Clock;
+use domain::clock::{Clock, Timestamp};
 use runtime::error::{Error as PeerError, Reason};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -46,15 +47,18 @@ impl Reader {
 
     async fn keep_reading(&self, tenant: &Tenant, mut known: watch::Receiver<Known>) {
         let mut failures = 0;
+        // The first read is made whatever others did: what identity-store keeps may have been restored from a backup.
+        let mut reason = Why::Asked;
         // A tenant that identity-store does not know yet has no copy to keep.
         while known.wait_for(|known| known.head(&tenant.id).is_some()).await.is_ok() {
             let begun = self.clock.now();
-            let wanted = wanted(&known, tenant).0;
-            let pause = match self.read(tenant, wanted).await {
-                Ok(_) => {
+            let pause = match self.read(tenant, wanted(&known, tenant).0, reason).await {
+                Ok(true) => {
                     failures = 0;
                     self.config.catalogue_refresh
                 }
+                // Another replica reads, or has read. Should it fall silent, its turn is taken.
+                Ok(false) => self.config.catalogue_min_interval.max(self.config.poll),
                 Err(error) => {
                     failures += 1;
                     let error = runtime::error::Chain(&error);
@@ -63,21 +67,25 @@ impl Reader {
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => reason = Why::Refresh,
                 () = is_wanted(&known, tenant) => {
                     let rest = self.config.catalogue_min_interval.saturating_sub(self.clock.now().since(begun));
                     tokio::time::sleep(rest).await;
+                    reason = Why::Asked;
                 }
             }
         }
     }
 
-    /// One complete read. `Ok(false)`: another replica holds the lease.
-    pub(crate) async fn read(&self, tenant: &Tenant, wanted: u64) -> Result<bool, Failure> {
-        let term = self.config.catalogue_min_interval.max(self.config.step) * 2;
-        let Some(fence) = self.store.lease_catalogue(&tenant.id, &self.owner, term).await? else {
-            return Ok(false);
+    /// One complete read. `Ok(false)`: another replica has read, or is at it.
+    pub(crate) async fn read(&self, tenant: &Tenant, wanted: u64, why: Why) -> Result<bool, Failure> {
+        let begun = self.clock.now();
+        let fresh = match why {
+            Why::Asked => None,
+            Why::Refresh => Some(Timestamp(begun.0.saturating_sub(micros(self.config.catalogue_refresh)))),
         };
+        let lease = self.store.lease_catalogue(&tenant.id, &self.owner, self.config.step, fresh).await?;
+        let Some(fence) = lease else { return Ok(false) };
         let before = self.identity.catalogue(&tenant.id).await?.unwrap_or_default();
         let copy = whole(&tenant.fluent, before).await?;
         match self.identity.put_catalogue(&tenant.id, fence, wanted, copy).await {
@@ -85,12 +93,27 @@ impl Reader {
                 if changed {
                     tracing::info!(tenant = %tenant.id, "the catalogue changed");
                 }
+                let until = begun.plus(self.config.catalogue_min_interval);
+                self.store.end_catalogue(&tenant.id, fence, begun, until).await?;
                 Ok(true)
             }
             Err(error) if error.reason() == Reason::FENCED => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Why the catalogue is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Somebody waits for a read newer than the last, or it is the first here.
+    Asked,
+    /// The copy is to be kept young; a read by another replica will do.
+    Refresh,
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The number that calls wait for, and the number served.

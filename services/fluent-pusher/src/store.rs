@@ -63,28 +63,53 @@ impl Store {
         row.map(|row| position(&row, 0, 1)).transpose().map(Option::flatten)
     }
 
-    /// Takes, or keeps, the right to read the tenant's catalogue. Each time comes with a larger number, so that what an
-    /// earlier reader still writes can be refused. `None` while another holds it.
-    pub async fn lease_catalogue(&self, tenant: &TenantId, owner: &str, term: Duration) -> Result<Option<u64>, Error> {
+    /// Takes the right to read the tenant's catalogue. Each time comes with a larger number, so that what an earlier
+    /// reader still writes can be refused. `None` while another holds it, and, with `unless_read_after`, if a complete
+    /// read was begun later than that.
+    pub async fn lease_catalogue(
+        &self,
+        tenant: &TenantId,
+        owner: &str,
+        term: Duration,
+        unless_read_after: Option<Timestamp>,
+    ) -> Result<Option<u64>, Error> {
         let (tenant, owner, now) = (tenant.clone(), owner.to_owned(), self.now());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let insert = "INSERT INTO push_leases (tenant, fence, owner, lease_until) VALUES ($1, 0, '', 0) \
-                                  ON CONFLICT (tenant) DO NOTHING";
+                    let insert = "INSERT INTO push_leases (tenant, fence, owner, lease_until, read_at) \
+                                  VALUES ($1, 0, '', 0, 0) ON CONFLICT (tenant) DO NOTHING";
                     tx.execute(insert, params![tenant.as_str()]).await?;
                     let update = "UPDATE push_leases SET owner = $2, lease_until = $4, fence = fence + 1 \
-                                  WHERE tenant = $1 AND (owner = $2 OR lease_until <= $3)";
-                    let until = now.plus(term);
-                    if tx.execute(update, params![tenant.as_str(), owner, now.0, until.0]).await? == 0 {
+                                  WHERE tenant = $1 AND (owner = $2 OR lease_until <= $3) AND read_at <= $5";
+                    let latest = unless_read_after.map_or(i64::MAX, |at| at.0);
+                    let values = params![tenant.as_str(), owner, now.0, now.plus(term).0, latest];
+                    if tx.execute(update, values).await? == 0 {
                         return Ok(None);
                     }
-                    let fence =
+                    let row =
                         tx.row("SELECT fence FROM push_leases WHERE tenant = $1", params![tenant.as_str()]).await?;
-                    fence
-                        .map(|row| row.int(0))
-                        .transpose()
-                        .map(|fence| fence.and_then(|fence| u64::try_from(fence).ok()))
+                    row.map(|row| row.int(0)).transpose().map(|fence| fence.and_then(|fence| u64::try_from(fence).ok()))
+                })
+            })
+            .await
+    }
+
+    /// A complete read, begun at `begun`, is stored: others may read from `until` on.
+    pub async fn end_catalogue(
+        &self,
+        tenant: &TenantId,
+        fence: u64,
+        begun: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), Error> {
+        let (tenant, fence) = (tenant.clone(), i64::try_from(fence).unwrap_or(i64::MAX));
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE push_leases SET lease_until = $4, read_at = $3 WHERE tenant = $1 AND fence = $2";
+                    tx.execute(sql, params![tenant.as_str(), fence, begun.0, until.0]).await?;
+                    Ok(())
                 })
             })
             .await

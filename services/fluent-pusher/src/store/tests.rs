@@ -158,13 +158,20 @@ async fn after_a_resync_those_who_are_not_named_are_taken_for_gone() {
 #[tokio::test]
 async fn the_catalogue_has_one_reader_at_a_time_and_each_read_a_larger_number() {
     each(async |store, tenant| {
-        let lease = async |owner| store.lease_catalogue(tenant, owner, TERM).await.unwrap();
+        let lease = async |owner| store.lease_catalogue(tenant, owner, TERM, None).await.unwrap();
         assert_eq!(lease("one").await, Some(1));
         assert_eq!(lease("two").await, None);
         assert_eq!(lease("one").await, Some(2));
         store.clock.advance(TERM);
         assert_eq!(lease("two").await, Some(3));
         assert_eq!(lease("one").await, None);
+        // What a reader that was overtaken says of its end is passed over.
+        let now = store.now();
+        store.end_catalogue(tenant, 2, now, now).await.unwrap();
+        assert_eq!(lease("one").await, None);
+        store.end_catalogue(tenant, 3, now, now).await.unwrap();
+        assert_eq!(store.lease_catalogue(tenant, "one", TERM, Some(Timestamp(now.0 - 1))).await.unwrap(), None);
+        assert_eq!(lease("one").await, Some(4));
     })
     .await;
 }

@@ -67,5 +67,7 @@ CREATE TABLE push_leases (
     owner TEXT NOT NULL,
     lease_until BIGINT NOT NULL,
     fence BIGINT NOT NULL,
+    -- When the last complete read was begun.
+    read_at BIGINT NOT NULL,
     PRIMARY KEY (tenant)
 ) {rows by key};
