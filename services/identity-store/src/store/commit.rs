@@ -256,7 +256,7 @@ async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Revision, Ep
 
 fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
     const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
-         group_count = group_count + $4, ground_version = CASE WHEN $5 = 0 THEN ground_version ELSE $5 END \
+         group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END \
          WHERE id = $1";
     let revision = standing.revision.to_db();
     let ground = if standing.counts.ground { revision } else { 0 };

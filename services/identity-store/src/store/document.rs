@@ -16,6 +16,8 @@ const FLUENT_GROUP: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Gr
 const LARGEST: usize = 1 << 20;
 /// The longest name or id, in characters: what an index can hold, many times over what is real.
 const LONGEST: usize = 500;
+/// The longest that one may be when folded, in bytes: there are letters that fold to several.
+const LONGEST_FOLDED: usize = 2_000;
 /// The most labels and e-mail addresses one resource may have.
 const MOST: usize = 5_000;
 
@@ -150,7 +152,7 @@ fn sound(text: &str, name: &'static str) -> Result<String, Failure> {
     if text.contains('\0') {
         return Err(invalid(name, "a text without the character U+0000"));
     }
-    if text.chars().count() > LONGEST {
+    if text.chars().count() > LONGEST || (!text.is_ascii() && fold(text).len() > LONGEST_FOLDED) {
         return Err(invalid(name, "at most 500 characters"));
     }
     Ok(text.to_owned())
@@ -197,6 +199,7 @@ mod tests {
             assert!(matches!(user(bad), Err(Failure::Invalid { .. })), "{bad}");
         }
         assert!(user(&format!(r#"{{"userName":"{}"}}"#, "x".repeat(501))).is_err());
+        assert!(user(&format!(r#"{{"userName":"{}"}}"#, "\u{1F80}".repeat(500))).is_err());
         assert!(user(&"[".repeat(100_000)).is_err());
     }
 

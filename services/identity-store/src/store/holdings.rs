@@ -75,6 +75,8 @@ impl Found {
         for key in keys {
             match key {
                 UserKey::Id(id) => ids.extend(id.parse::<UserId>().ok()),
+                // No user has such a name, and no database takes it.
+                UserKey::UserName(text) | UserKey::ExternalId(text) if text.contains('\0') => {}
                 UserKey::UserName(name) => names.push(fold(name)),
                 UserKey::ExternalId(id) => external_ids.push(id.as_str()),
             }

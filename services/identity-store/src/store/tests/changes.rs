@@ -75,12 +75,13 @@ async fn users_are_found_by_id_name_and_external_id() {
             UserKey::UserName("ANN".into()),
             UserKey::ExternalId("7".into()),
             UserKey::Id("nobody".into()),
+            UserKey::UserName("a\0\"\\".into()),
             UserKey::ExternalId("8".into()),
             UserKey::Id(id.to_string()),
         ];
         let found = f.store.get_holdings(&f.tenant, keys, true).await.unwrap().value.users;
         let ids: Vec<_> = found.iter().map(|holding| holding.as_ref().map(|holding| holding.id)).collect();
-        assert_eq!(ids, [Some(id), Some(id), None, None, Some(id)], "two have the externalId 8");
+        assert_eq!(ids, [Some(id), Some(id), None, None, None, Some(id)], "two have the externalId 8");
         let holding = found[0].as_ref().unwrap();
         assert!(holding.document.is_some() && holding.labels.values().all(|through| through.direct));
     })
