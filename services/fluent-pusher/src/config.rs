@@ -118,3 +118,22 @@ impl Validate for Pushing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_none_repeats_a_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = "database = { value = 'mysql://me:canary@db' }\n[pushing]\nworkers = 0\npoll = '0s'\n";
+        std::fs::write(&path, text).unwrap();
+        let errors = runtime::config::load::<Config>(Some(&path), "", []).unwrap_err();
+        let keys: Vec<_> = errors.0.iter().map(|problem| problem.key.as_str()).collect();
+        let expected =
+            ["database", "identity_store.uri", "role_resolver.uri", "tenants", "pushing.workers", "pushing.poll"];
+        assert_eq!(keys, expected);
+        assert!(!errors.to_string().contains("canary"));
+    }
+}
