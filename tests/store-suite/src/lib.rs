@@ -10,6 +10,8 @@
 //! store_suite::store_suite!(over_the_network, support::sqlite_behind_a_socket());
 //! ```
 //!
+//! A store of several processes over one database is one backend too: [`in_turn`] makes one transport of theirs.
+//!
 //! The second argument is evaluated once for each test and gives a future of a [`Backend`]. Each behaviour makes tenants
 //! of its own, so backends may share a database, except that [`feed::a_new_life_of_the_database_begins_a_new_history`]
 //! renews the epoch of all of it.
@@ -29,6 +31,7 @@ pub mod tokens;
 pub mod users;
 
 mod documents;
+mod replicas;
 mod tenant;
 mod together;
 
@@ -63,6 +66,7 @@ pub trait Insider: Send + Sync {
     async fn renew_epoch(&self);
 }
 
+pub use replicas::in_turn;
 pub use tonic::async_trait;
 
 /// Makes a module `$name` with one test of each behaviour, over the backend that the future `$setup` gives.
