@@ -114,12 +114,7 @@ pub fn build(config: &Config, parts: Parts) -> App {
         public_base: (!public.is_empty()).then(|| format!("{public}{BASE_PATH}")),
         scheme: if config.tls.is_some() { "https" } else { "http" },
     };
-    App {
-        router: router(Arc::new(gateway), &metrics),
-        http: config.http.clone(),
-        tls: config.tls.clone(),
-        metrics,
-    }
+    App { router: router(Arc::new(gateway), &metrics), http: config.http.clone(), tls: config.tls.clone(), metrics }
 }
 
 impl App {

@@ -114,7 +114,7 @@ fn read(
     if context == Named::Unknown {
         return Err(Reason::UnknownContext);
     }
-    let roles: Vec<Arc<str>> = match rules.targets(reading.role).or_else(|| rules.targets(label.as_str())) {
+    let given: Vec<Arc<str>> = match rules.targets(reading.role).or_else(|| rules.targets(label.as_str())) {
         Some(targets) => targets
             .iter()
             .map(|target| catalogue.role(target).ok_or(Reason::RuleTargetUnknown))

@@ -14,8 +14,14 @@ use serde::Deserialize;
 const PREFIX: &str = "ROLECALL_";
 
 /// Variables that begin so but belong to commands and tests.
-const NOT_CONFIGURATION: [&str; 6] =
-    ["ROLECALL_CONFIG", "ROLECALL_STORE", "ROLECALL_PEER_SECRET_FILE", "ROLECALL_BIN", "ROLECALL_TEST_", "ROLECALL_FLUENT_ACCOUNT"];
+const NOT_CONFIGURATION: [&str; 6] = [
+    "ROLECALL_CONFIG",
+    "ROLECALL_STORE",
+    "ROLECALL_PEER_SECRET_FILE",
+    "ROLECALL_BIN",
+    "ROLECALL_TEST_",
+    "ROLECALL_FLUENT_ACCOUNT",
+];
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]

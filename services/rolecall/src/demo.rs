@@ -26,7 +26,12 @@ pub(crate) async fn run() -> Result<()> {
     let running = Running::start(DevArgs::demo(folder.path())).await?;
     let sim = running.sim().context("the demo runs beside the simulator")?.clone();
     let mut story = Story { scim: Idp::new(&running), sim };
-    println!("Rolecall is up in {}: SCIM at {}, a simulated Fluent at {}", ms(begun.elapsed()), running.scim, running.fluent);
+    println!(
+        "Rolecall is up in {}: SCIM at {}, a simulated Fluent at {}",
+        ms(begun.elapsed()),
+        running.scim,
+        running.fluent
+    );
     println!();
     println!("{:<58}{:>9}{:>12}   Fluent then holds", "what the identity provider says", "answer", "in Fluent");
     story.tell().await?;
@@ -92,7 +97,8 @@ impl Story {
         let alan = self.hire("alan.turing", associate).await?;
         self.season(associate).await?;
 
-        let lead = json!([{"op": "replace", "path": "roles", "value": [{"value": "AGENT_CHIC-01_WAREHOUSE_SHIFT_LEAD"}]}]);
+        let lead =
+            json!([{"op": "replace", "path": "roles", "value": [{"value": "AGENT_CHIC-01_WAREHOUSE_SHIFT_LEAD"}]}]);
         self.change("ada.lovelace is promoted to shift lead", &ada, "ada.lovelace", lead, |user| {
             holds(user, "WAREHOUSE_SHIFT_LEAD", "1023434") && user.roles.len() == 1
         })

@@ -194,7 +194,9 @@ impl Running {
         if self.sim.is_some() {
             println!("  curl -sS {fluent}/_sim/users/ada@example.com");
         } else {
-            println!("  curl -sS '{scim}/Users?filter=userName%20eq%20%22ada@example.com%22' -H 'Authorization: Bearer {token}'");
+            println!(
+                "  curl -sS '{scim}/Users?filter=userName%20eq%20%22ada@example.com%22' -H 'Authorization: Bearer {token}'"
+            );
         }
     }
 }
@@ -237,7 +239,11 @@ fn tenant_file(arguments: &DevArgs, url: &str) -> Result<()> {
     std::fs::create_dir_all(&folder).context("making the folder of Fluent settings")?;
     let account = &arguments.fluent_account;
     let (secret, user, password) = if arguments.no_sim {
-        ("{ env = \"ROLECALL_FLUENT_CLIENT_SECRET\" }", "ROLECALL_FLUENT_USERNAME", "{ env = \"ROLECALL_FLUENT_PASSWORD\" }")
+        (
+            "{ env = \"ROLECALL_FLUENT_CLIENT_SECRET\" }",
+            "ROLECALL_FLUENT_USERNAME",
+            "{ env = \"ROLECALL_FLUENT_PASSWORD\" }",
+        )
     } else {
         ("{ value = \"dev-secret\" }", "", "{ value = \"dev-password\" }")
     };
@@ -259,9 +265,15 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
     let known = client.list_tenants(admin::ListTenantsRequest {}).await?.into_inner().tenants;
     let tenant = || TENANT.to_owned();
     let mut settings = if known.iter().any(|name| name == TENANT) {
-        client.get_settings(admin::GetSettingsRequest { tenant: tenant() }).await?.into_inner().settings.unwrap_or_default()
+        client
+            .get_settings(admin::GetSettingsRequest { tenant: tenant() })
+            .await?
+            .into_inner()
+            .settings
+            .unwrap_or_default()
     } else {
-        let first = proto::common::v1::Settings { account_name: arguments.fluent_account.clone(), ..Default::default() };
+        let first =
+            proto::common::v1::Settings { account_name: arguments.fluent_account.clone(), ..Default::default() };
         let request = admin::CreateTenantRequest { tenant: tenant(), settings: Some(first.clone()) };
         client.create_tenant(request).await?;
         first

@@ -55,7 +55,10 @@ impl Process {
         let admin = match config.process.admin_listen {
             Some(address) => {
                 let listener = std::net::TcpListener::bind(address).with_context(|| cannot_listen(address))?;
-                Some(Admin::start(listener, readiness.clone(), metrics.clone()).context("starting the admin listener")?)
+                Some(
+                    Admin::start(listener, readiness.clone(), metrics.clone())
+                        .context("starting the admin listener")?,
+                )
             }
             None => None,
         };

@@ -1,5 +1,6 @@
 //! SQLite: one writer on a thread of its own, a pool of readers, a write-ahead log that is synced at every commit.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,7 +119,12 @@ fn spawn_writer(mut connection: Connection) -> Result<mpsc::UnboundedSender<Job>
         .name("sqlite-writer".into())
         .spawn(move || {
             while let Some(job) = jobs.blocking_recv() {
-                job(&mut connection);
+                // A panic in one job ends that job: its caller hears that nobody answered, and the next finds the
+                // connection without an open transaction.
+                let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                if done.is_err() {
+                    let _ = connection.execute_batch("ROLLBACK");
+                }
             }
         })
         .map_err(Error::unavailable)?;

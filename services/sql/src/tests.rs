@@ -177,3 +177,20 @@ async fn opening_again_migrates_no_further_and_a_newer_schema_is_refused() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_panic_ends_one_write_and_no_other() {
+    each(async |fresh| {
+        let broken = fresh.database.write(|tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![1], "a"]).await?;
+                let nothing: Option<()> = None;
+                nothing.unwrap();
+                Ok::<_, Error>(())
+            })
+        });
+        assert_eq!(broken.await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(insert(&fresh.database, 1, "a").await.unwrap(), 1);
+    })
+    .await;
+}

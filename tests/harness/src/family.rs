@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
 use anyhow::{Context as _, Result, ensure};
+use proto::identity::v1::AwaitCatalogueRequest;
+use proto::identity::v1::access_service_client::AccessServiceClient;
 use servers::Postgres;
 
 use crate::program::{self, Program};
@@ -94,8 +96,13 @@ struct Sim {
     _handle: fluent_sim::SimHandle,
 }
 
+const UNLIMITED: [&str; 3] = [
+    "ROLECALL_GATEWAY__LIMITS__READS_PER_SECOND",
+    "ROLECALL_GATEWAY__LIMITS__WRITES_PER_SECOND",
+    "ROLECALL_GATEWAY__LIMITS__HEAVY_LISTS_PER_SECOND",
+];
 const ANYWHERE: &str = "127.0.0.1:0";
-const SECRET: &str = "a secret of the test family, long enough to be one";
+const SECRET: &str = "a-secret-of-the-test-families-long-enough-to-be-one";
 
 impl Family {
     /// Starts a family with the defaults.
@@ -104,7 +111,13 @@ impl Family {
     }
 
     /// Starts a family.
-    pub async fn start_with(shape: Shape, dial: Dial) -> Result<Self> {
+    pub async fn start_with(shape: Shape, mut dial: Dial) -> Result<Self> {
+        // Waiting tests look as often as they can; a test of the rates sets its own.
+        for rate in UNLIMITED {
+            if !dial.environment.iter().any(|(name, _)| *name == rate) {
+                dial.environment.push((rate, "0".to_owned()));
+            }
+        }
         match shape {
             Shape::Single => Self::start_single(dial).await,
             Shape::Processes => Self::start_processes(dial).await,
@@ -176,9 +189,20 @@ impl Family {
         for part in &Part::ALL[1..] {
             family.run(*part).await?;
         }
+        family.first_copy().await?;
         family.grpc.clone_from(&family.listens[&Part::RoleResolver]);
         family.scim = Scim::new(&format!("http://{}/scim/v2", family.listens[&Part::Gateway]), &token);
         Ok(family)
+    }
+
+    /// Waits until Fluent's catalogue has been read: before that, nothing that adds labels is accepted.
+    async fn first_copy(&self) -> Result<()> {
+        let address = format!("http://{}", self.listens[&Part::IdentityStore]);
+        let channel = tonic::transport::Channel::from_shared(address)?.connect().await?;
+        let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: self.tenant.to_owned() });
+        request.metadata_mut().insert("authorization", format!("Bearer {SECRET}").parse()?);
+        AccessServiceClient::new(channel).await_catalogue(request).await?;
+        Ok(())
     }
 
     /// One file for all parts, and the secrets beside it.
@@ -214,6 +238,8 @@ listen = "{ANYWHERE}"
 listen = "{ANYWHERE}"
 database = {{ file = "{at}/pusher.database" }}
 tenants = "{at}/tenants"
+# Tests change the catalogue as often as they like.
+pushing = {{ catalogue_min_interval = "50ms" }}
 
 [gateway]
 listen = "{ANYWHERE}"

@@ -42,11 +42,12 @@ pub async fn until_state(family: &Family, id: &str, state: &str) -> Result<Answe
     found.await.with_context(|| format!("{last:?}"))
 }
 
-/// The names of the mutations Fluent was sent after a point of its log, in order.
-pub async fn mutations(family: &Family, after: u64) -> Result<Vec<String>> {
+/// The names of the mutations about one account that Fluent was sent after a point of its log, in order.
+pub async fn mutations(family: &Family, name: &str, after: u64) -> Result<Vec<String>> {
     let known = ["createUser", "updateUser", "removeUserRolesFromUser"];
     let entries = family.fluent.log(after).await?;
-    let fields = entries.iter().flat_map(|entry| entry["fields"].as_array().cloned().unwrap_or_default());
+    let about = entries.iter().filter(|entry| entry["username"].as_str() == Some(name));
+    let fields = about.flat_map(|entry| entry["fields"].as_array().cloned().unwrap_or_default());
     let names = fields.filter_map(|field| field["name"].as_str().map(str::to_owned));
     Ok(names.filter(|name| known.contains(&name.as_str())).collect())
 }

@@ -59,7 +59,7 @@ async fn dismissed_in_any_dialect_loses_everything_and_inactive_comes_first(shap
         let dismissed = family.scim.patch(&format!("/Users/{id}"), operations).await?;
         assert!(dismissed.status == 200 && dismissed.body["active"] == json!(false), "{name}: {}", dismissed.body);
         family.fluent.until_gone(name).await?;
-        let mutations = mutations(&family, before).await?;
+        let mutations = mutations(&family, name, before).await?;
         assert_eq!(mutations.first().map(String::as_str), Some("updateUser"), "{name}: INACTIVE first: {mutations:?}");
         let kept = family.scim.get(&format!("/Users/{id}")).await?;
         assert_eq!(kept.body["roles"][0]["value"], json!(CHICAGO), "labels are remembered");
@@ -114,7 +114,7 @@ async fn promotion_takes_away_before_it_gives(shape: Shape) -> Result<()> {
     assert_eq!(family.scim.patch(&path, &promoted).await?.status, 200);
     let wanted = ["WAREHOUSE_SHIFT_LEAD in AGENT 1023434", "STORE in AGENT 1023435", "STORE in AGENT 1023436"];
     family.fluent.until_works("eve", &wanted).await?;
-    assert_eq!(mutations(&family, before).await?, ["removeUserRolesFromUser", "updateUser"]);
+    assert_eq!(mutations(&family, "eve", before).await?, ["removeUserRolesFromUser", "updateUser"]);
     Ok(())
 }
 
