@@ -122,7 +122,7 @@ fn read(
         None => vec![catalogue.role(reading.role).ok_or(Reason::UnknownRole)?],
     };
     let Named::Id(context_id) = context else { return Err(Reason::Ambiguous) };
-    Ok(roles.into_iter().map(|role| Grant { role, context_type: kind, context_id: Arc::clone(&context_id) }).collect())
+    Ok(given.into_iter().map(|role| Grant { role, context_type: kind, context_id: Arc::clone(&context_id) }).collect())
 }
 
 /// The nearest recognised label, where one is near. Only for a name that was not found: of two meanings none is nearer.
