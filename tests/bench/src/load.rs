@@ -158,8 +158,9 @@ async fn all(
             }
         });
     }
-    start.wait().await;
+    // Taken before the tasks are let go: this task may be the last to be woken.
     let began = Instant::now();
+    start.wait().await;
     let (mut latencies, mut bodies) = (Vec::with_capacity(count), Vec::new());
     while let Some(ended) = tasks.join_next().await {
         let (mut its_latencies, mut its_bodies) = ended??;

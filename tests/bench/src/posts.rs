@@ -96,7 +96,8 @@ impl Contest {
             let cpu = median(turns.iter().map(|turn| turn.cpu));
             let latencies = Summary::of(turns.into_iter().flat_map(|turn| turn.load.latencies).collect());
             let goal = (connections == 1).then_some(Goal::AtLeast("ratio", 0.7));
-            let name = format!("{name}, {connections} connections");
+            let ending = if connections == 1 { "" } else { "s" };
+            let name = format!("{name}, {connections} connection{ending}");
             report.row(&name, &[rate, median(floors), ratio, cpu, latencies.p50, latencies.p99], goal)?;
         }
         Ok(())

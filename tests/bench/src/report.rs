@@ -26,7 +26,7 @@ pub(crate) enum Goal {
     Below(&'static str, f64),
 }
 
-const NAME: usize = 44;
+const NAME: usize = 48;
 
 impl Report {
     /// Writes lines of JSON to `json`, if that is given.
@@ -41,7 +41,7 @@ impl Report {
         println!("\n{about}");
         print!("{:NAME$}", "");
         for column in columns {
-            print!("{column:>12}");
+            print!("{column:>14}");
         }
         println!();
     }
@@ -50,7 +50,7 @@ impl Report {
     pub(crate) fn row(&mut self, name: &str, values: &[f64], goal: Option<Goal>) -> Result<()> {
         print!("{name:NAME$}");
         for value in values {
-            print!("{:>12}", text(*value));
+            print!("{:>14}", text(*value));
         }
         let mut line = Map::from_iter([
             ("bench".to_owned(), json!(self.bench)),

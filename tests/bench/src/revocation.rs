@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cpu::Processes;
 use crate::load::{self, Asks, Connection, Steady, Target};
 use crate::report::{Goal, Report};
-use crate::stats::{Summary, millis};
+use crate::stats::{Summary, millis, number};
 use crate::{Options, gets, lifted, person};
 
 const LABEL: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
@@ -87,16 +87,15 @@ impl Measured {
     fn row(&self, name: &str, beside: Option<f64>, goal: Option<Goal>, report: &mut Report) -> Result<()> {
         let (none, posts) = (f64::NAN, beside.unwrap_or(0.0));
         let Self { product: ours, floor } = self;
-        let count = crate::stats::number;
         let ratios = [ours.p50 / floor.p50, ours.p99 / floor.p99];
         report.row(
             name,
-            &[count(ours.count), ours.p50, ours.p90, ours.p99, ours.max, ratios[0], ratios[1], posts],
+            &[number(ours.count), ours.p50, ours.p90, ours.p99, ours.max, ratios[0], ratios[1], posts],
             goal,
         )?;
         report.row(
             "  bare updateUser",
-            &[count(floor.count), floor.p50, floor.p90, floor.p99, floor.max, none, none, posts],
+            &[number(floor.count), floor.p50, floor.p90, floor.p99, floor.max, none, none, posts],
             None,
         )
     }
