@@ -79,7 +79,8 @@ pub struct App {
 pub async fn build(config: &Config, parts: Parts) -> Result<App, StartError> {
     let Parts { identity_store, role_resolver, peers, metrics, clock } = parts;
     let url = config.database.as_ref().map_or("", |url| url.expose()).parse()?;
-    let store = Store::open(&url, sql::Options::default(), clock.clone()).await?;
+    let store = Store::open(&url, sql::Options::default(), clock.clone(), &config.instance()).await?;
+    store.take_back().await?;
     let tenants = Tenants::new(config.tenants.clone(), Http::new()?, clock.clone());
     let service = PushServiceServer::new(Service { store: store.clone(), tenants: tenants.clone() })
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -184,7 +185,6 @@ impl App {
             identity: self.identity.clone(),
             clock: self.clock.clone(),
             config: self.config,
-            owner: uuid::Uuid::new_v4().to_string().into(),
         };
         async move {
             while !stop.is_cancelled() {

@@ -35,8 +35,6 @@ pub(crate) struct Reader {
     pub(crate) identity: Identity,
     pub(crate) clock: Clock,
     pub(crate) config: Pushing,
-    /// What this replica calls itself.
-    pub(crate) owner: Arc<str>,
 }
 
 impl Reader {
@@ -84,7 +82,7 @@ impl Reader {
             Why::Asked => None,
             Why::Refresh => Some(Timestamp(begun.0.saturating_sub(micros(self.config.catalogue_refresh)))),
         };
-        let lease = self.store.lease_catalogue(&tenant.id, &self.owner, self.config.step, fresh).await?;
+        let lease = self.store.lease_catalogue(&tenant.id, self.config.step, fresh).await?;
         let Some(fence) = lease else { return Ok(false) };
         let before = self.identity.catalogue(&tenant.id).await?.unwrap_or_default();
         let copy = whole(&tenant.fluent, before).await?;

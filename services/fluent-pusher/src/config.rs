@@ -29,8 +29,20 @@ pub struct Config {
     pub role_resolver: TransportConfig,
     /// The folder of the tenants' Fluent addresses and secrets, one `<tenant>.toml` each.
     pub tenants: Option<PathBuf>,
+    /// The name of this instance among its replicas, the same after a restart: what it had under way is then taken up
+    /// at once. The machine's name if it is left out.
+    pub instance: Option<String>,
     /// How it works.
     pub pushing: Pushing,
+}
+
+impl Config {
+    /// The name of this instance.
+    #[must_use]
+    pub fn instance(&self) -> String {
+        let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        self.instance.clone().or_else(machine).map_or_else(|| "one".to_owned(), |name| name.trim().to_owned())
+    }
 }
 
 impl Default for Config {
@@ -43,6 +55,7 @@ impl Default for Config {
             identity_store: TransportConfig::default(),
             role_resolver: TransportConfig::default(),
             tenants: None,
+            instance: None,
             pushing: Pushing::default(),
         }
     }

@@ -12,6 +12,7 @@ mod enqueue;
 mod ledger;
 mod work;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
@@ -33,15 +34,24 @@ const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("st
 pub struct Store {
     database: Database,
     clock: Clock,
+    /// Whose leases are ours: the name of this instance, the same after a restart.
+    instance: Arc<str>,
 }
 
 /// What a store answers when it can't.
 pub type Error = sql::Error;
 
 impl Store {
-    /// Opens the database and brings its tables up to date.
-    pub async fn open(url: &Url, options: Options, clock: Clock) -> Result<Self, Error> {
-        Ok(Self { database: Database::open(url, options, OWNER, MIGRATIONS).await?, clock })
+    /// Opens the database and brings its tables up to date. `instance` names this process among its replicas.
+    pub async fn open(url: &Url, options: Options, clock: Clock, instance: &str) -> Result<Self, Error> {
+        let database = Database::open(url, options, OWNER, MIGRATIONS).await?;
+        Ok(Self { database, clock, instance: instance.into() })
+    }
+
+    /// The same tables, seen by another instance.
+    #[cfg(test)]
+    pub(crate) fn of_instance(&self, instance: &str) -> Self {
+        Self { instance: instance.into(), ..self.clone() }
     }
 
     fn now(&self) -> Timestamp {
@@ -69,11 +79,10 @@ impl Store {
     pub async fn lease_catalogue(
         &self,
         tenant: &TenantId,
-        owner: &str,
         term: Duration,
         unless_read_after: Option<Timestamp>,
     ) -> Result<Option<u64>, Error> {
-        let (tenant, owner, now) = (tenant.clone(), owner.to_owned(), self.now());
+        let (tenant, owner, now) = (tenant.clone(), self.instance.clone(), self.now());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -83,7 +92,7 @@ impl Store {
                     let update = "UPDATE push_leases SET owner = $2, lease_until = $4, fence = fence + 1 \
                                   WHERE tenant = $1 AND (owner = $2 OR lease_until <= $3) AND read_at <= $5";
                     let latest = unless_read_after.map_or(i64::MAX, |at| at.0);
-                    let values = params![tenant.as_str(), owner, now.0, now.plus(term).0, latest];
+                    let values = params![tenant.as_str(), &*owner, now.0, now.plus(term).0, latest];
                     if tx.execute(update, values).await? == 0 {
                         return Ok(None);
                     }

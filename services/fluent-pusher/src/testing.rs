@@ -422,7 +422,7 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let (fakes, fluent, clock) = (Fakes::new(), sim().await, clock());
         let url = format!("sqlite:{}", folder.path().join("push.db").display()).parse().unwrap();
-        let store = Store::open(&url, sql::Options::default(), clock.clone()).await.unwrap();
+        let store = Store::open(&url, sql::Options::default(), clock.clone(), "one").await.unwrap();
         let tenants = Tenants::new(None, http(), clock.clone());
         let id: TenantId = "acme".parse().unwrap();
         tenants.put(id.clone(), sim_file(&fluent.url)).unwrap();
@@ -439,7 +439,7 @@ impl Setup {
             counts: counts.clone(),
         };
         let follower = Follower { identity: identity.clone(), store: store.clone(), counts };
-        let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config, owner: "one".into() };
+        let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config };
         let tenant = tenants.get(&id).unwrap();
         Self { fakes, fluent, clock, store, tenant, worker, follower, reader, _folder: folder }
     }

@@ -215,6 +215,7 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
     config.identity_store.pepper = secret("pepper.secret")?;
     config.fluent_pusher.database = Some(Secret::new(format!("sqlite:{data}/pusher.db")));
     config.fluent_pusher.tenants = Some(arguments.data.join("tenants"));
+    config.fluent_pusher.instance = Some(TENANT.to_owned());
     config.fluent_pusher.pushing.catalogue_refresh = arguments.catalogue_refresh;
     // Nobody's rate limit is at stake here; a developer who adds a role wants it known at once.
     config.fluent_pusher.pushing.catalogue_min_interval = Duration::from_millis(100);

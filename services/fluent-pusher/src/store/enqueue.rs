@@ -182,8 +182,8 @@ async fn upsert(
     let revokes = if *gone { 2 } else { i64::from(*takes_away) };
     // An older change, met again after a crash, changes nothing.
     let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
-               revokes, revokes_since, due_at, attempts, lease_until, fence) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0) \
+               revokes, revokes_since, due_at, attempts, lease_owner, lease_until, fence) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, 0) \
                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
                desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, \
                gone = excluded.gone, \

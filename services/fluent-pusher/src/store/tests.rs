@@ -15,9 +15,10 @@ async fn each(test: impl AsyncFn(&Store, &TenantId)) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = format!("sqlite:{}", folder.path().join("push.db").display());
     for url in [Some(sqlite), std::env::var("ROLECALL_TEST_POSTGRES").ok()].into_iter().flatten() {
-        let store = Store::open(&url.parse().unwrap(), sql::Options::default(), clock()).await.unwrap();
-        // Tests share a server's tables; each has a tenant of its own.
-        let tenant = format!("t{}", UserId::new()).parse().unwrap();
+        // Tests share a server's tables; each has a tenant of its own, and is an instance of its own.
+        let name = format!("t{}", UserId::new());
+        let store = Store::open(&url.parse().unwrap(), sql::Options::default(), clock(), &name).await.unwrap();
+        let tenant = name.parse().unwrap();
         test(&store, &tenant).await;
     }
 }
@@ -158,7 +159,7 @@ async fn after_a_resync_those_who_are_not_named_are_taken_for_gone() {
 #[tokio::test]
 async fn the_catalogue_has_one_reader_at_a_time_and_each_read_a_larger_number() {
     each(async |store, tenant| {
-        let lease = async |owner| store.lease_catalogue(tenant, owner, TERM, None).await.unwrap();
+        let lease = async |owner| store.of_instance(owner).lease_catalogue(tenant, TERM, None).await.unwrap();
         assert_eq!(lease("one").await, Some(1));
         assert_eq!(lease("two").await, None);
         assert_eq!(lease("one").await, Some(2));
@@ -170,8 +171,28 @@ async fn the_catalogue_has_one_reader_at_a_time_and_each_read_a_larger_number() 
         store.end_catalogue(tenant, 2, now, now).await.unwrap();
         assert_eq!(lease("one").await, None);
         store.end_catalogue(tenant, 3, now, now).await.unwrap();
-        assert_eq!(store.lease_catalogue(tenant, "one", TERM, Some(Timestamp(now.0 - 1))).await.unwrap(), None);
+        assert_eq!(
+            store.of_instance("one").lease_catalogue(tenant, TERM, Some(Timestamp(now.0 - 1))).await.unwrap(),
+            None
+        );
         assert_eq!(lease("one").await, Some(4));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_comes_back_takes_up_what_it_had_under_way() {
+    each(async |store, tenant| {
+        let epoch = Epoch::new();
+        store.enqueue(tenant, vec![change(UserId::new(), "ada", false, at(epoch, 1))]).await.unwrap();
+        let before = store.claim(tenant, 10, TERM).await.unwrap();
+        store.of_instance("two").take_back().await.unwrap();
+        assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty(), "another's lease is left alone");
+        store.take_back().await.unwrap();
+        let again = store.claim(tenant, 10, TERM).await.unwrap();
+        assert!(again[0].lease.fence > before[0].lease.fence);
+        // What the earlier life still says changes nothing.
+        assert!(!store.finish(tenant, &before[0], DONE, None).await.unwrap());
     })
     .await;
 }

@@ -72,9 +72,23 @@ pub enum Ending {
 impl Store {
     /// Leases up to `limit` entries that are due, for `term`: those that take something away first, then the oldest.
     pub async fn claim(&self, tenant: &TenantId, limit: usize, term: Duration) -> Result<Vec<Job>, Error> {
-        let (tenant, now) = (tenant.clone(), self.now());
+        let (tenant, owner, now) = (tenant.clone(), self.instance.clone(), self.now());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.database.write(move |tx| Box::pin(async move { claim(tx, &tenant, limit, now, term).await })).await
+        self.database.write(move |tx| Box::pin(async move { claim(tx, &tenant, &owner, limit, now, term).await })).await
+    }
+
+    /// Gives back what this instance had leased in an earlier life, so that nothing waits for a worker that is gone. To
+    /// be called before the first claim.
+    pub async fn take_back(&self) -> Result<(), Error> {
+        let owner = self.instance.clone();
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE push_work SET lease_until = 0 WHERE lease_owner = $1 AND lease_until > 0";
+                    tx.execute(sql, params![&*owner]).await.map(drop)
+                })
+            })
+            .await
     }
 
     /// Gives an entry back. `report` is what identity-store shall be told. Whoever lost the lease changes nothing by it:
@@ -143,6 +157,7 @@ impl Store {
 async fn claim(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
+    owner: &str,
     limit: i64,
     now: Timestamp,
     term: Duration,
@@ -158,8 +173,9 @@ async fn claim(
         let (Some(user), Some(desired)) = (user_id(row, 1)?, position(row, 3, 4)?) else { continue };
         let account = row.text(0)?.to_owned();
         let fence = row.int(8)? + 1;
-        let sql = "UPDATE push_work SET lease_until = $3, fence = $4 WHERE tenant = $1 AND account = $2";
-        leases.push(sql::Statement::new(sql, params![tenant.as_str(), &account, until.0, fence]));
+        let sql =
+            "UPDATE push_work SET lease_until = $3, fence = $4, lease_owner = $5 WHERE tenant = $1 AND account = $2";
+        leases.push(sql::Statement::new(sql, params![tenant.as_str(), &account, until.0, fence, owner]));
         jobs.push(Job {
             account,
             user,

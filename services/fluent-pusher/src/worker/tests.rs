@@ -471,7 +471,7 @@ async fn the_catalogue_is_read_whole_and_what_a_list_left_out_stays_until_its_ow
     assert!(setup.reader.read(&setup.tenant, 1, Why::Asked).await.is_err());
     assert_eq!(setup.fakes.change(|world| world.catalogue.clone().unwrap()), second, "half a read is none");
 
-    let other = Reader { owner: "two".into(), ..setup.reader.clone() };
+    let other = Reader { store: setup.reader.store.of_instance("two"), ..setup.reader.clone() };
     assert!(!other.read(&setup.tenant, 1, Why::Asked).await.unwrap(), "one replica reads at a time");
     setup.clock.advance(Duration::from_mins(1));
     assert!(other.read(&setup.tenant, 1, Why::Asked).await.unwrap());

@@ -26,6 +26,8 @@ CREATE TABLE push_work (
     -- When it is next due; null once it is pushed, or has failed for good.
     due_at BIGINT,
     attempts BIGINT NOT NULL,
+    -- Which instance works on it, until when, under which number.
+    lease_owner TEXT NOT NULL,
     lease_until BIGINT NOT NULL,
     fence BIGINT NOT NULL,
     -- Why a person should look at it.
