@@ -1,8 +1,6 @@
 //! What can be typed.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -20,7 +18,7 @@ pub(crate) struct Program {
 pub(crate) enum Command {
     /// Runs all four parts in this process on a `SQLite` file, beside a simulated Fluent.
     #[cfg(feature = "dev")]
-    Dev(DevArgs),
+    Dev(crate::dev::DevArgs),
     /// Plays a story over real HTTP against such a set-up, and shows what Fluent holds at its end.
     #[cfg(feature = "dev")]
     Demo,
@@ -72,48 +70,6 @@ pub(crate) struct RunArgs {
 pub(crate) enum StoreAction {
     /// Begins a new epoch: to be run once after the database was restored from a backup, before the store is started.
     Restored,
-}
-
-/// The flags of `rolecall dev`.
-#[cfg(feature = "dev")]
-#[derive(Clone, Debug, Args)]
-pub(crate) struct DevArgs {
-    /// Where SCIM is served.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    pub(crate) listen: SocketAddr,
-    /// Where the role-resolver's gRPC is served.
-    #[arg(long, default_value = "127.0.0.1:9092")]
-    pub(crate) grpc_listen: SocketAddr,
-    /// Where the simulated Fluent is served.
-    #[arg(long, default_value = "127.0.0.1:8090")]
-    pub(crate) fluent_listen: SocketAddr,
-    /// Where metrics and health are served; nowhere without it.
-    #[arg(long)]
-    pub(crate) admin_listen: Option<SocketAddr>,
-    /// Where the databases are kept.
-    #[arg(long, default_value = "rolecall-data")]
-    pub(crate) data: PathBuf,
-    /// Fixes the bearer token, instead of a new one at each start.
-    #[arg(long)]
-    pub(crate) token: Option<String>,
-    /// How often the catalogue is read from Fluent.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "5m")]
-    pub(crate) catalogue_refresh: Duration,
-    /// What the tenant chooses.
-    #[command(flatten)]
-    pub(crate) settings: SettingsArgs,
-    /// No simulated Fluent: a real account, named by the flags below and `ROLECALL_FLUENT_…` secrets in the environment.
-    #[arg(long, requires = "fluent_url")]
-    pub(crate) no_sim: bool,
-    /// The real account's API root.
-    #[arg(long, requires = "no_sim")]
-    pub(crate) fluent_url: Option<String>,
-    /// The real account's id.
-    #[arg(long, env = "ROLECALL_FLUENT_ACCOUNT", default_value = "DEV")]
-    pub(crate) fluent_account: String,
-    /// Written once everything serves: JSON with `scim`, `token`, `grpc` and `fluent`.
-    #[arg(long)]
-    pub(crate) ready_file: Option<PathBuf>,
 }
 
 /// Which identity-store a command speaks to.

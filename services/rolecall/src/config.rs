@@ -14,13 +14,16 @@ use serde::Deserialize;
 const PREFIX: &str = "ROLECALL_";
 
 /// Variables that begin so but belong to commands and tests.
-const NOT_CONFIGURATION: [&str; 6] = [
-    "ROLECALL_CONFIG",
-    "ROLECALL_STORE",
-    "ROLECALL_PEER_SECRET_FILE",
+const NOT_CONFIGURATION: [&str; 9] = [
     "ROLECALL_BIN",
-    "ROLECALL_TEST_",
+    "ROLECALL_CONFIG",
     "ROLECALL_FLUENT_ACCOUNT",
+    "ROLECALL_FLUENT_CLIENT_SECRET",
+    "ROLECALL_FLUENT_PASSWORD",
+    "ROLECALL_FLUENT_USERNAME",
+    "ROLECALL_PEER_SECRET_FILE",
+    "ROLECALL_STORE",
+    "ROLECALL_TEST_",
 ];
 
 /// The whole file.

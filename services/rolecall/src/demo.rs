@@ -12,8 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::cli::DevArgs;
-use crate::dev::Running;
+use crate::dev::{DevArgs, Running};
 
 /// How many associates the season needs.
 const SEASON: usize = 40;

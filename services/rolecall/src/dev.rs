@@ -4,10 +4,11 @@
 //! servers, so no network lies between them.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use domain::clock::Clock;
 use domain::id::TenantId;
 use domain::token::FixedToken;
@@ -19,7 +20,6 @@ use runtime::grpc::Transport;
 use runtime::peer::PeerSecret;
 use serde::Serialize;
 
-use crate::cli::DevArgs;
 use crate::config::{self, Checked as _, Config};
 use crate::part::revision_key;
 use crate::process::{Process, bind};
@@ -30,6 +30,47 @@ use crate::settings::SettingsArgs;
 const TENANT: &str = "dev";
 /// How long the first copy of the catalogue may take.
 const FIRST_COPY: Duration = Duration::from_secs(30);
+
+/// The flags of `rolecall dev`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where SCIM is served.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where the role-resolver's gRPC is served.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    pub(crate) grpc_listen: SocketAddr,
+    /// Where the simulated Fluent is served.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub(crate) fluent_listen: SocketAddr,
+    /// Where metrics and health are served; nowhere without it.
+    #[arg(long)]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where the databases are kept.
+    #[arg(long, default_value = "rolecall-data")]
+    pub(crate) data: PathBuf,
+    /// Fixes the bearer token, instead of a new one at each start.
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// How often the catalogue is read from Fluent.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "5m")]
+    pub(crate) catalogue_refresh: Duration,
+    /// What the tenant chooses.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// No simulated Fluent: a real account, named by the flags below and `ROLECALL_FLUENT_…` secrets in the environment.
+    #[arg(long, requires = "fluent_url")]
+    pub(crate) no_sim: bool,
+    /// The real account's API root.
+    #[arg(long, requires = "no_sim")]
+    pub(crate) fluent_url: Option<String>,
+    /// The real account's id.
+    #[arg(long, env = "ROLECALL_FLUENT_ACCOUNT", default_value = "DEV")]
+    pub(crate) fluent_account: String,
+    /// Written once everything serves: JSON with `scim`, `token`, `grpc` and `fluent`.
+    #[arg(long)]
+    pub(crate) ready_file: Option<PathBuf>,
+}
 
 /// A running set-up.
 #[derive(Debug)]
@@ -43,7 +84,7 @@ pub(crate) struct Running {
     /// Fluent's API root.
     pub(crate) fluent: String,
     process: Process,
-    sim: Option<SimHandle>,
+    simulated: Option<SimHandle>,
 }
 
 /// What the ready file says.
@@ -95,14 +136,14 @@ impl Running {
         std::fs::create_dir_all(&arguments.data).context("making the data folder")?;
         let config = configuration(&arguments)?;
         let process = Process::start("rolecall", &config)?;
-        let scim = bind(arguments.listen).await?;
+        let face = bind(arguments.listen).await?;
         let grpc = bind(arguments.grpc_listen).await?;
-        let scim_address = scim.local_addr()?;
+        let face_address = face.local_addr()?;
         let grpc_address = grpc.local_addr()?;
-        let sim = match arguments.no_sim {
-            true => None,
-            false => Some(Sim::start(bind(arguments.fluent_listen).await?, SimConfig::dev()).await?),
-        };
+        let mut simulated = None;
+        if !arguments.no_sim {
+            simulated = Some(Sim::start(bind(arguments.fluent_listen).await?, SimConfig::dev()).await?);
+        }
 
         // Parts in one process need no secret between them; the listener of the role-resolver has one nobody knows.
         let peers = PeerSecret::new(&random_secret());
@@ -134,10 +175,8 @@ impl Running {
             metrics: process.metrics.clone(),
             clock: Clock::System,
         };
-        let fluent = match (&sim, &arguments.fluent_url) {
-            (Some(sim), _) => sim.url.clone(),
-            (None, url) => url.clone().unwrap_or_default(),
-        };
+        let url = simulated.as_ref().map(|handle| handle.url.clone()).or_else(|| arguments.fluent_url.clone());
+        let fluent = url.unwrap_or_default();
         tenant_file(&arguments, &fluent)?;
         let pusher = fluent_pusher::build(&config.fluent_pusher, parts).await?;
         let parts = gateway::Parts {
@@ -155,17 +194,17 @@ impl Running {
         first_copy(identity).await?;
         let stop = process.shutdown.token();
         process.shutdown.spawn(async move {
-            if let Err(error) = gateway.run(scim, stop).await {
+            if let Err(error) = gateway.run(face, stop).await {
                 tracing::error!(%error, "the gateway can't serve");
             }
         });
-        let scim = format!("http://{scim_address}{}", gateway::BASE_PATH);
-        Ok(Self { scim, token, grpc: grpc_address, fluent, process, sim })
+        let scim = format!("http://{face_address}{}", gateway::BASE_PATH);
+        Ok(Self { scim, token, grpc: grpc_address, fluent, process, simulated })
     }
 
     /// The simulated Fluent, if there is one.
     pub(crate) fn sim(&self) -> Option<&Sim> {
-        self.sim.as_ref().map(|handle| &handle.sim)
+        self.simulated.as_ref().map(|handle| &handle.sim)
     }
 
     /// Stops everything.
@@ -181,7 +220,7 @@ impl Running {
         println!("  SCIM base URL   {scim}");
         println!("  bearer token    {token}");
         println!("  role-resolver   {grpc} (gRPC, the same token)");
-        println!("  Fluent          {fluent}{}", if self.sim.is_some() { " (simulated)" } else { "" });
+        println!("  Fluent          {fluent}{}", if self.simulated.is_some() { " (simulated)" } else { "" });
         println!();
         println!("Hire somebody, then look at what Fluent holds:");
         println!();
@@ -191,7 +230,7 @@ impl Running {
              \"emails\":[{{\"value\":\"ada@example.com\",\"type\":\"work\"}}],\
              \"roles\":[{{\"value\":\"AGENT_CHIC-01_Fulfillment_Associate\"}}]}}'"
         );
-        if self.sim.is_some() {
+        if self.simulated.is_some() {
             println!("  curl -sS {fluent}/_sim/users/ada@example.com");
         } else {
             println!(
@@ -208,7 +247,7 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
     let secret = |name: &str| -> Result<Option<Secret>> { Ok(Some(kept_secret(&arguments.data.join(name))?)) };
     config.process.admin_listen = config.process.admin_listen.or(arguments.admin_listen);
     if std::env::var_os("ROLECALL_TELEMETRY__FILTER").is_none() {
-        config.telemetry.filter = "warn".to_owned();
+        "warn".clone_into(&mut config.telemetry.filter);
     }
     config.revisions.secret = secret("revisions.secret")?;
     config.identity_store.database = Some(format!("sqlite:{data}/identity.db").as_str().into());

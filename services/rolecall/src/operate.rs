@@ -22,6 +22,7 @@ fn connect(store: &StoreArgs) -> Result<Admin> {
 }
 
 /// What the store says, without the transport's wrapping.
+#[expect(clippy::needless_pass_by_value, reason = "it stands behind `map_err`")]
 fn said(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("identity-store answers: {}", status.message())
 }

@@ -184,8 +184,8 @@ async fn a_panic_ends_one_write_and_no_other() {
         let broken = fresh.database.write(|tx| {
             Box::pin(async move {
                 tx.execute("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![1], "a"]).await?;
-                let nothing: Option<()> = None;
-                nothing.unwrap();
+                let rows = tx.rows("SELECT id FROM things", vec![]).await?;
+                rows[0].int(0).unwrap();
                 Ok::<_, Error>(())
             })
         });

@@ -85,7 +85,7 @@ pub struct Family {
     listens: BTreeMap<Part, String>,
     folder: tempfile::TempDir,
     server: Option<String>,
-    _sim: Option<Sim>,
+    sim: Option<Sim>,
     _postgres: Option<Postgres>,
 }
 
@@ -143,21 +143,16 @@ impl Family {
             listens: BTreeMap::new(),
             folder,
             server: None,
-            _sim: None,
+            sim: None,
             _postgres: None,
         })
     }
 
     async fn start_processes(dial: Dial) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (postgres, server) = match std::env::var("ROLECALL_TEST_POSTGRES") {
-            Ok(server) => (None, server),
-            Err(_) => {
-                let own = Postgres::start()?;
-                let url = own.url();
-                (Some(own), url)
-            }
-        };
+        let given = std::env::var("ROLECALL_TEST_POSTGRES").ok();
+        let postgres = if given.is_none() { Some(Postgres::start()?) } else { None };
+        let server = given.or_else(|| postgres.as_ref().map(Postgres::url)).unwrap_or_default();
         let sim = Sim::start().await?;
         let mut family = Self {
             scim: Scim::new("", ""),
@@ -171,11 +166,11 @@ impl Family {
             listens: BTreeMap::new(),
             folder,
             server: Some(server.clone()),
-            _sim: None,
+            sim: None,
             _postgres: postgres,
         };
         family.write_configuration(&server, &sim.url).await?;
-        family._sim = Some(sim);
+        family.sim = Some(sim);
 
         family.run(Part::IdentityStore).await?;
         let flags = family.dial.settings.clone();

@@ -221,7 +221,7 @@ fn select<'a>(value: &'a Value, selector: &str) -> Option<&'a Value> {
         items.iter().find(|item| match &item[key] {
             Value::String(text) => text == wanted,
             Value::Null => false,
-            other => other.to_string() == wanted,
+            other => serde_json::from_str(wanted).is_ok_and(|wanted: Value| *other == wanted),
         })
     })
 }
