@@ -40,7 +40,11 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
     stages.run("dependencies", || {
         let deny = packages::deny()?;
         // Its database of advisories is a clone from elsewhere; bans, licences and sources need no network.
-        stage::run(Command::new(deny).args(["--offline", "check", "bans", "licenses", "sources"]).current_dir(root()))
+        stage::run(
+            Command::new(deny)
+                .args(["--offline", "--log-level", "error", "check", "bans", "licenses", "sources"])
+                .current_dir(root()),
+        )
     })?;
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Between the contracts and our own types. Every message that comes in is taken apart whole, so that a new field can't
 //! be overlooked.
 
+pub(crate) mod report;
+
 use std::sync::Arc;
 
 use domain::catalogue::Place;

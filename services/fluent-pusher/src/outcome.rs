@@ -2,14 +2,9 @@
 
 use domain::clock::Timestamp;
 use domain::label::Label;
-use domain::revision::Position;
-use prost::Message as _;
-use proto::identity::v1::ReportOutcomesRequest;
 
 use crate::account::{Account, Roles, Status};
-use crate::convert;
 use crate::peers::Effective;
-use crate::store::Job;
 
 /// How a user stands in Fluent once its account has been looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,14 +71,6 @@ impl Outcome {
             pushed_at: Some(now),
             roles: if account.status == Status::Active { account.roles.clone() } else { Roles::default() },
         }
-    }
-
-    /// As the report that is kept until identity-store has taken it.
-    pub(crate) fn encode(self, job: &Job) -> Vec<u8> {
-        let Position { epoch, revision } = job.desired;
-        let outcomes = vec![convert::outcome_out(job.user, revision, self)];
-        ReportOutcomesRequest { tenant: String::new(), epoch: epoch.as_bytes().to_vec().into(), outcomes }
-            .encode_to_vec()
     }
 }
 

@@ -1,17 +1,14 @@
 //! One tenant's workers: lease what is due, look at each account, write down how it ended, and tell identity-store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::clock::{Clock, Timestamp};
-use prost::Message as _;
-use proto::identity::v1::ReportOutcomesRequest;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Pushing;
+use crate::convert::report;
 use crate::fluent::{Cause, Error as FluentError};
 use crate::metrics::Counts;
 use crate::outcome::{Outcome, Standing};
@@ -150,7 +147,7 @@ impl Worker {
                 "a dismissed user's account may not be touched: close it by hand");
         }
         let result = outcome.as_ref().map_or("released", |outcome| outcome.standing.as_str());
-        let report = outcome.map(|outcome| outcome.encode(job));
+        let report = outcome.map(|outcome| report::encode(outcome, job));
         let ending = released_to.map_or(Ending::Done { attention }, |user_name| Ending::Released { user_name });
         (ending, report, result)
     }
@@ -200,7 +197,7 @@ impl Worker {
     fn gave_up(&self, job: &Job, detail: String, now: Timestamp) -> (Ending, Option<Vec<u8>>, &'static str) {
         let again = job.revokes.then(|| now.plus(self.config.backoff.max));
         let outcome = Outcome::without_account(Standing::Failed, vec![format!("FLUENT_REFUSED: {detail}")]);
-        (Ending::Failed { detail, again }, Some(outcome.encode(job)), Standing::Failed.as_str())
+        (Ending::Failed { detail, again }, Some(report::encode(outcome, job)), Standing::Failed.as_str())
     }
 
     /// A fault that might pass has lasted long: a person is told, and it is tried again now and then.
@@ -218,7 +215,7 @@ impl Worker {
                 Err(error) => return log_store(&error),
             };
             let count = reports.len();
-            for request in by_epoch(tenant, &reports) {
+            for request in report::requests(&tenant.id, reports.iter().map(|(_, report)| report.as_slice())) {
                 match self.identity.report(request).await {
                     Ok(()) => {}
                     Err(error) if error.is_transient() => {
@@ -251,23 +248,6 @@ impl Worker {
 }
 
 const MIN_PAUSE: Duration = Duration::from_millis(1);
-
-/// Reports of one epoch travel together.
-fn by_epoch(tenant: &Tenant, reports: &[(String, Vec<u8>)]) -> Vec<ReportOutcomesRequest> {
-    let mut requests: HashMap<Bytes, ReportOutcomesRequest> = HashMap::new();
-    for (_, report) in reports {
-        // Only we write them; one that can't be read, after an upgrade, is of no use to anybody.
-        let Ok(one) = ReportOutcomesRequest::decode(report.as_slice()) else { continue };
-        let ReportOutcomesRequest { tenant: _, epoch, outcomes } = one;
-        let request = requests.entry(epoch.clone()).or_insert_with(|| ReportOutcomesRequest {
-            tenant: tenant.id.to_string(),
-            epoch,
-            outcomes: Vec::new(),
-        });
-        request.outcomes.extend(outcomes);
-    }
-    requests.into_values().collect()
-}
 
 pub(crate) fn log_store(error: &sql::Error) {
     tracing::error!(error = %runtime::error::Chain(error), "the pusher's tables do not answer");
