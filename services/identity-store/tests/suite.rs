@@ -1,4 +1,5 @@
-//! The behaviours every identity-store must have: on SQLite and on PostgreSQL within the process, and over a socket.
+//! The behaviours every identity-store must have: on SQLite and on PostgreSQL within the process,
+//! on two replicas over one PostgreSQL, and over a socket.
 //!
 //! PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the project's test command always starts one.
 //! Without it those tests run on SQLite once more.
@@ -7,4 +8,5 @@ mod support;
 
 store_suite::store_suite!(sqlite, support::sqlite());
 store_suite::store_suite!(postgres, support::postgres());
+store_suite::store_suite!(two_replicas, support::two_replicas());
 store_suite::store_suite!(over_the_network, support::over_the_network());

@@ -23,6 +23,8 @@ const SECRET: &str = "the secret that all parts of a test share";
 /// A store, what it runs on, and what ends it.
 struct Running {
     app: App,
+    /// More replicas over the same database.
+    others: Vec<App>,
     clock: Clock,
     _folder: Option<TempDir>,
     /// Ends the listener when it is dropped.
@@ -57,6 +59,17 @@ pub(crate) async fn postgres() -> Backend {
     within_the_process(start(&fresh(&server).await, None).await)
 }
 
+/// Two replicas over one PostgreSQL database, called in turn: what one keeps to itself, the next call does not find, and
+/// only the tenant's row keeps their writes apart.
+pub(crate) async fn two_replicas() -> Backend {
+    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else { return sqlite().await };
+    let url = fresh(&server).await;
+    let mut running = start(&url, None).await;
+    running.others.push(replica(&url, &running.clock).await);
+    let replicas = std::iter::once(&running.app).chain(&running.others).map(App::transport).collect();
+    Backend { transport: store_suite::in_turn(replicas), insider: Arc::new(running) }
+}
+
 /// SQLite, called over a socket.
 pub(crate) async fn over_the_network() -> Backend {
     let folder = tempfile::tempdir().unwrap();
@@ -80,6 +93,11 @@ fn within_the_process(running: Running) -> Backend {
 
 async fn start(url: &str, folder: Option<TempDir>) -> Running {
     let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
+    let app = replica(url, &clock).await;
+    Running { app, others: Vec::new(), clock, _folder: folder, listener: None }
+}
+
+async fn replica(url: &str, clock: &Clock) -> App {
     let config = Config {
         database: Some(url.into()),
         pepper: Some(Secret::new("the pepper of the tests, which is long enough")),
@@ -92,8 +110,7 @@ async fn start(url: &str, folder: Option<TempDir>) -> Running {
         metrics: Metrics::new(),
         clock: clock.clone(),
     };
-    let app = build(&config, parts).await.unwrap();
-    Running { app, clock, _folder: folder, listener: None }
+    build(&config, parts).await.unwrap()
 }
 
 /// A new, empty database on a PostgreSQL server.
