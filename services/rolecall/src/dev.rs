@@ -246,8 +246,20 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
     let data = arguments.data.display();
     let secret = |name: &str| -> Result<Option<Secret>> { Ok(Some(kept_secret(&arguments.data.join(name))?)) };
     config.process.admin_listen = config.process.admin_listen.or(arguments.admin_listen);
-    if std::env::var_os("ROLECALL_TELEMETRY__FILTER").is_none() {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if !is_set("ROLECALL_TELEMETRY__FILTER") {
         "warn".clone_into(&mut config.telemetry.filter);
+    }
+    // One tenant has no neighbours to be protected from; whoever wants to see a limit sets it.
+    let limits = &mut config.gateway.limits;
+    for (name, rate) in [
+        ("READS", &mut limits.reads_per_second),
+        ("WRITES", &mut limits.writes_per_second),
+        ("HEAVY_LISTS", &mut limits.heavy_lists_per_second),
+    ] {
+        if !is_set(&format!("ROLECALL_GATEWAY__LIMITS__{name}_PER_SECOND")) {
+            *rate = 0;
+        }
     }
     config.revisions.secret = secret("revisions.secret")?;
     config.identity_store.database = Some(format!("sqlite:{data}/identity.db").as_str().into());
@@ -256,7 +268,7 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
     config.fluent_pusher.tenants = Some(arguments.data.join("tenants"));
     config.fluent_pusher.instance = Some(TENANT.to_owned());
     config.fluent_pusher.pushing.catalogue_refresh = arguments.catalogue_refresh;
-    // Nobody's rate limit is at stake here; a developer who adds a role wants it known at once.
+    // A developer who adds a role wants it known at once.
     config.fluent_pusher.pushing.catalogue_min_interval = Duration::from_millis(100);
     Ok(config)
 }
