@@ -94,6 +94,12 @@ impl Worker {
         count
     }
 
+    /// Fluent's id of the account, if it is ours: a user whose push failed has one all the same.
+    async fn known_account(&self, tenant: &Tenant, job: &Job) -> Option<String> {
+        let entry = self.store.ledger(&tenant.id, &job.account).await.ok()??;
+        if let crate::store::Standing::Ours { fluent_id } = entry.standing { Some(fluent_id) } else { None }
+    }
+
     async fn claim(&self, tenant: &Tenant, limit: usize) -> Vec<Job> {
         if limit == 0 {
             return Vec::new();
@@ -124,7 +130,10 @@ impl Worker {
             .unwrap_or_else(|_| Err(Failure::Fluent(FluentError::Unknown { cause: Cause::Timeout })));
         let (ending, report, result) = match result {
             Ok(verdict) => self.succeeded(tenant, job, verdict),
-            Err(failure) => self.failed(tenant, job, &failure),
+            Err(failure) => {
+                let account = self.known_account(tenant, job).await;
+                self.failed(tenant, job, &failure, account)
+            }
         };
         self.counts.pushed(tenant.id.as_str(), result);
         match store.finish(&tenant.id, job, ending, report).await {
@@ -152,7 +161,13 @@ impl Worker {
         (ending, report, result)
     }
 
-    fn failed(&self, tenant: &Tenant, job: &Job, failure: &Failure) -> (Ending, Option<Vec<u8>>, &'static str) {
+    fn failed(
+        &self,
+        tenant: &Tenant,
+        job: &Job,
+        failure: &Failure,
+        account: Option<String>,
+    ) -> (Ending, Option<Vec<u8>>, &'static str) {
         let now = self.clock.now();
         let mut rng = rand::rng();
         let backoff = self.config.backoff;
@@ -163,7 +178,7 @@ impl Worker {
                 tenant.breaker.success();
                 tracing::warn!(tenant = %tenant.id, user = %job.user, code = ?refusal.code, "Fluent refused a change");
                 let code = refusal.code.as_ref().map(|code| format!("{}: ", code.as_str())).unwrap_or_default();
-                self.gave_up(job, format!("{code}{}", refusal.message), now)
+                self.gave_up(job, account, format!("{code}{}", refusal.message), now)
             }
             Failure::Fluent(error @ (FluentError::Retry { cause, .. } | FluentError::Unknown { cause })) => {
                 tracing::info!(tenant = %tenant.id, user = %job.user, cause = cause.as_str(), "a push is to be repeated");
@@ -177,7 +192,7 @@ impl Worker {
                 if job.attempts >= PATIENCE {
                     let message =
                         if let Cause::Server(refusal) = cause { refusal.message.clone() } else { error.to_string() };
-                    return self.gave_up_for_now(job, message, now);
+                    return self.gave_up_for_now(job, account, message, now);
                 }
                 (again(delay.max(after.unwrap_or_default())), None, cause.as_str())
             }
@@ -194,15 +209,28 @@ impl Worker {
     }
 
     /// Failed for good. What takes access away is tried again all the same, now and then: it is never given up.
-    fn gave_up(&self, job: &Job, detail: String, now: Timestamp) -> (Ending, Option<Vec<u8>>, &'static str) {
+    fn gave_up(
+        &self,
+        job: &Job,
+        account: Option<String>,
+        detail: String,
+        now: Timestamp,
+    ) -> (Ending, Option<Vec<u8>>, &'static str) {
         let again = job.revokes.then(|| now.plus(self.config.backoff.max));
-        let outcome = Outcome::without_account(Standing::Failed, vec![format!("FLUENT_REFUSED: {detail}")]);
+        let reasons = vec![format!("FLUENT_REFUSED: {detail}")];
+        let outcome = Outcome { fluent_id: account, ..Outcome::without_account(Standing::Failed, reasons) };
         (Ending::Failed { detail, again }, Some(report::encode(outcome, job)), Standing::Failed.as_str())
     }
 
     /// A fault that might pass has lasted long: a person is told, and it is tried again now and then.
-    fn gave_up_for_now(&self, job: &Job, detail: String, now: Timestamp) -> (Ending, Option<Vec<u8>>, &'static str) {
-        let (_, report, result) = self.gave_up(job, detail.clone(), now);
+    fn gave_up_for_now(
+        &self,
+        job: &Job,
+        account: Option<String>,
+        detail: String,
+        now: Timestamp,
+    ) -> (Ending, Option<Vec<u8>>, &'static str) {
+        let (_, report, result) = self.gave_up(job, account, detail.clone(), now);
         (Ending::Failed { detail, again: Some(now.plus(self.config.backoff.max)) }, report, result)
     }
 
