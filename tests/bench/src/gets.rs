@@ -15,6 +15,8 @@ use crate::stats::{Summary, median, number};
 use crate::{Options, lifted, person};
 
 const CONNECTIONS: usize = 16;
+/// How many times as many the floor answers in its turn, so that it lasts about as long.
+const FLOOR: usize = 5;
 /// Users that are asked for in turn.
 const USERS: usize = 1_000;
 const LABEL: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
@@ -51,7 +53,7 @@ async fn shape(shape: Shape, name: &str, goal: Option<Goal>, options: &Options, 
     for round in 0..=options.rounds {
         let count = if round == 0 { options.gets / 10 } else { options.gets };
         let ours = turn(&target, &product, count, asks(&target)).await?;
-        let bare = turn(&constant.0, &floor, count, asks(&constant.0)).await?;
+        let bare = turn(&constant.0, &floor, count * FLOOR, asks(&constant.0)).await?;
         // The first warms both up.
         if round > 0 {
             rounds.push((ours, bare));
