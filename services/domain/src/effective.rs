@@ -6,7 +6,7 @@ use crate::catalogue::Catalogue;
 use crate::grant::Grant;
 use crate::id::GroupId;
 use crate::label::Label;
-use crate::matching::{Unmatched, match_label};
+use crate::matching::{SUGGESTED, Unmatched, match_label};
 use crate::rules::Rules;
 
 /// From where a user holds a label.
@@ -62,7 +62,12 @@ pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> Effec
                     set.grants.entry(grant).or_default().insert(label.clone());
                 }
             }
-            Err(unmatched) => {
+            Err(reason) => {
+                let unmatched = if set.unmatched.len() < SUGGESTED {
+                    Unmatched::explained(reason, label, catalogue, rules)
+                } else {
+                    Unmatched::because(reason)
+                };
                 set.unmatched.insert(label.clone(), unmatched);
             }
         }
@@ -75,7 +80,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use super::{Holding, Source, resolve};
+    use super::{Holding, SUGGESTED, Source, resolve};
     use crate::catalogue::Catalogue;
     use crate::label::Label;
     use crate::rules::Rules;
@@ -108,6 +113,16 @@ mod tests {
     fn one_without_labels_is_held() {
         assert!(set(true, &[]).held());
         assert!(!set(true, &["ACCOUNT_0_B"]).held());
+    }
+
+    #[test]
+    fn only_so_many_unmatched_labels_get_a_suggestion() {
+        let wrong: Vec<String> = (0..2 * SUGGESTED).map(|n| format!("ACCOUNT_0_{}{n}", "x".repeat(8))).collect();
+        let near: Vec<&str> = wrong.iter().map(String::as_str).collect();
+        let catalogue = Catalogue::new("ACME", [Arc::from("xxxxxxxx")], [], []);
+        let set = resolve(&holding(true, &near), &catalogue, &Rules::default());
+        assert_eq!(set.unmatched.len(), 2 * SUGGESTED);
+        assert_eq!(set.unmatched.values().filter(|why| why.suggestion.is_some()).count(), SUGGESTED);
     }
 
     #[test]

@@ -73,13 +73,29 @@ pub struct Unmatched {
 /// The grants a label gives: one for a role's own name, several for a rule.
 pub type Matched = BTreeSet<Grant>;
 
-/// Matches `label` against what Fluent recognises and the tenant's rules.
-pub fn match_label(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Unmatched> {
-    decide(label, catalogue, rules)
-        .map_err(|reason| Unmatched { reason, suggestion: suggest(reason, label, catalogue, rules) })
+/// How many of one answer's unmatched labels get a suggestion: looking for one compares the label with the whole
+/// catalogue, and whoever has many wrong labels has one mistake many times.
+pub const SUGGESTED: usize = 10;
+
+/// How many of a label's readings a suggestion is looked for. Real labels have one or two.
+const READINGS_SUGGESTED: usize = 4;
+
+impl Unmatched {
+    /// The reason alone.
+    #[must_use]
+    pub fn because(reason: Reason) -> Self {
+        Self { reason, suggestion: None }
+    }
+
+    /// The reason, and the nearest label that would be recognised, where one is near.
+    #[must_use]
+    pub fn explained(reason: Reason, label: &Label, catalogue: &Catalogue, rules: &Rules) -> Self {
+        Self { reason, suggestion: suggest(reason, label, catalogue, rules) }
+    }
 }
 
-fn decide(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Reason> {
+/// Matches `label` against what Fluent recognises and the tenant's rules.
+pub fn match_label(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Reason> {
     let readings = label.readings();
     let first = readings.first().ok_or(Reason::Malformed)?;
     let kind = ContextType::from_str(first.context_type).map_err(|_| Reason::UnknownContextType)?;
@@ -131,13 +147,13 @@ fn suggest(reason: Reason, label: &Label, catalogue: &Catalogue, rules: &Rules) 
         return None;
     }
     let names = || catalogue.roles().chain(rules.iter().map(|(logical, _)| logical)).map(|name| &**name);
-    label.readings().iter().find_map(|reading| {
+    label.readings().iter().take(READINGS_SUGGESTED).find_map(|reading| {
         let kind = nearest(reading.context_type, ContextType::ALL.into_iter().map(ContextType::as_str))?;
         let contexts = catalogue.context_names(ContextType::from_str(kind).ok()?);
         let context = nearest(reading.context, contexts.chain((kind == "ACCOUNT").then_some("0")))?;
         let role = nearest(reading.role, names())?;
         let near = format!("{kind}_{context}_{role}");
-        decide(&Label::new(&near), catalogue, rules).is_ok().then_some(near)
+        match_label(&Label::new(&near), catalogue, rules).is_ok().then_some(near)
     })
 }
 

@@ -66,12 +66,12 @@ impl Grounds {
         wanted: GroundVersion,
     ) -> Result<Arc<Ground>, Error> {
         let slot = self.slot(tenant);
-        if let Some(kept) = slot.kept_since(wanted) {
+        if let Some(kept) = slot.kept_at(wanted) {
             return Ok(kept);
         }
         let _turn = slot.reading.lock().await;
         // Whoever was first has read it for those who waited.
-        if let Some(kept) = slot.kept_since(wanted) {
+        if let Some(kept) = slot.kept_at(wanted) {
             return Ok(kept);
         }
         self.read(store, tenant, &slot).await
@@ -114,23 +114,21 @@ impl Grounds {
 }
 
 impl Slot {
-    /// The ground kept, if it is `wanted` or a later one of the same life of the database.
-    fn kept_since(&self, wanted: GroundVersion) -> Option<Arc<Ground>> {
-        self.kept
-            .lock()
-            .clone()
-            .filter(|kept| kept.version.epoch == wanted.epoch && kept.version.revision >= wanted.revision)
+    /// The ground kept, if it is `wanted`. A later one is not taken for it: the store may have gone back.
+    fn kept_at(&self, wanted: GroundVersion) -> Option<Arc<Ground>> {
+        self.kept.lock().clone().filter(|kept| kept.version == wanted)
     }
 
-    /// Keeps a ground, unless a later one is kept already.
+    /// Keeps what the store has now. Should that be earlier than what was kept, in one life of the database, it was
+    /// restored and nobody said so: what was learnt of its lost future is dropped.
     fn keep(&self, read: Ground) -> Arc<Ground> {
         let read = Arc::new(read);
-        let mut kept = self.kept.lock();
-        let later = kept.as_ref().is_some_and(|kept| {
+        let before = self.kept.lock().replace(Arc::clone(&read));
+        let is_back = |kept: Arc<Ground>| {
             kept.version.epoch == read.version.epoch && kept.version.revision > read.version.revision
-        });
-        if !later {
-            *kept = Some(Arc::clone(&read));
+        };
+        if before.is_some_and(is_back) {
+            tracing::error!("the store went back without a new epoch: run `rolecall identity-store restored`");
         }
         read
     }

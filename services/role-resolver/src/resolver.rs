@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::effective::{EffectiveSet, Holding, resolve};
 use domain::id::{TenantId, UserId};
 use domain::label::Label;
-use domain::matching::{Unmatched, match_label};
+use domain::matching::{SUGGESTED, Unmatched, match_label};
 use domain::revision::{Position, RevisionKey};
 use runtime::error::{Error, Reason};
 
@@ -98,8 +98,17 @@ impl Resolver {
         let ground = self.grounds.newest(&self.store, tenant).await?;
         aside(move || {
             let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
-            let refuse = |label: Label| match_label(&label, catalogue, &ground.rules).err().map(|why| (label, why));
-            Ok(labels.into_iter().filter_map(refuse).collect())
+            let mut unmatched = Vec::new();
+            for label in labels {
+                let Err(reason) = match_label(&label, catalogue, &ground.rules) else { continue };
+                let why = if unmatched.len() < SUGGESTED {
+                    Unmatched::explained(reason, &label, catalogue, &ground.rules)
+                } else {
+                    Unmatched::because(reason)
+                };
+                unmatched.push((label, why));
+            }
+            Ok(unmatched)
         })
         .await
     }
@@ -133,7 +142,7 @@ fn catalogue_missing() -> Error {
         .retry_after(CATALOGUE_SOON)
 }
 
-/// Computes on a thread of its own: suggestions compare an unmatched label with the whole catalogue, which would keep
+/// Computes on a thread of its own: a suggestion compares an unmatched label with the whole catalogue, which would keep
 /// other callers waiting.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal("matching labels", &error)))

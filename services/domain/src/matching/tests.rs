@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Reason, match_label};
+use super::{Reason, Unmatched, match_label};
 use crate::catalogue::{Catalogue, Place};
 use crate::grant::{ContextType, Grant};
 use crate::label::Label;
@@ -33,11 +33,12 @@ fn rules() -> Rules {
 fn grants(text: &str) -> Result<Vec<String>, Reason> {
     match_label(&Label::new(text), &catalogue(), &rules())
         .map(|grants| grants.iter().map(ToString::to_string).collect())
-        .map_err(|unmatched| unmatched.reason)
 }
 
 fn suggestion(text: &str) -> Option<String> {
-    match_label(&Label::new(text), &catalogue(), &rules()).unwrap_err().suggestion
+    let (label, catalogue, rules) = (Label::new(text), catalogue(), rules());
+    let reason = match_label(&label, &catalogue, &rules).unwrap_err();
+    Unmatched::explained(reason, &label, &catalogue, &rules).suggestion
 }
 
 #[test]
@@ -132,10 +133,11 @@ proptest! {
 
     #[test]
     fn a_suggestion_is_always_one_that_would_be_accepted(text in "(AGENT|ACCOUNT|RETAILER|AGNT)_[A-Za-z0-9_-]{1,24}") {
-        if let Err(unmatched) = match_label(&Label::new(&text), &catalogue(), &rules())
-            && let Some(suggestion) = unmatched.suggestion
+        let (label, catalogue, rules) = (Label::new(&text), catalogue(), rules());
+        if let Err(reason) = match_label(&label, &catalogue, &rules)
+            && let Some(suggestion) = Unmatched::explained(reason, &label, &catalogue, &rules).suggestion
         {
-            prop_assert!(match_label(&Label::new(&suggestion), &catalogue(), &rules()).is_ok());
+            prop_assert!(match_label(&Label::new(&suggestion), &catalogue, &rules).is_ok());
         }
     }
 }
