@@ -26,8 +26,7 @@ pub(crate) struct Authenticator {
     upstream: Upstream,
     /// Of this process alone, so that what the cache holds means nothing elsewhere.
     pepper: Pepper,
-    /// `None` is a token that is not good.
-    known: Cache<Key, Option<Credential>>,
+    known: Cache<Key, Credential>,
     fixed: Option<FixedToken>,
 }
 
@@ -46,16 +45,12 @@ impl Authenticator {
         let token: BearerToken = text.parse().map_err(|_| Refusal::unauthorized())?;
         let key = (token.id().clone(), *token.hash(&self.pepper).as_bytes());
         let upstream = self.upstream.clone();
-        let ask = move || async move {
-            match upstream.verify_token(token.expose()).await {
-                Ok(credential) => Ok(Some(credential)),
-                Err(error) if is_refused(&error) => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        match self.known.get(&key, ask).await? {
-            Some(credential) if credential.scim => Ok(credential),
-            _ => Err(Refusal::unauthorized()),
+        let ask = move || async move { upstream.verify_token(token.expose()).await };
+        // Only good tokens are kept: bad ones, of which anybody can make as many as they like, push nobody out.
+        match self.known.get(&key, ask).await {
+            Ok(credential) if credential.scim => Ok(credential),
+            Err(error) if !is_refused(&error) => Err(error.into()),
+            Ok(_) | Err(_) => Err(Refusal::unauthorized()),
         }
     }
 }

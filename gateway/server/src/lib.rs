@@ -147,6 +147,7 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
         ("/ResourceTypes/{id}", get(discovery::resource_type)),
         ("/Schemas", get(discovery::all_schemas)),
         ("/Schemas/{id}", get(discovery::schema)),
+        ("/Bulk", any(bulk)),
         ("/Me", any(me)),
     ];
     let add = |router: Router<Arc<Gateway>>, (path, methods): (&str, MethodRouter<Arc<Gateway>>)| {
@@ -166,6 +167,11 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
 /// RFC 7644 section 3.11: a token stands for an identity provider, not for a user.
 async fn me() -> Refusal {
     scim::Error::not_implemented("a token stands for an identity provider, so there is no /Me").into()
+}
+
+/// RFC 7644 section 3.7: what `/ServiceProviderConfig` does not promise is not there.
+async fn bulk() -> Refusal {
+    scim::Error::not_implemented("bulk requests are not supported; /ServiceProviderConfig says so").into()
 }
 
 async fn nowhere() -> Refusal {
