@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::migration::Migration;
 use crate::tx::Tx;
+use crate::value::{Row, Value};
 use crate::{Work, postgres, sqlite};
 
 /// Which engine.
@@ -132,6 +133,19 @@ impl Database {
             Inner::Sqlite(sqlite) => sqlite.read(work).await,
             Inner::Postgres(postgres) => postgres.read(work).await,
         }
+    }
+
+    /// Makes one look-up by key: a statement that answers a handful of rows by an index. It is a snapshot by itself, so it
+    /// costs no transaction; on SQLite it costs no change of threads either.
+    pub async fn point(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, Error> {
+        let rows = match &self.0 {
+            Inner::Sqlite(sqlite) => match sqlite.point(sql, &values) {
+                Some(rows) => rows?,
+                None => self.read(move |tx| Box::pin(async move { tx.rows(sql, values).await })).await?,
+            },
+            Inner::Postgres(postgres) => postgres.point(sql, &values).await?,
+        };
+        Ok(rows.into_iter().next())
     }
 
     /// Runs `work` in one transaction: committed if it answers `Ok`, undone if it answers `Err`. It runs to its end even

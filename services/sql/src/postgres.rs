@@ -77,6 +77,13 @@ impl Postgres {
         Ok(answer)
     }
 
+    /// One look-up by key, in one round trip.
+    pub(crate) async fn point(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        let client = self.0.get().await?;
+        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        rows(&client.query(&statement, &bound(values)).await?)
+    }
+
     pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -144,15 +151,18 @@ impl Session<'_> {
 
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let statement = self.0.prepare_cached(&translate(Engine::Postgres, sql)).await?;
-        let rows = self.0.query(&statement, &bound(values)).await?;
-        rows.iter()
-            .map(|row| Ok(Row((0..row.len()).map(|column| cell(row, column)).collect::<Result<_, Error>>()?)))
-            .collect()
+        rows(&self.0.query(&statement, &bound(values)).await?)
     }
 
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), Error> {
         Ok(self.0.batch_execute(sql).await?)
     }
+}
+
+fn rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {
+    rows.iter()
+        .map(|row| Ok(Row((0..row.len()).map(|column| cell(row, column)).collect::<Result<_, Error>>()?)))
+        .collect()
 }
 
 fn cell(row: &tokio_postgres::Row, column: usize) -> Result<Value, Error> {

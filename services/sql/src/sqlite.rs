@@ -24,6 +24,8 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(crate) struct Sqlite {
     writer: mpsc::UnboundedSender<Job>,
     readers: Arc<Readers>,
+    /// Connections for single look-ups, which are made where they are asked for.
+    points: Arc<Mutex<Vec<Connection>>>,
     wait: std::time::Duration,
 }
 
@@ -37,6 +39,9 @@ struct Readers {
 #[derive(Debug)]
 pub(crate) struct Session<'c>(&'c mut Connection);
 
+/// Connections for single look-ups: more than there are threads that could make one at a time.
+const POINTS: usize = 8;
+
 /// Statements each connection keeps prepared. More than the product has.
 const PREPARED: usize = 256;
 
@@ -45,20 +50,22 @@ impl Sqlite {
         let path = path.to_owned();
         let lock = options.lock;
         let readers = options.connections.clamp(1, 16);
-        let (writer, idle) = blocking(move || {
+        let (writer, mut idle) = blocking(move || {
             let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, lock)?;
             // The log survives a crash of the process by itself and of the machine by the sync at each commit.
             writer.pragma_update(None, "journal_mode", "WAL")?;
             writer.pragma_update(None, "synchronous", "FULL")?;
             let read = || connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, lock);
-            let idle = (0..readers).map(|_| read()).collect::<Result<Vec<_>, _>>()?;
+            let idle = (0..readers + POINTS).map(|_| read()).collect::<Result<Vec<_>, _>>()?;
             for reader in &idle {
                 reader.pragma_update(None, "query_only", true)?;
             }
             Ok::<_, Error>((writer, idle))
         })
         .await?;
+        let points = idle.split_off(readers);
         Ok(Self {
+            points: Arc::new(Mutex::new(points)),
             writer: spawn_writer(writer)?,
             readers: Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(readers) }),
             wait: options.wait,
@@ -85,6 +92,15 @@ impl Sqlite {
         .await;
         drop(permit);
         answer
+    }
+
+    /// One look-up by key, made on the spot: it takes microseconds, less than handing it to another thread. `None` if
+    /// all connections for that are in use.
+    pub(crate) fn point(&self, sql: &str, values: &[Value]) -> Option<Result<Vec<Row>, Error>> {
+        let mut connection = self.points.lock().pop()?;
+        let rows = Session(&mut connection).rows(sql, values);
+        self.points.lock().push(connection);
+        Some(rows)
     }
 
     pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>

@@ -194,3 +194,14 @@ async fn a_panic_ends_one_write_and_no_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_look_up_sees_what_is_committed() {
+    each(async |fresh| {
+        let look_up = || fresh.database.point("SELECT name FROM things WHERE id = $1", params![vec![1]]);
+        assert_eq!(look_up().await.unwrap(), None);
+        insert(&fresh.database, 1, "a").await.unwrap();
+        assert_eq!(look_up().await.unwrap().unwrap().text(0).unwrap(), "a");
+    })
+    .await;
+}
