@@ -4,7 +4,9 @@
 //! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
 //! on the queue starts one. The worker takes what waits, opens a transaction, locks the tenants' rows, lets each change
 //! do its work in a savepoint of its own and under a revision of its own, commits, and only then answers. A change that
-//! fails undoes its own savepoint and nothing else. If the commit's outcome is unknown, everyone is told just that.
+//! fails undoes its own savepoint and nothing else, also one that took too long. If the transaction itself is lost, or
+//! its commit's outcome is unknown, everyone is told just that: what a change met was perhaps another's doing, and undone
+//! with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -232,10 +234,11 @@ async fn each(
                     tx.release().await?;
                 }
             }
-            // The transaction is as good as gone, or goes with its only change.
-            Err(failure) if alone || failure == Failure::Unavailable => return Err(failure),
+            // The transaction goes with its only change, which met nobody's doing but its own.
+            Err(failure) if alone => return Err(failure),
             Err(failure) => {
-                tx.undo().await?;
+                // Where there is nothing left to undo a part of, the transaction is gone.
+                tx.undo().await.map_err(|_| Failure::Unavailable)?;
                 waiting.note(failure);
             }
         }
@@ -333,11 +336,7 @@ impl<W: Write> Waiting for Pending<W> {
     }
 
     fn fail(self: Box<Self>, failure: Failure) {
-        // Whoever failed by itself is told so, even though the others were undone too.
-        let failure = match self.state {
-            PendingState::Failed(own) => own,
-            _ => failure,
-        };
+        // Even if it failed by itself: what it failed of, such as a deletion before it, was undone.
         let _ = self.done.send(Err(failure));
     }
 }

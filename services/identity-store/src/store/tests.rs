@@ -2,6 +2,7 @@
 //! command always starts one. What every backend must do is in the store suite; here is what only this one can show.
 
 mod changes;
+mod commit;
 mod feed;
 mod fixture;
 mod lists;
