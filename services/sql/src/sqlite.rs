@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ToSql};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::Work;
 use crate::database::{Engine, Options};
@@ -32,7 +32,26 @@ pub(crate) struct Sqlite {
 #[derive(Debug)]
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
+}
+
+/// A reader on loan. Its permit ends after it is back: who has a permit finds a reader.
+struct Reader {
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            if !connection.is_autocommit() {
+                // Its work panicked.
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            self.readers.idle.lock().push(connection);
+        }
+    }
 }
 
 /// A connection with a transaction open on it.
@@ -67,7 +86,7 @@ impl Sqlite {
         Ok(Self {
             points: Arc::new(Mutex::new(points)),
             writer: spawn_writer(writer)?,
-            readers: Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(readers) }),
+            readers: Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(readers)) }),
             wait: options.wait,
         })
     }
@@ -78,20 +97,18 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        let permit = tokio::time::timeout(self.wait, self.readers.permits.acquire())
+        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.readers.permits).acquire_owned())
             .await
             .map_err(|late| E::from(Error::unavailable(late)))?
             .map_err(|closed| E::from(Error::unavailable(closed)))?;
-        let idle = Arc::clone(&self.readers);
-        let answer = blocking(move || {
-            let mut connection = idle.idle.lock().pop().ok_or_else(|| E::from(Error::defect("no idle reader")))?;
-            let answer = transact(&mut connection, "BEGIN", work);
-            idle.idle.lock().push(connection);
-            answer
+        let connection = self.readers.idle.lock().pop();
+        let mut reader = Reader { connection, readers: Arc::clone(&self.readers), _permit: permit };
+        // It runs to its end even if the caller goes away, and keeps the reader as long.
+        blocking(move || {
+            let connection = reader.connection.as_mut().ok_or_else(|| E::from(Error::defect("no idle reader")))?;
+            transact(connection, "BEGIN", work)
         })
-        .await;
-        drop(permit);
-        answer
+        .await
     }
 
     /// One look-up by key, made on the spot: it takes microseconds, less than handing it to another thread. `None` if
