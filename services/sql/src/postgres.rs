@@ -58,23 +58,31 @@ impl Postgres {
 
     pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        E: From<Error>,
-        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
         let mut client = self.0.get().await.map_err(Error::from)?;
-        let transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(Error::from)?;
-        let mut tx = Tx(Inner::Postgres(Session(transaction)));
-        let answer = work(&mut tx).await?;
-        if let Tx(Inner::Postgres(Session(transaction))) = tx {
-            transaction.commit().await.map_err(Error::from)?;
-        }
-        Ok(answer)
+        // On a task of its own: were it dropped with its caller, the next would get a connection that is still busy.
+        let task = tokio::spawn(async move {
+            let transaction = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()
+                .await
+                .map_err(Error::from)?;
+            let mut tx = Tx(Inner::Postgres(Session(transaction)));
+            let answer = work(&mut tx).await;
+            if let Tx(Inner::Postgres(Session(transaction))) = tx {
+                match &answer {
+                    Ok(_) => transaction.commit().await.map_err(Error::from)?,
+                    Err(_) => drop(transaction.rollback().await),
+                }
+            }
+            answer
+        });
+        task.await.map_err(|stopped| E::from(Error::unavailable(stopped)))?
     }
 
     /// One look-up by key, in one round trip.
