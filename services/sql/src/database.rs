@@ -66,7 +66,7 @@ pub struct Options {
     pub connections: usize,
     /// How long to wait for a free connection.
     pub wait: Duration,
-    /// How long one statement may run (PostgreSQL).
+    /// How long one statement may run, its wait for a lock included (PostgreSQL): so it is longer than `lock`.
     pub statement: Duration,
     /// How long a write waits for another's lock: longer than the largest write takes, so that a small one beside it
     /// waits and is not refused.
@@ -78,7 +78,7 @@ impl Default for Options {
         Self {
             connections: 16,
             wait: Duration::from_secs(5),
-            statement: Duration::from_secs(15),
+            statement: Duration::from_secs(30),
             lock: Duration::from_secs(20),
         }
     }
@@ -120,7 +120,8 @@ impl Database {
         }
     }
 
-    /// Runs `work` on one read-only snapshot: every statement in it sees the same state.
+    /// Runs `work` on one read-only snapshot: every statement in it sees the same state. It runs to its end even if the
+    /// caller goes away: what it holds is free again only then.
     ///
     /// `work` may await nothing but the methods of its [`Tx`].
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
