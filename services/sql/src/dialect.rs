@@ -11,6 +11,7 @@
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
 //! | `{ids:$1}` | a select of the ids in a [`Value::ids`](crate::Value::ids) | the same |
 //! | `{texts:$1}` | a select of the texts in a [`Value::texts`](crate::Value::texts) | the same |
+//! | `{triples:$1}` | a select of `a`, `b` and `c` in a [`Value::triples`](crate::Value::triples) | the same |
 
 use std::sync::Arc;
 
@@ -53,6 +54,13 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
             "(SELECT decode(item, 'hex') AS value FROM json_array_elements_text(${number}::text::json) AS items(item))"
         ),
         "texts" if sqlite => format!("(SELECT value FROM json_each(?{number}))"),
+        "triples" if sqlite => {
+            format!("(SELECT value ->> 0 AS a, value ->> 1 AS b, value ->> 2 AS c FROM json_each(?{number}))")
+        }
+        "triples" => format!(
+            "(SELECT item ->> 0 AS a, item ->> 1 AS b, item ->> 2 AS c \
+             FROM json_array_elements(${number}::text::json) AS items(item))"
+        ),
         "texts" => format!("(SELECT value FROM json_array_elements_text(${number}::text::json) AS items(value))"),
         _ => String::new(),
     };

@@ -1,7 +1,9 @@
 //! Both engines, one behaviour each test. PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the
-//! project's test command always starts one.
+//! project's test command always starts one. Without it each test is SQLite's alone.
 
-use crate::{Database, Error, ErrorKind, Migration, Options, Row, Statement, Url, Value, params};
+use std::time::Duration;
+
+use crate::{Database, Engine, Error, ErrorKind, Migration, Options, Row, Statement, Url, Value, params};
 
 const SCHEMA: &[Migration] = &[
     Migration {
@@ -19,16 +21,20 @@ struct Fresh {
 }
 
 async fn each(test: impl AsyncFn(&Fresh)) {
+    each_with(Options::default(), test).await;
+}
+
+async fn each_with(options: Options, test: impl AsyncFn(&Fresh)) {
     let folder = tempfile::tempdir().unwrap();
     let url: Url = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
-    test(&open(url, Some(folder)).await).await;
+    test(&open(url, options, Some(folder)).await).await;
     if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
         let name = format!("sql_{:x}", u64::from(std::process::id()) * 1_000_003 + unique());
         let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let (base, _) = server.rsplit_once('/').unwrap();
-        test(&open(format!("{base}/{name}").parse().unwrap(), None).await).await;
+        test(&open(format!("{base}/{name}").parse().unwrap(), options, None).await).await;
     }
 }
 
@@ -37,8 +43,8 @@ fn unique() -> u64 {
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
-async fn open(url: Url, file: Option<tempfile::TempDir>) -> Fresh {
-    let database = Database::open(&url, Options::default(), "test", SCHEMA).await.unwrap();
+async fn open(url: Url, options: Options, file: Option<tempfile::TempDir>) -> Fresh {
+    let database = Database::open(&url, options, "test", SCHEMA).await.unwrap();
     Fresh { database, url, _file: file }
 }
 
@@ -133,6 +139,17 @@ async fn lists_travel_as_one_parameter() {
         let (by_id, by_text) = found.await.unwrap();
         assert_eq!(by_id.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>(), ["B", "a\"\\\u{1}"]);
         assert_eq!(by_text.len(), 2);
+        let copied = fresh.database.write(|tx| {
+            Box::pin(async move {
+                const COPY: &str = "INSERT INTO things (id, name, n) \
+                     SELECT t.id, new.b || new.c, 1 FROM {triples:$1} AS new JOIN things t ON t.name = new.a \
+                     WHERE 1 = 1 ON CONFLICT (id) DO UPDATE SET name = excluded.name, n = excluded.n";
+                tx.execute(COPY, vec![Value::triples([["b", "1", "\""], ["B", "\u{1}", "\\"], ["none", "", ""]])]).await
+            })
+        });
+        assert_eq!(copied.await.unwrap(), 2);
+        let names: Vec<_> = all(&fresh.database).await.iter().map(|row| row.text(1).unwrap().to_owned()).collect();
+        assert_eq!(names, ["\u{1}\\", "1\"", "a\"\\\u{1}"]);
     })
     .await;
 }
@@ -204,4 +221,68 @@ async fn a_look_up_sees_what_is_committed() {
         assert_eq!(look_up().await.unwrap().unwrap().text(0).unwrap(), "a");
     })
     .await;
+}
+
+/// One connection, which is soon waited for in vain.
+const SCARCE: Options = Options {
+    connections: 1,
+    wait: Duration::from_millis(100),
+    statement: Duration::from_secs(30),
+    lock: Duration::from_secs(20),
+};
+
+async fn is_read(database: &Database) -> Result<i64, ErrorKind> {
+    let read = database.read(|tx| Box::pin(async move { tx.row("SELECT COUNT(*) FROM things", vec![]).await }));
+    read.await.map_err(|error| error.kind()).map(|row| row.unwrap().int(0).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_whose_caller_went_away_keeps_its_connection_to_its_end() {
+    each_with(SCARCE, async |fresh| {
+        let (begun, wait_begun) = tokio::sync::oneshot::channel();
+        let (go, wait_go) = std::sync::mpsc::channel::<()>();
+        let database = fresh.database.clone();
+        let caller = tokio::spawn(async move {
+            let read = database.read(move |tx| {
+                Box::pin(async move {
+                    begun.send(()).unwrap();
+                    if tx.engine() == Engine::Sqlite {
+                        wait_go.recv().unwrap();
+                    } else {
+                        tx.script("SELECT pg_sleep(2)").await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            });
+            read.await
+        });
+        wait_begun.await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert_eq!(is_read(&fresh.database).await, Err(ErrorKind::Unavailable), "the connection is not free");
+        let _ = go.send(());
+        while is_read(&fresh.database).await.is_err() {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_read_and_no_other() {
+    each_with(SCARCE, async |fresh| {
+        let broken = fresh.database.read(|tx| {
+            Box::pin(async move {
+                tx.row("SELECT COUNT(*) FROM things", vec![]).await?.unwrap().int(7).unwrap();
+                Ok::<_, Error>(())
+            })
+        });
+        assert_eq!(broken.await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(is_read(&fresh.database).await, Ok(0));
+    })
+    .await;
+}
+
+#[test]
+fn a_wait_for_a_lock_ends_as_such_and_not_as_a_statement_that_took_too_long() {
+    let options = Options::default();
+    assert!(options.lock < options.statement);
 }

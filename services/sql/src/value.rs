@@ -64,24 +64,45 @@ impl Value {
             if json.len() > 1 {
                 json.push(',');
             }
-            json.push('"');
-            for c in text.chars() {
-                match c {
-                    '"' => json.push_str("\\\""),
-                    '\\' => json.push_str("\\\\"),
-                    // JSON wants control characters escaped: four hexadecimal digits, the first two zero.
-                    c if c < ' ' => {
-                        json.push_str("\\u00");
-                        push_hex(&mut json, c as u8);
-                    }
-                    c => json.push(c),
-                }
-            }
-            json.push('"');
+            push_text(&mut json, text);
         }
         json.push(']');
         Self::Text(Some(json))
     }
+
+    /// A list of three texts each as one parameter, for the `{triples:$n}` token.
+    #[must_use]
+    pub fn triples<'a>(triples: impl IntoIterator<Item = [&'a str; 3]>) -> Self {
+        let mut json = String::from("[");
+        for [a, b, c] in triples {
+            json.push_str(if json.len() > 1 { ",[" } else { "[" });
+            push_text(&mut json, a);
+            json.push(',');
+            push_text(&mut json, b);
+            json.push(',');
+            push_text(&mut json, c);
+            json.push(']');
+        }
+        json.push(']');
+        Self::Text(Some(json))
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            // JSON wants control characters escaped: four hexadecimal digits, the first two zero.
+            c if c < ' ' => {
+                out.push_str("\\u00");
+                push_hex(out, c as u8);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 fn push_hex(out: &mut String, byte: u8) {

@@ -8,7 +8,7 @@ use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::revision::{Position, Revision};
 use sql::{Tx, Value, params};
 
-use super::labels::Holder;
+use super::labels::{self, Holder};
 use super::{Store, feed, group_id, standing, user_id};
 use crate::failure::Failure;
 use crate::model::{Change, Read, Touched, UserState};
@@ -206,7 +206,8 @@ async fn holders(
 ) -> Result<(), Failure> {
     let texts = |names: &[String]| Value::texts(names.iter().map(String::as_str));
     let contexts = |kind: ContextType, names| params![tenant.as_str(), kind.as_str(), texts(names)];
-    let mut rows = tx.rows(HOLDERS_BY_ROLE, params![tenant.as_str(), texts(roles)]).await?;
+    let named = Value::texts(roles.iter().map(String::as_str).chain([labels::ANYTHING]));
+    let mut rows = tx.rows(HOLDERS_BY_ROLE, params![tenant.as_str(), named]).await?;
     for (kind, names) in [(ContextType::Retailer, retailers), (ContextType::Agent, locations)] {
         rows.extend(tx.rows(HOLDERS_BY_CONTEXT, contexts(kind, names)).await?);
     }

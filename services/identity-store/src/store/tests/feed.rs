@@ -8,7 +8,7 @@ use domain::id::{GroupId, UserId};
 use domain::revision::{Position, Revision};
 use sql::{Statement, Value, params};
 
-use super::fixture::{Fixture, each};
+use super::fixture::{Fixture, document, each};
 use crate::Failure;
 use crate::model::{Actor, CatalogueRead, Change, GroupUpdate};
 
@@ -106,6 +106,39 @@ async fn a_catalogue_concerns_the_holders_of_labels_that_name_what_changed() {
         let concerned: BTreeSet<_> = affected(f, put.position.revision.0).await.into_iter().map(|(id, _)| id).collect();
         assert_eq!(concerned, [by_role, by_ref, through_group].into());
         assert_eq!(affected(f, 1).await.len(), 4, "the first catalogue concerns everyone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_holds_more_labels_than_can_be_read_is_concerned_by_every_catalogue() {
+    each(async |f| {
+        let read = |roles: &[&str]| CatalogueRead {
+            fence: 1,
+            wanted_seen: 0,
+            roles: roles.iter().map(ToString::to_string).collect(),
+            retailers: vec![],
+            locations: vec![],
+        };
+        f.store.put_catalogue(&f.tenant, read(&["A"])).await.unwrap();
+        let many: Vec<_> = (0..4_900).map(|n| format!("AGENT_{n}_X_Y")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        let ann = f.user("ann", &many).await;
+        f.user("bob", &["AGENT_1_A"]).await;
+        let kept = |statement: &'static str| async move {
+            let row = f
+                .store
+                .database
+                .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.row(statement, vec![]).await?) }));
+            row.await.unwrap().unwrap().int(0).unwrap()
+        };
+        assert_eq!(kept("SELECT COUNT(*) FROM label_readings").await, 2, "one that says there are too many");
+        let put = f.store.put_catalogue(&f.tenant, read(&["A", "B"])).await.unwrap().position.revision.0;
+        assert_eq!(affected(f, put).await, [(ann, true)]);
+        f.replace(ann, 0, &document("ann", &many[..1])).await.unwrap();
+        assert_eq!(kept("SELECT COUNT(*) FROM label_readings").await, 3);
+        let put = f.store.put_catalogue(&f.tenant, read(&["A", "B", "C"])).await.unwrap().position.revision.0;
+        assert!(affected(f, put).await.is_empty());
     })
     .await;
 }
