@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use domain::id::{TenantId, UserId};
-use domain::revision::Revision;
+use domain::revision::{Epoch, Position, Revision};
 use sql::{Row, Statement, Tx, Value, params};
 
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, UserDocument};
 use super::labels::{self, Holder};
-use super::{Store, feed, members, outcomes, standing, time, user_id};
+use super::{Store, feed, members, outcomes, time, user_id};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Read, User, UserState, Written};
 
@@ -34,6 +34,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// How many columns that is.
+const COLUMNS: usize = 11;
+
 impl Store {
     /// Stores a new user.
     pub async fn create_user(
@@ -48,23 +51,23 @@ impl Store {
 
     /// Reads one user. A text that is no id names none.
     pub async fn get_user(&self, tenant: &TenantId, id: &str) -> Result<Read<User>, Failure> {
-        let (tenant, id) = (tenant.clone(), id.parse::<UserId>().ok());
-        self.database
-            .read(move |tx| {
-                Box::pin(async move {
-                    const GET: &str = concat!(
-                        "SELECT ",
-                        columns!(u),
-                        " FROM users u LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id \
-                         WHERE u.tenant = $1 AND u.id = $2"
-                    );
-                    let position = standing(tx, &tenant).await?.position;
-                    let id = id.ok_or(Failure::UserNotFound)?;
-                    let row = tx.row(GET, params![tenant.as_str(), id.as_bytes()]).await?;
-                    Ok(Read { value: user(&row.ok_or(Failure::UserNotFound)?)?, position })
-                })
-            })
-            .await
+        // One look-up answers for the tenant's head and the user: this is what IdPs ask most.
+        const GET: &str = concat!(
+            "SELECT ",
+            columns!(u),
+            ", t.revision, (SELECT epoch FROM meta) FROM tenants t \
+             LEFT JOIN users u ON u.tenant = t.id AND u.id = $2 \
+             LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id WHERE t.id = $1"
+        );
+        let id = id.parse::<UserId>().map_err(|_| Failure::UserNotFound)?;
+        let row = self.database.point(GET, params![tenant.as_str(), id.as_bytes()]).await?;
+        let row = row.ok_or(Failure::TenantNotFound)?;
+        if row.maybe_bytes(0)?.is_none() {
+            return Err(Failure::UserNotFound);
+        }
+        let epoch = Epoch::from_slice(row.bytes(COLUMNS + 1)?).ok_or(Failure::Internal)?;
+        let position = Position { epoch, revision: Revision::from_db(row.int(COLUMNS)?) };
+        Ok(Read { value: user(&row)?, position })
     }
 
     /// Replaces a user's document; `expected` is the version it must be at, zero for any.
@@ -284,14 +287,16 @@ async fn name_taken(tx: &mut Tx<'_>, tenant: &TenantId, document: &UserDocument)
 /// The statements that turn a user's `old` addresses into the `new` ones.
 fn emails(tenant: &TenantId, id: UserId, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Statement> {
     const DELETE: &str = "DELETE FROM user_emails WHERE tenant = $1 AND user_id = $2 AND folded IN {texts:$3}";
-    const INSERT: &str = "INSERT INTO user_emails (tenant, folded, user_id) VALUES ($1, $2, $3)";
+    const INSERT: &str =
+        "INSERT INTO user_emails (tenant, folded, user_id) SELECT $1, new.value, $2 FROM {texts:$3} AS new";
     let gone: Vec<_> = old.difference(new).map(String::as_str).collect();
     let mut statements = Vec::new();
     if !gone.is_empty() {
         statements.push(Statement::new(DELETE, params![tenant.as_str(), id.as_bytes(), Value::texts(gone)]));
     }
-    for email in new.difference(old) {
-        statements.push(Statement::new(INSERT, params![tenant.as_str(), email, id.as_bytes()]));
+    let added: Vec<_> = new.difference(old).map(String::as_str).collect();
+    if !added.is_empty() {
+        statements.push(Statement::new(INSERT, params![tenant.as_str(), id.as_bytes(), Value::texts(added)]));
     }
     statements
 }
