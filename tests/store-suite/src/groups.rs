@@ -108,6 +108,41 @@ pub async fn a_replacement_of_the_members_keeps_exactly_those_named(backend: &Ba
     assert!(!tenant.update_group(&staff, request).await.unwrap().changed);
 }
 
+/// A request that removes members, or labels, is carried out without the parts that can't be: members who are gone, a
+/// group that contains this one, a name that is taken. One that removes nothing is refused for each.
+pub async fn members_are_taken_away_whatever_else_is_asked(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ids = users(&tenant, "u", 6).await;
+    let nobody = [uuid::Uuid::new_v4().to_string(), "no id".to_owned()];
+    tenant.group(&group("taken"), &[]).await;
+    let staff = tenant.group(&group("staff").labels(&["A", "B"]), &ids[..4]).await;
+    let outer = tenant.group(&group("outer"), std::slice::from_ref(&staff)).await;
+
+    let add = [&ids[2..5], &nobody, std::slice::from_ref(&outer)].concat();
+    let request = UpdateGroupRequest { replace_members: true, add_member_ids: add, ..Default::default() };
+    tenant.update_group(&staff, request.clone()).await.unwrap();
+    assert_eq!(tenant.members(&staff).await, sorted(ids[2..5].to_vec()), "ann and bob went, the fifth came");
+    // The same again removes nobody.
+    assert_eq!(tenant.update_group(&staff, request).await.unwrap_err().reason(), Reason::MEMBER_NOT_FOUND);
+
+    let taken = |labels: &[&str]| Some(group("TAKEN").labels(labels).bytes());
+    let request = UpdateGroupRequest {
+        document: taken(&["A", "B"]),
+        add_member_ids: vec![ids[5].clone(), outer.clone()],
+        remove_member_ids: vec![ids[2].clone()],
+        ..Default::default()
+    };
+    let answer = tenant.update_group(&staff, request).await.unwrap().group.unwrap();
+    assert!(group("staff").labels(&["A", "B"]).is(&answer.document), "the name stays");
+    assert_eq!(tenant.members(&staff).await, sorted(ids[3..6].to_vec()));
+
+    let request = UpdateGroupRequest { document: taken(&["A"]), add_member_ids: nobody.into(), ..Default::default() };
+    let answer = tenant.update_group(&staff, request).await.unwrap().group.unwrap();
+    assert!(group("staff").labels(&["A"]).is(&answer.document));
+    let request = UpdateGroupRequest { document: taken(&["A"]), ..Default::default() };
+    assert_eq!(tenant.update_group(&staff, request).await.unwrap_err().reason(), Reason::UNIQUENESS);
+}
+
 /// A user deleted while it is added to a group is no member afterwards, and one who gets its name has nothing of it. `C11`
 pub async fn a_deleted_user_is_a_member_of_nothing(backend: &Backend) {
     let tenant = Tenant::new(backend).await;

@@ -98,12 +98,14 @@ macro_rules! behaviours {
                 refused_writes_among_others_leave_no_trace
                 a_write_that_changes_nothing_leaves_no_trace
                 an_outcome_moves_neither_version_nor_revision
+                a_user_is_deactivated_whatever_else_is_asked
             }
             groups {
                 members_added_at_once_all_stay
                 a_member_added_and_removed_at_once_ends_as_the_last_revision_says
                 a_groups_document_changes_beside_its_members_and_nobody_is_lost
                 a_replacement_of_the_members_keeps_exactly_those_named
+                members_are_taken_away_whatever_else_is_asked
                 a_deleted_user_is_a_member_of_nothing
                 two_groups_at_once_do_not_come_to_contain_each_other
                 a_group_does_not_contain_itself_through_others

@@ -227,3 +227,22 @@ pub async fn an_outcome_moves_neither_version_nor_revision(backend: &Backend) {
     assert_eq!((now.version, now.modified_at_us), (ann.version, ann.modified_at_us));
     assert_eq!(tenant.trace(backend).await, before);
 }
+
+/// A name that is taken and labels beyond all bounds don't keep anyone active, or a label on anyone.
+pub async fn a_user_is_deactivated_whatever_else_is_asked(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    tenant.user(&user("taken")).await;
+    let ann = tenant.user(&user("ann").labels(&["A", "B"])).await;
+    let long = "AGENT_1_".to_owned() + &"R".repeat(3_000);
+    let labels = ["A", "B", &long];
+    let refused = tenant.replace_user(&ann, 0, &user("TAKEN").labels(&labels)).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::UNIQUENESS);
+    let answer = tenant.replace_user(&ann, 0, &user("TAKEN").labels(&labels).inactive()).await.unwrap();
+    assert!(user("ann").labels(&labels).inactive().is(&answer.user.unwrap().document), "the name stays");
+    let holding = tenant.holding(&ann).await;
+    assert!(!holding.active && holding.labels.len() == 3);
+
+    let bob = tenant.user(&user("bob").labels(&["A", "B"])).await;
+    tenant.replace_user(&bob, 0, &user("TAKEN").labels(&["A"])).await.unwrap();
+    assert_eq!(tenant.labels(&bob).await, ["A"]);
+}

@@ -1,6 +1,7 @@
 //! What the store needs to know of a SCIM document. The document is the truth; the columns beside it are read out of it
 //! here, once, when it is stored.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use domain::fold::fold;
@@ -53,6 +54,8 @@ pub(super) struct GroupDocument {
 impl UserDocument {
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, Failure> {
         let attributes = parse(&bytes)?;
+        let emails = values(attributes.get("emails"), "emails")?.map(email).collect();
+        let labels = labels(values(attributes.get("roles"), "roles")?);
         Ok(Self {
             user_name: required(&attributes, "userName")?,
             external_id: external_id(&attributes)?,
@@ -61,8 +64,8 @@ impl UserDocument {
                 Some(Value::Bool(active)) => *active,
                 Some(_) => return Err(invalid("active", "true or false")),
             },
-            emails: values(attributes.get("emails"), "emails")?.iter().map(|email| fold(email)).collect(),
-            labels: labels(&values(attributes.get("roles"), "roles")?),
+            emails,
+            labels,
             attributes,
             bytes,
         })
@@ -71,18 +74,25 @@ impl UserDocument {
     pub(super) fn folded_name(&self) -> String {
         fold(&self.user_name)
     }
+
+    /// Keeps the name of the document before it.
+    pub(super) fn keep_name(&mut self, old: &Self) -> Result<(), Failure> {
+        self.user_name.clone_from(&old.user_name);
+        self.bytes = renamed(&mut self.attributes, "userName", &old.user_name)?;
+        Ok(())
+    }
 }
 
 impl GroupDocument {
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, Failure> {
         let attributes = parse(&bytes)?;
         let extension = attributes.get(FLUENT_GROUP).and_then(|extension| extension.get("roles"));
-        let mut texts = values(attributes.get("roles"), "roles")?;
-        texts.extend(values(extension, "roles")?);
+        let texts = values(attributes.get("roles"), "roles")?.chain(values(extension, "roles")?);
+        let labels = labels(texts);
         Ok(Self {
             display_name: required(&attributes, "displayName")?,
             external_id: external_id(&attributes)?,
-            labels: labels(&texts),
+            labels,
             attributes,
             bytes,
         })
@@ -91,11 +101,24 @@ impl GroupDocument {
     pub(super) fn folded_name(&self) -> String {
         fold(&self.display_name)
     }
+
+    /// Keeps the name of the document before it.
+    pub(super) fn keep_name(&mut self, old: &Self) -> Result<(), Failure> {
+        self.display_name.clone_from(&old.display_name);
+        self.bytes = renamed(&mut self.attributes, "displayName", &old.display_name)?;
+        Ok(())
+    }
 }
 
 /// The names of the attributes in which two documents differ.
 pub(super) fn changed<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> BTreeSet<&'a str> {
     old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).map(String::as_str).collect()
+}
+
+/// The bytes of a document with another name.
+fn renamed(attributes: &mut Map<String, Value>, attribute: &str, name: &str) -> Result<Vec<u8>, Failure> {
+    attributes.insert(attribute.to_owned(), name.into());
+    serde_json::to_vec(attributes).map_err(|_| Failure::Internal)
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
@@ -124,27 +147,35 @@ fn external_id(attributes: &Map<String, Value>) -> Result<Option<String>, Failur
 }
 
 /// The texts of a multi-valued attribute: each element's `value`, or the element itself where it is a text.
-fn values(attribute: Option<&Value>, name: &'static str) -> Result<Vec<String>, Failure> {
+fn values<'a>(attribute: Option<&'a Value>, name: &'static str) -> Result<impl Iterator<Item = &'a str>, Failure> {
     let elements = match attribute {
-        None | Some(Value::Null) => return Ok(Vec::new()),
+        None | Some(Value::Null) => [].as_slice(),
         Some(Value::Array(elements)) => elements,
         Some(_) => return Err(invalid(name, "a list")),
     };
     if elements.len() > MOST {
         return Err(Failure::TooLarge { what: format!("{name} has more than {MOST} values") });
     }
-    let texts = elements.iter().filter_map(|element| match element {
-        Value::String(text) => Some(text),
-        element => match element.get("value") {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        },
-    });
-    texts.map(|text| sound(text, name)).collect()
+    Ok(elements.iter().filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str())))
 }
 
-fn labels(texts: &[String]) -> BTreeSet<Label> {
-    texts.iter().filter(|text| !text.is_empty()).map(|text| Label::new(text)).collect()
+fn labels<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<Label> {
+    texts.filter(|text| !text.is_empty()).map(|text| Label::new(&brief(text))).collect()
+}
+
+/// An e-mail address as it is looked up.
+pub(super) fn email(text: &str) -> String {
+    brief(&fold(text)).into_owned()
+}
+
+/// A text that no engine could hold in an index, as one that it can: another for each, and a label without a meaning,
+/// for no label that means anything holds a control character. Others are as they are.
+fn brief(text: &str) -> Cow<'_, str> {
+    if !text.contains('\0') && (text.chars().count() <= LONGEST) {
+        return text.into();
+    }
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+    format!("{shown}…\u{1}{}", blake3::hash(text.as_bytes())).into()
 }
 
 /// A text that every engine can hold in an index.
@@ -201,6 +232,17 @@ mod tests {
         assert!(user(&format!(r#"{{"userName":"{}"}}"#, "x".repeat(501))).is_err());
         assert!(user(&format!(r#"{{"userName":"{}"}}"#, "\u{1F80}".repeat(500))).is_err());
         assert!(user(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn a_label_that_no_index_can_hold_is_kept_as_one_without_a_meaning() {
+        let long = |end: &str| format!("AGENT_1_{}{end}", "R".repeat(600));
+        let json = serde_json::json!({ "userName": "a", "roles": [long("x"), long("y"), "AGENT_1_R\0", "AGENT_1_R"] });
+        let user = user(&json.to_string()).unwrap();
+        assert_eq!(user.labels.len(), 4);
+        let means = |label: &&domain::label::Label| !label.readings().is_empty();
+        assert_eq!(user.labels.iter().filter(means).map(|label| label.as_str()).collect::<Vec<_>>(), ["AGENT_1_R"]);
+        assert!(user.labels.iter().all(|label| label.as_str().len() < 300 && !label.as_str().contains('\0')));
     }
 
     #[test]

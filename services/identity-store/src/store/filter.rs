@@ -8,6 +8,7 @@ use scim::filter::{Condition, Order, Query, TextTest};
 use scim::schema::ResourceType;
 use sql::Value;
 
+use super::document;
 use crate::failure::Failure;
 
 /// What is listed.
@@ -61,7 +62,7 @@ impl Candidates {
                     _ if exact.contains('\0') => {}
                     (_, (None, "id", None)) => only.ids.extend(exact.parse::<UserId>().ok()),
                     (_, (None, "externalId", None)) if !text.folded => only.external_ids.push(exact),
-                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(folded),
+                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(document::email(&exact)),
                     (Kind::Users, (None, "userName", None)) | (Kind::Groups, (None, "displayName", None)) => {
                         only.names.push(folded);
                     }

@@ -36,7 +36,7 @@ impl Store {
         members: &[String],
     ) -> Result<Written<Group>, Failure> {
         let document = GroupDocument::parse(document)?;
-        let wanted = Wanted { add: members::named(members)?, ..Wanted::default() };
+        let wanted = Wanted::parse(false, members, &[])?;
         self.committer.write(tenant, Create { id: GroupId::new(), document, wanted, actor }).await
     }
 
@@ -66,7 +66,7 @@ impl Store {
         let GroupUpdate { expected, document, replace_members, add, remove } = update;
         let id = id.parse().map_err(|_| Failure::GroupNotFound)?;
         let document = document.map(GroupDocument::parse).transpose()?;
-        let wanted = Wanted { replace: replace_members, add: members::named(&add)?, remove: members::known(&remove) };
+        let wanted = Wanted::parse(replace_members, &add, &remove)?;
         self.committer.write(tenant, Update { id, expected, document, wanted, actor }).await
     }
 
@@ -112,7 +112,7 @@ impl Write for Create {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $9) ON CONFLICT DO NOTHING";
         let Self { id, document, wanted, actor } = self;
         let (tenant, version) = (scope.tenant, scope.revision);
-        let delta = members::delta(scope.tx, tenant, None, &wanted).await?;
+        let delta = members::delta(scope.tx, tenant, None, &wanted, false).await?;
         let member_count = delta.added.len() as u64;
         let mut statements = vec![
             Statement::new(
@@ -161,8 +161,20 @@ impl Write for Update {
         let Self { id, expected, document, wanted, actor } = self;
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
+        let loses_labels = document.as_ref().is_some_and(|new| !old.labels.is_subset(&new.labels));
+        let delta = members::delta(scope.tx, tenant, Some(id), &wanted, loses_labels).await?;
+        let mut document = document;
+        if let Some(new) = &mut document
+            && new.folded_name() != old.folded_name()
+            && name_taken(scope.tx, tenant, new).await?
+        {
+            if delta.removed.is_empty() && !loses_labels {
+                return Err(Failure::NameTaken { attribute: "displayName" });
+            }
+            // Taking away is never refused for what a request says besides.
+            new.keep_name(&old)?;
+        }
         let document = document.filter(|new| new.attributes != old.attributes);
-        let delta = members::delta(scope.tx, tenant, Some(id), &wanted).await?;
         if document.is_none() && delta.is_empty() {
             return Ok(Applied::Unchanged(stored));
         }
@@ -172,9 +184,6 @@ impl Write for Update {
         let mut statements = Vec::new();
         let mut part = 0;
         if let Some(new) = &document {
-            if new.folded_name() != old.folded_name() && name_taken(scope.tx, tenant, new).await? {
-                return Err(Failure::NameTaken { attribute: "displayName" });
-            }
             changed = document::changed(&old.attributes, &new.attributes);
             statements.extend(rewrite(scope, id, &old, new));
             part = 1;

@@ -25,6 +25,8 @@ pub(super) struct Wanted {
     /// Whether everyone who is not in `add` goes.
     pub(super) replace: bool,
     pub(super) add: BTreeSet<Id>,
+    /// One to be added whose id is none, as sent, if there is one.
+    pub(super) nobody: Option<String>,
     /// Removing comes before adding: who is in both is in the end a member.
     pub(super) remove: BTreeSet<Id>,
 }
@@ -42,36 +44,35 @@ impl Delta {
     }
 }
 
-/// The ids of members to add. A text that is no id names nobody.
-pub(super) fn named(texts: &[String]) -> Result<BTreeSet<Id>, Failure> {
-    if texts.len() > NAMED {
-        return Err(Failure::TooLarge { what: format!("one call may name at most {NAMED} members") });
+impl Wanted {
+    /// Reads how members are to change. A text that is no id names nobody, which is nothing to remove.
+    pub(super) fn parse(replace: bool, add: &[String], remove: &[String]) -> Result<Self, Failure> {
+        if add.len() > NAMED {
+            return Err(Failure::TooLarge { what: format!("one call may name at most {NAMED} members") });
+        }
+        let known = |texts: &[String]| texts.iter().filter_map(|text| id(text)).collect();
+        let nobody = add.iter().find(|text| id(text).is_none());
+        let nobody = nobody.map(|text| text.chars().filter(|c| !c.is_control()).take(64).collect());
+        Ok(Self { replace, add: known(add), nobody, remove: known(remove) })
     }
-    texts
-        .iter()
-        .map(|text| {
-            let missing =
-                || Failure::MemberNotFound { id: text.chars().filter(|c| !c.is_control()).take(64).collect() };
-            Ok(*text.parse::<UserId>().map_err(|_| missing())?.as_bytes())
-        })
-        .collect()
 }
 
-/// The ids of members to remove. A text that is no id is passed over, as one who is not there is.
-pub(super) fn known(texts: &[String]) -> BTreeSet<Id> {
-    texts.iter().filter_map(|text| text.parse::<UserId>().ok()).map(|id| *id.as_bytes()).collect()
+fn id(text: &str) -> Option<Id> {
+    text.parse::<UserId>().ok().map(|id| *id.as_bytes())
 }
 
 /// What it takes to make the members as `wanted`; `group` is `None` for one that is yet to be made.
 ///
-/// Refused if one to be added does not exist, or if the group would come to contain itself.
+/// Refused if one to be added does not exist, or if the group would come to contain itself; but taking away is never
+/// refused for what a request says besides: one that removes a member, or `takes_away` something else, goes without them.
 pub(super) async fn delta(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     group: Option<GroupId>,
     wanted: &Wanted,
+    takes_away: bool,
 ) -> Result<Delta, Failure> {
-    if !wanted.replace && wanted.add.is_empty() && wanted.remove.is_empty() {
+    if !wanted.replace && wanted.add.is_empty() && wanted.nobody.is_none() && wanted.remove.is_empty() {
         return Ok(Delta::default());
     }
     let present = match group {
@@ -79,16 +80,27 @@ pub(super) async fn delta(
         None => BTreeMap::new(),
     };
     let goes = |id: &Id| !wanted.add.contains(id) && (wanted.replace || wanted.remove.contains(id));
-    let removed = present.iter().filter(|(id, _)| goes(id)).map(|(_, member)| *member).collect();
+    let removed: Vec<_> = present.iter().filter(|(id, _)| goes(id)).map(|(_, member)| *member).collect();
+    let strict = removed.is_empty() && !takes_away;
+    if strict && let Some(id) = &wanted.nobody {
+        return Err(Failure::MemberNotFound { id: id.clone() });
+    }
     let missing: BTreeSet<Id> = wanted.add.iter().filter(|id| !present.contains_key(*id)).copied().collect();
-    let added = look_up(tx, tenant, &missing).await?;
-    let nested: Vec<_> = added.iter().filter(|member| matches!(member, MemberId::Group(_))).map(id_of).collect();
+    let mut added = look_up(tx, tenant, &missing).await?;
+    if strict && let Some(id) = missing.iter().find(|id| !added.contains_key(*id)) {
+        return Err(Failure::MemberNotFound { id: UserId::from_slice(id)?.to_string() });
+    }
+    let nested: Vec<_> = added.values().filter(|member| matches!(member, MemberId::Group(_))).map(id_of).collect();
     if let Some(group) = group
         && !nested.is_empty()
-        && contains(tx, tenant, &nested, group).await?
     {
-        return Err(Failure::NestingCycle);
+        let above = above(tx, tenant, group, &nested).await?;
+        if strict && !above.is_empty() {
+            return Err(Failure::NestingCycle);
+        }
+        added.retain(|id, _| !above.contains(id));
     }
+    let added = added.into_values().collect();
     Ok(Delta { added, removed })
 }
 
@@ -119,39 +131,35 @@ async fn present(
         .collect()
 }
 
-/// Finds out who users and who groups are.
-async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> Result<Vec<MemberId>, Failure> {
+/// Finds out who users and who groups are, and who is neither.
+async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> Result<BTreeMap<Id, MemberId>, Failure> {
     const GROUPS: &str = "SELECT id, 1 FROM groups WHERE tenant = $1 AND id IN {ids:$2} \
          UNION ALL SELECT id, 0 FROM users WHERE tenant = $1 AND id IN {ids:$2}";
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(BTreeMap::new());
     }
     let rows = tx.rows(GROUPS, params![tenant.as_str(), ids(wanted)]).await?;
-    let found: BTreeMap<Id, MemberId> = rows
-        .iter()
+    rows.iter()
         .map(|row| {
             let member = member(row)?;
             Ok((*id_of(&member), member))
         })
-        .collect::<Result<_, Failure>>()?;
-    match wanted.iter().find(|id| !found.contains_key(*id)) {
-        None => Ok(found.into_values().collect()),
-        Some(id) => Err(Failure::MemberNotFound { id: UserId::from_slice(id)?.to_string() }),
-    }
+        .collect()
 }
 
-/// Whether one of the groups is `group`, or contains it directly or through others.
-async fn contains(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[&Id], group: GroupId) -> Result<bool, Failure> {
-    let values = params![tenant.as_str(), ids(groups.iter().copied()), group.as_bytes()];
-    Ok(tx.row(CONTAINS, values).await?.is_some())
+/// Those of the groups that are `group` itself, or contain it directly or through others.
+async fn above(tx: &mut Tx<'_>, tenant: &TenantId, group: GroupId, groups: &[&Id]) -> Result<BTreeSet<Id>, Failure> {
+    let own = ids([group.as_bytes()]);
+    let rows = tx.rows(ABOVE, params![tenant.as_str(), own, ids(groups.iter().copied())]).await?;
+    rows.iter().map(|row| Ok(*super::group_id(row, 0)?.as_bytes())).collect()
 }
 
-/// Whether a group is one of some groups, or in one of them.
-pub(super) const CONTAINS: &str = "WITH RECURSIVE inside (id) AS (\
-     SELECT roots.value FROM {ids:$2} AS roots \
-     UNION SELECT m.member_id FROM inside i JOIN members m \
-     ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \
-     SELECT 1 FROM inside WHERE id = $3";
+/// The groups among some that a group is, or is in.
+pub(super) const ABOVE: &str = "WITH RECURSIVE above (id) AS (\
+     SELECT own.value FROM {ids:$2} AS own \
+     UNION SELECT m.group_id FROM above a JOIN members m \
+     ON m.tenant = $1 AND m.member_id = a.id AND m.removed IS NULL) \
+     SELECT id FROM above WHERE id IN {ids:$3}";
 
 /// The statements that carry a delta out: rows, stamps of those who joined or left, and feed entries, of which `part` is
 /// the first number that is free.

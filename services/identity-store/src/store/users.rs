@@ -178,16 +178,20 @@ impl Write for Replace {
         const UPDATE: &str = "UPDATE users SET user_name = $3, user_name_folded = $4, external_id = $5, active = $6, \
              document = $7, modified_at = $8, version = $9, stamp = CASE WHEN $10 = 1 THEN $9 ELSE stamp END \
              WHERE tenant = $1 AND id = $2";
-        let Self { id, expected, document, actor } = self;
+        let Self { id, expected, mut document, actor } = self;
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
+        if document.folded_name() != old.folded_name() && name_taken(scope.tx, tenant, &document).await? {
+            if document.active && old.labels.is_subset(&document.labels) {
+                return Err(Failure::NameTaken { attribute: "userName" });
+            }
+            // Taking away is never refused for what a request says besides.
+            document.keep_name(&old)?;
+        }
         if document.attributes == old.attributes {
             return Ok(Applied::Unchanged(stored));
         }
         let renamed = document.folded_name() != old.folded_name();
-        if renamed && name_taken(scope.tx, tenant, &document).await? {
-            return Err(Failure::NameTaken { attribute: "userName" });
-        }
         let access_changed = document.active != old.active || document.labels != old.labels;
         let takes_away =
             renamed || (old.active && !document.active) || old.labels.difference(&document.labels).next().is_some();

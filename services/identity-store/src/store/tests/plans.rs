@@ -54,7 +54,7 @@ async fn hot_queries_use_their_index() {
                 params!["t", "AGENT", text()],
                 ["label_readings_by_context", "label_readings_by_context"],
             ),
-            (members::CONTAINS, params!["t", ids(), &id], ["members_nested", "members_nested"]),
+            (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {
             let fill = f.store.database.write(|tx| Box::pin(async move { tx.script(ENOUGH).await }));
