@@ -75,6 +75,10 @@ impl Push<'_> {
             return Ok(Verdict { alert: *gone, ..held(PROTECTED) });
         }
         let ledger = self.store.ledger(&self.tenant.id, account).await?;
+        if ledger.as_ref().and_then(|entry| entry.user).is_some_and(|owner| owner != *user) {
+            // Somebody else has taken the name since this was leased.
+            return Err(Failure::LeaseLost);
+        }
         let person = self.identity.person(&self.tenant.id, *user, !gone).await?;
         let Some(mut person) = person.filter(|person| person.active) else { return self.dismiss(ledger).await };
         if *gone {
@@ -100,10 +104,12 @@ impl Push<'_> {
             Some(Entry { standing: Standing::Creating, user_name, .. }) => {
                 let found = self.exactly(&user_name).await?;
                 if let Some(account) = &found {
-                    self.take(account, None).await?;
+                    self.take(account).await?;
                 }
                 found
             }
+            // A name the user bore before it had an account: what stands there is not the user's.
+            None if fold(&self.job.user_name) != self.job.account => None,
             ledger => match self.found(ledger.as_ref(), &self.job.user_name, &Roles::default()).await? {
                 Some(Found::Adopted(account)) => Some(account),
                 Some(Found::Parked) => return Ok(Verdict { alert: true, ..held(ACCOUNT_EXISTS) }),
@@ -111,7 +117,7 @@ impl Push<'_> {
             },
         };
         let Some(account) = account else {
-            self.store.forget(&self.tenant.id, &self.job.account).await?;
+            self.forget().await?;
             return Ok(done(Outcome::without_account(How::Inactive, Vec::new())));
         };
         let account = self.make(account, &Wanted::Nothing).await?;
@@ -207,7 +213,7 @@ impl Push<'_> {
             Some(Entry { standing: Standing::Creating, user_name, .. }) => {
                 let found = self.exactly(user_name).await?;
                 if let Some(account) = &found {
-                    self.take(account, None).await?;
+                    self.take(account).await?;
                 }
                 Ok(found)
             }
@@ -223,7 +229,8 @@ impl Push<'_> {
         let open = policy == Adoption::Adopt && !is_privileged(&account);
         if account.username == name && (approved || open) {
             let lost = account.roles.minus(keeps);
-            self.take(&account, Some(&lost)).await?;
+            let lost = (!lost.is_empty()).then(|| serde_json::to_string(&lost).ok()).flatten();
+            self.record(&account.username, Standing::Ours { fluent_id: account.id.clone() }, lost).await?;
             return Ok(Some(Found::Adopted(account)));
         }
         self.record(&account.username, Standing::Parked, None).await?;
@@ -237,14 +244,14 @@ impl Push<'_> {
         self.in_time()?;
         let error = match self.tenant.fluent.create(&self.new_account(person, roles)).await {
             Ok(account) => {
-                self.take(&account, None).await?;
+                self.take(&account).await?;
                 return Ok(Some(Found::Adopted(account)));
             }
             Err(error) => error,
         };
         if matches!(error, FluentError::Permanent(_)) {
             // Not made. If an account stands there all the same, somebody else made it meanwhile.
-            self.store.forget(&self.tenant.id, &self.job.account).await?;
+            self.forget().await?;
             return match self.found(None, &person.user_name, roles).await? {
                 Some(found) => Ok(Some(found)),
                 None => Err(error.into()),
@@ -252,7 +259,7 @@ impl Push<'_> {
         }
         match self.exactly(&person.user_name).await {
             Ok(Some(account)) => {
-                self.take(&account, None).await?;
+                self.take(&account).await?;
                 Ok(Some(Found::Adopted(account)))
             }
             // It may still come: the ledger remembers.
@@ -315,15 +322,24 @@ impl Push<'_> {
         Ok(self.tenant.fluent.account(name).await?.filter(|account| account.username == name))
     }
 
-    /// The account is ours from now on. `lost` is what an adoption takes away.
-    async fn take(&self, account: &Account, lost: Option<&Roles>) -> Result<(), Failure> {
-        let lost = lost.filter(|lost| !lost.is_empty()).and_then(|lost| serde_json::to_string(lost).ok());
-        self.record(&account.username, Standing::Ours { fluent_id: account.id.clone() }, lost).await
+    /// We made the account: it is ours, and the user's who bears its name by now. If that is another, the rest is not for
+    /// this job to do.
+    async fn take(&self, account: &Account) -> Result<(), Failure> {
+        let Account { id, username, .. } = account;
+        self.still(self.store.made(&self.tenant.id, self.job, username, id).await?)
     }
 
     async fn record(&self, user_name: &str, standing: Standing, lost: Option<String>) -> Result<(), Failure> {
-        let Job { account, user, .. } = self.job;
-        Ok(self.store.record(&self.tenant.id, account, *user, user_name, standing, lost).await?)
+        self.still(self.store.record(&self.tenant.id, self.job, user_name, standing, lost).await?)
+    }
+
+    async fn forget(&self) -> Result<(), Failure> {
+        self.still(self.store.forget(&self.tenant.id, self.job).await?)
+    }
+
+    /// The ledger is written under the lease alone: whoever lost it sends nothing more.
+    fn still(&self, held: bool) -> Result<(), Failure> {
+        if held { self.in_time() } else { Err(Failure::LeaseLost) }
     }
 
     /// Past the lease nothing is sent: another may be at it.

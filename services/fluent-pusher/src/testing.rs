@@ -1,6 +1,7 @@
 //! What the tests stand on: the other parts as small fakes behind their real contracts, a simulated Fluent, and a clock
 //! that only the test moves.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use domain::clock::{Clock, Timestamp};
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
-use fluent_sim::{Sim, SimConfig, SimHandle, User};
+use fluent_sim::{Effect, Fault, Sim, SimConfig, SimHandle, User};
 use futures_util::{Stream, StreamExt as _, stream};
 use parking_lot::Mutex;
 use proto::common::v1 as common;
@@ -454,6 +455,28 @@ impl Setup {
             self.clock.advance(due.since(self.clock.now()) + Duration::from_millis(1));
         }
         panic!("the work does not come to an end");
+    }
+
+    /// Works on what is most urgent; while Fluent is kept from answering `operation`, `meanwhile` happens. If it is not
+    /// asked, that happens afterwards.
+    pub(crate) async fn during(&self, operation: &str, meanwhile: impl Future<Output = ()>) {
+        let jobs = self.store.claim(&self.tenant.id, 1, Duration::from_mins(1)).await.unwrap();
+        let fault = Fault::once(Effect::Delay { ms: 50 }).on(operation);
+        self.fluent.sim.fault(fault.clone());
+        let done = Cell::new(jobs.is_empty());
+        let work = async {
+            for job in &jobs {
+                self.worker.work(&self.tenant, job).await;
+            }
+            done.set(true);
+        };
+        let meanwhile = async {
+            while !done.get() && self.fluent.sim.faults().contains(&fault) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            meanwhile.await;
+        };
+        tokio::join!(work, meanwhile);
     }
 
     pub(crate) async fn follow(&self) {

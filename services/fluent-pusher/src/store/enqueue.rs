@@ -124,12 +124,42 @@ async fn store_one(
     change: &Change,
     now: Timestamp,
 ) -> Result<Option<Change>, Error> {
-    // A user who was renamed keeps the account it has until the tenant's policy, or an operator, says otherwise.
-    let sql = "SELECT account FROM push_ledger WHERE tenant = $1 AND user_id = $2 AND standing <> 'parked' LIMIT 1";
-    let kept = tx.row(sql, params![tenant.as_str(), change.user.as_bytes()]).await?;
     let name = fold(&change.user_name);
-    let account = kept.as_ref().map_or(Ok(name.as_str()), |row| row.text(0))?;
+    let mut accounts = accounts_of(tx, tenant, change.user, &name).await?;
+    if accounts.is_empty() {
+        accounts.push(name.clone());
+    } else if !change.gone {
+        accounts.truncate(1);
+    }
+    let mut moved = None;
+    for account in &accounts {
+        let makes_room = store_at(tx, tenant, account, &name, change, now).await?;
+        moved = moved.or(makes_room);
+    }
+    Ok(moved)
+}
 
+/// The accounts a user has, the one under its name first. A user who was renamed keeps the account it has until the
+/// tenant's policy, or an operator, says otherwise; one who is gone is to have none, so all are looked at.
+async fn accounts_of(tx: &mut Tx<'_>, tenant: &TenantId, user: UserId, name: &str) -> Result<Vec<String>, Error> {
+    // A worker that is about to write down an account of this user holds its entry: it is waited for.
+    let lock = "SELECT account FROM push_work WHERE tenant = $1 AND user_id = $2 ORDER BY account {for update}";
+    tx.rows(lock, params![tenant.as_str(), user.as_bytes()]).await?;
+    let sql = "SELECT account FROM push_ledger WHERE tenant = $1 AND user_id = $2 AND standing <> 'parked' \
+               ORDER BY CASE WHEN account = $3 THEN 0 ELSE 1 END, account";
+    let rows = tx.rows(sql, params![tenant.as_str(), user.as_bytes(), name]).await?;
+    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+}
+
+/// Stores a change at one account of its user.
+async fn store_at(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    account: &str,
+    name: &str,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Option<Change>, Error> {
     let sql = "SELECT user_id, user_name, gone, desired_epoch, desired_revision FROM push_work \
                WHERE tenant = $1 AND account = $2 {for update}";
     let row = tx.row(sql, params![tenant.as_str(), account]).await?;
@@ -145,7 +175,7 @@ async fn store_one(
         }
     }
     if account == name {
-        claim(tx, tenant, account, change).await?;
+        claim(tx, tenant, account, change, now).await?;
     }
     upsert(tx, tenant, account, change, now).await?;
     Ok(other.filter(|_| must_move))
@@ -160,14 +190,31 @@ fn entry(row: &Row, now: Timestamp) -> Result<Option<Change>, Error> {
 }
 
 /// The account belongs to the user who bears its name, and entries under names the user bore before it had an account
-/// are void: what stands under those names is not the user's.
-async fn claim(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, change: &Change) -> Result<(), Error> {
+/// are void: what stands under those names is not the user's. Where a worker is at one, it loses its lease, so that it
+/// can't make an account there any more.
+async fn claim(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    account: &str,
+    change: &Change,
+    now: Timestamp,
+) -> Result<(), Error> {
     const CLAIM: &str = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
                          WHERE tenant = $1 AND account = $2 AND (user_id IS NULL OR user_id <> $3)";
-    const VOID: &str = "DELETE FROM push_work WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND NOT EXISTS \
+    const REVOKE: &str = "UPDATE push_work SET fence = fence + 1, lease_until = 0, user_name = $5, due_at = $4 \
+                          WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND lease_until > $4 AND NOT EXISTS \
+                          (SELECT 1 FROM push_ledger l WHERE l.tenant = push_work.tenant AND l.account = push_work.account)";
+    const VOID: &str = "DELETE FROM push_work WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND lease_until <= $4 \
+                        AND NOT EXISTS \
                         (SELECT 1 FROM push_ledger l WHERE l.tenant = push_work.tenant AND l.account = push_work.account)";
     let values = || params![tenant.as_str(), account, change.user.as_bytes()];
-    tx.batch(vec![Statement::new(CLAIM, values()), Statement::new(VOID, values())]).await?;
+    let with = |more: Vec<sql::Value>| values().into_iter().chain(more).collect::<Vec<_>>();
+    tx.batch(vec![
+        Statement::new(CLAIM, values()),
+        Statement::new(VOID, with(params![now.0])),
+        Statement::new(REVOKE, with(params![now.0, change.user_name.as_str()])),
+    ])
+    .await?;
     Ok(())
 }
 
@@ -180,10 +227,11 @@ async fn upsert(
 ) -> Result<(), Error> {
     let Change { user, user_name, gone, takes_away, at, position } = change;
     let revokes = if *gone { 2 } else { i64::from(*takes_away) };
-    // An older change, met again after a crash, changes nothing.
+    // An older change, met again after a crash, changes nothing. A new entry's fence begins anywhere, so that the lease
+    // of an entry that was deleted is not mistaken for one of its successor.
     let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
                revokes, revokes_since, due_at, attempts, lease_owner, lease_until, fence) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, 0) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, $11) \
                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
                desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, \
                gone = excluded.gone, \
@@ -205,6 +253,7 @@ async fn upsert(
         revokes,
         (revokes > 0).then_some(at.0),
         now.0,
+        i64::from(rand::random::<u32>()) << 24,
     ];
     tx.execute(sql, values).await?;
     Ok(())

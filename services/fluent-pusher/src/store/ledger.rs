@@ -4,7 +4,7 @@ use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use sql::{Row, Tx, params};
 
-use super::{Error, Store, make_due, user_id};
+use super::{Error, Job, Store, make_due, user_id};
 
 /// What the ledger knows of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,16 @@ pub enum Decision {
     Replace,
     /// After a rename: keep the account under its old name.
     Keep,
+}
+
+impl Standing {
+    fn columns(self) -> (&'static str, Option<String>) {
+        match self {
+            Self::Creating => ("creating", None),
+            Self::Ours { fluent_id } => ("ours", Some(fluent_id)),
+            Self::Parked => ("parked", None),
+        }
+    }
 }
 
 impl Decision {
@@ -83,48 +93,76 @@ impl Store {
         row.as_ref().map(entry).transpose()
     }
 
-    /// Writes down how we stand to an account. `lost` is what adoption took away, as JSON.
+    /// Writes down, before anything is sent, how we stand to an account: that it is being made, adopted or parked. `lost`
+    /// is what adoption takes away, as JSON. Nothing is written unless the lease still holds and the account is still the
+    /// job's user's; answers whether it was.
     pub async fn record(
         &self,
         tenant: &TenantId,
-        account: &str,
-        user: UserId,
+        job: &Job,
         user_name: &str,
         standing: Standing,
         lost: Option<String>,
-    ) -> Result<(), Error> {
-        let (tenant, account, user_name) = (tenant.clone(), account.to_owned(), user_name.to_owned());
+    ) -> Result<bool, Error> {
+        let (tenant, job, user_name) = (tenant.clone(), job.clone(), user_name.to_owned());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let (standing, fluent_id) = match standing {
-                        Standing::Creating => ("creating", None),
-                        Standing::Ours { fluent_id } => ("ours", Some(fluent_id)),
-                        Standing::Parked => ("parked", None),
-                    };
+                    if bearer(tx, &tenant, &job).await? != Bearer::Job {
+                        return Ok(false);
+                    }
+                    let (standing, fluent_id) = standing.columns();
                     let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id, lost) \
                                VALUES ($1, $2, $3, $4, $5, $6, $7) \
                                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
                                user_name = excluded.user_name, standing = excluded.standing, \
                                fluent_id = excluded.fluent_id, lost = COALESCE(excluded.lost, push_ledger.lost)";
-                    let user = user.as_bytes();
-                    let values = params![tenant.as_str(), account, user, user_name, standing, fluent_id, lost];
+                    let user = job.user.as_bytes();
+                    let values = params![tenant.as_str(), &job.account, user, user_name, standing, fluent_id, lost];
                     tx.execute(sql, values).await?;
-                    Ok(())
+                    Ok(true)
                 })
             })
             .await
     }
 
-    /// No account stands there after all.
-    pub async fn forget(&self, tenant: &TenantId, account: &str) -> Result<(), Error> {
-        let (tenant, account) = (tenant.clone(), account.to_owned());
+    /// Writes down that an account we said should be made was made. That is true whoever holds the lease by now; and the
+    /// account belongs to the user who bears its name by now. Answers whether both are still the job's.
+    pub async fn made(&self, tenant: &TenantId, job: &Job, user_name: &str, fluent_id: &str) -> Result<bool, Error> {
+        let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
+        let (user_name, fluent_id) = (user_name.to_owned(), fluent_id.to_owned());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
+                    let bearer = bearer(tx, &tenant, &job).await?;
+                    let user = if let Bearer::Other(user) = bearer { user } else { job.user };
+                    let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id) \
+                               VALUES ($1, $2, $3, $4, 'ours', $5) ON CONFLICT (tenant, account) DO UPDATE SET \
+                               user_name = excluded.user_name, standing = 'ours', fluent_id = excluded.fluent_id";
+                    let user = user.as_bytes();
+                    tx.execute(sql, params![tenant.as_str(), &job.account, user, user_name, fluent_id]).await?;
+                    if bearer != Bearer::Job {
+                        make_due(tx, &tenant, &job.account, now).await?;
+                    }
+                    Ok(bearer == Bearer::Job)
+                })
+            })
+            .await
+    }
+
+    /// No account stands there after all. Nothing is forgotten unless the lease still holds and the account is still the
+    /// job's user's; answers whether it was.
+    pub async fn forget(&self, tenant: &TenantId, job: &Job) -> Result<bool, Error> {
+        let (tenant, job) = (tenant.clone(), job.clone());
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    if bearer(tx, &tenant, &job).await? != Bearer::Job {
+                        return Ok(false);
+                    }
                     let sql = "DELETE FROM push_ledger WHERE tenant = $1 AND account = $2";
-                    tx.execute(sql, params![tenant.as_str(), account]).await?;
-                    Ok(())
+                    tx.execute(sql, params![tenant.as_str(), &job.account]).await?;
+                    Ok(true)
                 })
             })
             .await
@@ -161,6 +199,28 @@ impl Store {
             })
             .await
     }
+}
+
+/// Whose an account is by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bearer {
+    /// The job's user's, under the job's lease.
+    Job,
+    /// The job's user's, under another lease; or nobody's.
+    Lost,
+    /// Another user's.
+    Other(UserId),
+}
+
+/// Locks the entry, so that it stays as it is until what is written with it is committed.
+async fn bearer(tx: &mut Tx<'_>, tenant: &TenantId, job: &Job) -> Result<Bearer, Error> {
+    let sql = "SELECT user_id, fence FROM push_work WHERE tenant = $1 AND account = $2 {for update}";
+    let Some(row) = tx.row(sql, params![tenant.as_str(), &job.account]).await? else { return Ok(Bearer::Lost) };
+    Ok(match user_id(&row, 0)? {
+        Some(user) if user != job.user => Bearer::Other(user),
+        Some(_) if row.int(1)? == job.lease.fence => Bearer::Job,
+        _ => Bearer::Lost,
+    })
 }
 
 /// The account the decision is about, and the name its user bears now.

@@ -111,7 +111,9 @@ async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
     each(async |store, tenant| {
         let (first, second, epoch) = (UserId::new(), UserId::new(), Epoch::new());
         store.enqueue(tenant, vec![change(first, "ada", false, at(epoch, 1))]).await.unwrap();
-        store.record(tenant, "ada", first, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap();
+        let making = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert!(store.record(tenant, &making, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap());
+        store.finish(tenant, &making, DONE, None).await.unwrap();
         store.enqueue(tenant, vec![change(first, "eve", false, at(epoch, 2))]).await.unwrap();
         let job = store.claim(tenant, 10, TERM).await.unwrap();
         assert_eq!(
@@ -131,6 +133,90 @@ async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
         store.enqueue(tenant, vec![change(UserId::new(), "ada", true, at(epoch, 4))]).await.unwrap();
         store.clock.advance(TERM);
         assert!(store.claim(tenant, 10, TERM).await.unwrap().iter().all(|job| !job.gone));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_ledger_is_written_under_the_lease_and_for_its_user_alone() {
+    each(async |store, tenant| {
+        let (first, second, epoch) = (UserId::new(), UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(first, "bob", false, at(epoch, 1))]).await.unwrap();
+        let slow = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        store.clock.advance(TERM);
+        let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert!(!store.record(tenant, &slow, "bob", Standing::Creating, None).await.unwrap());
+        assert!(store.record(tenant, &job, "bob", Standing::Creating, None).await.unwrap());
+        assert!(!store.forget(tenant, &slow).await.unwrap());
+        // The name goes to another while the account is being made: so does the account.
+        store.enqueue(tenant, vec![change(first, "rob", false, at(epoch, 2))]).await.unwrap();
+        store.enqueue(tenant, vec![change(second, "bob", false, at(epoch, 3))]).await.unwrap();
+        assert!(!store.made(tenant, &job, "bob", "7").await.unwrap());
+        let entry = store.ledger(tenant, "bob").await.unwrap().unwrap();
+        assert_eq!((entry.user, entry.standing), (Some(second), Standing::Ours { fluent_id: "7".into() }));
+        assert!(!store.forget(tenant, &job).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_entry_that_is_void_while_it_is_worked_on_costs_its_worker_the_lease() {
+    each(async |store, tenant| {
+        let (user, epoch) = (UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(user, "anna", false, at(epoch, 1))]).await.unwrap();
+        let old = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        store.enqueue(tenant, vec![change(user, "zoe", false, at(epoch, 2))]).await.unwrap();
+        store.enqueue(tenant, vec![change(user, "anna", false, at(epoch, 3))]).await.unwrap();
+        let new = store.claim(tenant, 10, TERM).await.unwrap();
+        assert_eq!(new.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(), ["anna"]);
+        assert!(!store.record(tenant, &old, "anna", Standing::Creating, None).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_accounts_of_one_who_is_gone_are_looked_at() {
+    each(async |store, tenant| {
+        let (user, epoch) = (UserId::new(), Epoch::new());
+        for (revision, name) in [(1, "anna"), (2, "zoe")] {
+            // Nothing we do gives a user two accounts; if it has them all the same, both are closed.
+            store.enqueue(tenant, vec![change(UserId::new(), name, false, at(epoch, revision))]).await.unwrap();
+            let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+            let ours = Standing::Ours { fluent_id: revision.to_string() };
+            assert!(store.record(tenant, &job, name, ours, None).await.unwrap());
+            store.finish(tenant, &job, DONE, None).await.unwrap();
+        }
+        let (named, users) = (tenant.as_str().to_owned(), user.as_bytes().to_vec());
+        let both = async |sql: &'static str| {
+            let (named, users) = (named.clone(), users.clone());
+            let write = store
+                .database
+                .write(move |tx| Box::pin(async move { tx.execute(sql, sql::params![named, users]).await }));
+            write.await.unwrap()
+        };
+        assert_eq!(both("UPDATE push_ledger SET user_id = $2 WHERE tenant = $1").await, 2);
+        assert_eq!(both("UPDATE push_work SET user_id = $2 WHERE tenant = $1").await, 2);
+        store.enqueue(tenant, vec![change(user, "zoe", true, at(epoch, 3))]).await.unwrap();
+        let jobs = store.claim(tenant, 10, TERM).await.unwrap();
+        assert_eq!(jobs.iter().filter(|job| job.gone).count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dismissal_does_not_wait_as_long_as_the_push_it_overtakes() {
+    each(async |store, tenant| {
+        let (user, epoch) = (UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(user, "ada", false, at(epoch, 1))]).await.unwrap();
+        let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        store.enqueue(tenant, vec![change(user, "ada", true, at(epoch, 2))]).await.unwrap();
+        let again = Ending::Again { at: store.now().plus(Duration::from_hours(1)), counts: true };
+        assert!(store.finish(tenant, &job, again.clone(), None).await.unwrap());
+        let next = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert_eq!((next.gone, next.attempts), (true, 0));
+        // Its own failure does make it wait.
+        assert!(store.finish(tenant, &next, again, None).await.unwrap());
+        assert!(store.claim(tenant, 1, TERM).await.unwrap().is_empty());
     })
     .await;
 }

@@ -201,33 +201,49 @@ async fn finish(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let Position { epoch, revision } = job.desired;
-    let entry = params![tenant.as_str(), job.account.as_str(), job.lease.fence];
+    let entry = params![
+        tenant.as_str(),
+        job.account.as_str(),
+        job.lease.fence,
+        epoch.as_bytes(),
+        revision.to_db(),
+        job.user.as_bytes(),
+        report
+    ];
     let with = |more: Vec<sql::Value>| entry.iter().cloned().chain(more).collect::<Vec<_>>();
     let changed = match &ending {
         Ending::Done { .. } | Ending::Released { .. } => {
             let attention = if let Ending::Done { attention } = ending { attention } else { None };
             let sql = "UPDATE push_work SET pushed_epoch = $4, pushed_revision = $5, lease_until = 0, attempts = 0, \
-                       attention = $6, detail = NULL, report = COALESCE($7, report), \
-                       due_at = CASE WHEN desired_epoch = $4 AND desired_revision = $5 THEN NULL ELSE due_at END, \
-                       revokes = CASE WHEN desired_epoch = $4 AND desired_revision = $5 THEN 0 ELSE revokes END, \
-                       revokes_since = CASE WHEN desired_epoch = $4 AND desired_revision = $5 THEN NULL \
-                       ELSE revokes_since END \
+                       attention = $8, detail = NULL, report = COALESCE($7, report), \
+                       due_at = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 THEN NULL \
+                       ELSE due_at END, \
+                       revokes = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 THEN 0 \
+                       ELSE revokes END, \
+                       revokes_since = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 \
+                       THEN NULL ELSE revokes_since END \
                        WHERE tenant = $1 AND account = $2 AND fence = $3";
-            let values = params![epoch.as_bytes(), revision.to_db(), attention, report];
-            tx.execute(sql, with(values)).await?
+            tx.execute(sql, with(params![attention])).await?
         }
         Ending::Again { at, counts } => {
-            let sql = "UPDATE push_work SET lease_until = 0, due_at = $4, attempts = attempts + $5, \
-                       report = COALESCE($6, report) WHERE tenant = $1 AND account = $2 AND fence = $3";
-            tx.execute(sql, with(params![at.0, *counts, report])).await?
+            // What has come meanwhile, such as a dismissal, does not wait as long as what failed.
+            let sql = "UPDATE push_work SET lease_until = 0, report = COALESCE($7, report), \
+                       due_at = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 THEN $8 \
+                       ELSE due_at END, \
+                       attempts = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 \
+                       THEN attempts + $9 ELSE 0 END \
+                       WHERE tenant = $1 AND account = $2 AND fence = $3";
+            tx.execute(sql, with(params![at.0, *counts])).await?
         }
         Ending::Failed { detail, again } => {
-            let sql = "UPDATE push_work SET lease_until = 0, attention = 'FAILED', detail = $4, attempts = attempts + 1, \
-                       report = COALESCE($8, report), \
-                       due_at = CASE WHEN desired_epoch = $6 AND desired_revision = $7 THEN $5 ELSE due_at END \
+            let sql = "UPDATE push_work SET lease_until = 0, attention = 'FAILED', detail = $8, \
+                       report = COALESCE($7, report), \
+                       attempts = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 \
+                       THEN attempts + 1 ELSE 0 END, \
+                       due_at = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 THEN $9 \
+                       ELSE due_at END \
                        WHERE tenant = $1 AND account = $2 AND fence = $3";
-            let again = again.map(|at| at.0);
-            tx.execute(sql, with(params![detail, again, epoch.as_bytes(), revision.to_db(), report])).await?
+            tx.execute(sql, with(params![detail, again.map(|at| at.0)])).await?
         }
     };
     if changed == 0 {

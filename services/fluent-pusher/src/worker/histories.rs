@@ -25,9 +25,19 @@ enum Step {
     Follow,
     /// Work on some accounts, then let time pass.
     Work(usize),
+    /// Work on one, and while Fluent is asked this, other things happen and the feed is followed.
+    During(&'static str, Vec<Step>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let asked = || prop_oneof![Just("user"), Just("userById"), Just("createUser"), Just("updateUser")];
+    prop_oneof![
+        17 => event(),
+        3 => (asked(), prop::collection::vec(event(), 1..4)).prop_map(|(asked, events)| Step::During(asked, events)),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Step> {
     let grants = || prop::collection::vec(0..GRANTS.len(), 0..4);
     prop_oneof![
         3 => (0..NAMES.len(), grants()).prop_map(|(name, grants)| Step::Hire(name, grants)),
@@ -90,6 +100,15 @@ async fn live(setup: &Setup, users: &mut Vec<UserId>, step: Step) {
                 setup.worker.work(&setup.tenant, &job).await;
             }
             setup.clock.advance(Duration::from_secs(1));
+        }
+        Step::During(asked, events) => {
+            let meanwhile = async {
+                for event in events {
+                    Box::pin(live(setup, users, event)).await;
+                }
+                setup.follow().await;
+            };
+            setup.during(asked, meanwhile).await;
         }
         Step::Hire(..) | Step::Rename(..) => {}
     }

@@ -378,6 +378,43 @@ async fn a_tenant_may_have_renamed_accounts_replaced_and_a_change_of_case_is_no_
 }
 
 #[tokio::test]
+async fn one_renamed_while_its_account_is_looked_up_ends_with_one_account() {
+    let setup = Setup::start().await;
+    let id = setup.hire("anna", &[STORE]);
+    setup.follow().await;
+    let rename = async {
+        setup.change(id, |user| user.name = "zoe".to_owned());
+        setup.follow().await;
+    };
+    setup.during("user", rename).await;
+    setup.settle().await;
+    assert_eq!((setup.account("anna"), setup.account("zoe")), (Seen::Absent, open(&["STORE@AGENT:1"])));
+    setup.change(id, |user| user.active = false);
+    setup.settle().await;
+    assert_eq!(setup.account("zoe"), CLOSED);
+}
+
+#[tokio::test]
+async fn an_account_made_for_one_who_lost_the_name_meanwhile_is_the_next_bearers() {
+    let setup = Setup::start().await;
+    setup.fakes.change(|world| world.settings.rename = common::Rename::Replace.into());
+    let first = setup.hire("bob", &[STORE]);
+    setup.follow().await;
+    let renamed = async {
+        setup.change(first, |user| user.name = "rob".to_owned());
+        setup.hire("bob", &[CLERK]);
+        setup.follow().await;
+    };
+    setup.during("createUser", renamed).await;
+    setup.settle().await;
+    let bob = open(&["STORE_ASSISTANT@AGENT:1"]);
+    assert_eq!((setup.account("bob"), setup.account("rob")), (bob.clone(), open(&["STORE@AGENT:1"])));
+    setup.change(first, |user| user.active = false);
+    setup.settle().await;
+    assert_eq!((setup.account("bob"), setup.account("rob")), (bob, CLOSED));
+}
+
+#[tokio::test]
 async fn a_restored_database_is_noticed_and_everything_is_pushed_again() {
     let setup = Setup::start().await;
     let kept = setup.hire("kept", &[STORE]);
