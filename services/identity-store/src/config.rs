@@ -9,7 +9,7 @@ use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
 use serde::Deserialize;
 
-use crate::store::Store;
+use crate::store::{SILENCE, Store};
 
 /// The fewest bytes the pepper may have.
 const PEPPER: usize = 32;
@@ -68,6 +68,12 @@ impl Validate for Config {
         for (key, time) in [("poll", self.poll), ("upkeep", self.upkeep)] {
             problems.require(!time.is_zero(), key, "it would never rest", "a duration such as \"250ms\"");
         }
+        problems.require(
+            self.poll <= SILENCE / 2,
+            "poll",
+            "what consumers are told would be too old",
+            "at most 5 seconds, such as \"250ms\"",
+        );
     }
 }
 

@@ -32,6 +32,7 @@ use sql::{Database, Engine, Migration, Row, Tx, params};
 
 use self::commit::Committer;
 use self::heads::HeadBoard;
+pub(crate) use self::heads::SILENCE;
 use crate::failure::Failure;
 
 /// The schema's history.

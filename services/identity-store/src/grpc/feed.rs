@@ -1,7 +1,5 @@
 //! `FeedService`.
 
-use std::time::Duration;
-
 use proto::identity::v1::feed_service_server::FeedService;
 use proto::identity::v1::{
     ListAffectedUsersRequest, ListAffectedUsersResponse, ListAllUsersRequest, ListAllUsersResponse, ReadFeedRequest,
@@ -13,9 +11,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
 use crate::convert;
+use crate::store::SILENCE;
 
-/// How long a watcher hears nothing at most.
-const SILENCE: Duration = Duration::from_secs(10);
 /// Messages made ahead of a slow reader.
 const AHEAD: usize = 2;
 
@@ -38,10 +35,15 @@ impl FeedService for Service {
         let (store, stop) = (self.store.clone(), self.stop.clone());
         tokio::spawn(async move {
             loop {
-                if let Some(news) = store.news(&mut watch)
-                    && sender.send(Ok(convert::heads(news))).await.is_err()
-                {
-                    return;
+                let answer = match store.news(&mut watch) {
+                    Ok(news) => news.map(|heads| Ok(convert::heads(heads))),
+                    Err(failure) => Some(Err(failure.into())),
+                };
+                if let Some(answer) = answer {
+                    let failed = answer.is_err();
+                    if sender.send(answer).await.is_err() || failed {
+                        return;
+                    }
                 }
                 tokio::select! {
                     () = sender.closed() => return,

@@ -1,16 +1,21 @@
 //! Where every tenant stands, as far as this process knows: its own commits at once, other replicas' by polling.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::id::TenantId;
 use domain::revision::{Epoch, Revision};
 use parking_lot::Mutex;
 use sql::Tx;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Store, epoch_of};
 use crate::failure::Failure;
 use crate::model::{Head, Heads};
+
+/// How long a consumer hears nothing at most, and how old what it hears may be.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 
 /// The newest heads known, and a bell that rings when one moves.
 pub(crate) struct HeadBoard {
@@ -21,11 +26,14 @@ pub(crate) struct HeadBoard {
 struct State {
     epoch: Epoch,
     heads: BTreeMap<TenantId, Head>,
+    /// When the database was last asked, and answered.
+    read_at: Instant,
 }
 
 impl HeadBoard {
     pub(super) fn new(epoch: Epoch) -> Self {
-        Self { state: Mutex::new(State { epoch, heads: BTreeMap::new() }), bell: watch::Sender::new(()) }
+        let state = State { epoch, heads: BTreeMap::new(), read_at: Instant::now() };
+        Self { state: Mutex::new(state), bell: watch::Sender::new(()) }
     }
 
     /// Takes note of a head. Heads only ever grow within an epoch, so news may arrive in any order.
@@ -35,12 +43,14 @@ impl HeadBoard {
         }
     }
 
-    fn refresh(&self, epoch: Epoch, heads: BTreeMap<TenantId, Head>) {
+    /// Takes note of all heads as they were when they were asked for, at `asked`.
+    fn refresh(&self, epoch: Epoch, heads: BTreeMap<TenantId, Head>, asked: Instant) {
         let mut state = self.state.lock();
         let mut moved = state.epoch != epoch;
         if moved {
-            *state = State { epoch, heads: BTreeMap::new() };
+            *state = State { epoch, heads: BTreeMap::new(), read_at: asked };
         }
+        state.read_at = state.read_at.max(asked);
         for (tenant, head) in heads {
             moved |= state.raise(&tenant, head);
         }
@@ -53,6 +63,10 @@ impl HeadBoard {
     fn all(&self) -> Heads {
         let state = self.state.lock();
         Heads { epoch: state.epoch, heads: state.heads.clone(), complete: true }
+    }
+
+    fn is_current(&self) -> bool {
+        self.state.lock().read_at.elapsed() <= SILENCE
     }
 }
 
@@ -97,22 +111,26 @@ impl Store {
         HeadWatch { bell: self.board.bell.subscribe(), told: None }
     }
 
-    /// The heads that moved since `watch` was last told; all of them the first time and in a new epoch.
-    pub(crate) fn news(&self, watch: &mut HeadWatch) -> Option<Heads> {
+    /// The heads that moved since `watch` was last told; all of them the first time and in a new epoch. Unavailable if
+    /// the database has not said for long where they are: other replicas may have moved them.
+    pub(crate) fn news(&self, watch: &mut HeadWatch) -> Result<Option<Heads>, Failure> {
+        if !self.board.is_current() {
+            return Err(Failure::Unavailable);
+        }
         let all = self.board.all();
         let news = match &watch.told {
             Some(told) if told.epoch == all.epoch => {
                 let moved = all.heads.iter().filter(|(tenant, head)| told.heads.get(*tenant) != Some(*head));
                 let heads: BTreeMap<_, _> = moved.map(|(tenant, head)| (tenant.clone(), *head)).collect();
                 if heads.is_empty() {
-                    return None;
+                    return Ok(None);
                 }
                 Heads { epoch: all.epoch, heads, complete: false }
             }
             _ => all.clone(),
         };
         watch.told = Some(all);
-        Some(news)
+        Ok(Some(news))
     }
 
     /// All heads as last known.
@@ -122,8 +140,9 @@ impl Store {
 
     /// Asks the database where the tenants stand.
     pub async fn refresh_heads(&self) -> Result<(), Failure> {
+        let asked = Instant::now();
         let (epoch, heads) = self.database.read(|tx| Box::pin(read(tx))).await?;
-        self.board.refresh(epoch, heads);
+        self.board.refresh(epoch, heads, asked);
         Ok(())
     }
 }

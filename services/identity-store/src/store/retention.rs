@@ -11,8 +11,20 @@ use crate::failure::Failure;
 
 /// How long the feed is kept.
 const KEPT: Duration = Duration::from_hours(7 * 24);
-/// The most revisions forgotten in one transaction.
-const AT_ONCE: i64 = 1_000;
+/// The most entries of the feed that one transaction looks at, each with up to 5,000 members. A change's entries go
+/// together.
+const ENTRIES: i64 = 50;
+/// The most rows that one transaction forgets because no entry speaks of them any more.
+const ROWS: i64 = 5_000;
+
+/// What the feed alone speaks of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Past {
+    /// Memberships that have ended.
+    Members,
+    /// Names of users who are gone.
+    Names,
+}
 
 impl Store {
     /// Forgets, in bounded steps and for every tenant, what is older than seven days.
@@ -20,25 +32,23 @@ impl Store {
         let kept = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
         let before = Timestamp(self.clock.now().0.saturating_sub(kept));
         for tenant in self.list_tenants().await? {
-            while self.forget_some(&tenant, before).await? {}
+            while self.forget_entries(&tenant, before).await? {}
+            for past in [Past::Members, Past::Names] {
+                while self.forget_past(&tenant, past).await? > 0 {}
+            }
         }
         Ok(())
     }
 
-    /// One step; says whether there may be more.
-    async fn forget_some(&self, tenant: &TenantId, before: Timestamp) -> Result<bool, Failure> {
-        const OLDEST: &str = "SELECT f.revision, f.at FROM feed f WHERE f.tenant = $1 AND f.revision <= \
-             (SELECT feed_floor FROM tenants WHERE id = $1) + $2 ORDER BY f.revision, f.part";
+    /// Raises the floor of the feed by one step; says whether there may be more.
+    async fn forget_entries(&self, tenant: &TenantId, before: Timestamp) -> Result<bool, Failure> {
+        const OLDEST: &str = "SELECT revision, at FROM feed WHERE tenant = $1 ORDER BY revision, part LIMIT $2";
         const RAISE: &str = "UPDATE tenants SET feed_floor = $2 WHERE id = $1 AND feed_floor < $2";
         const FEED: &str = "DELETE FROM feed WHERE tenant = $1 AND revision <= $2";
-        const MEMBERS: &str = "DELETE FROM members WHERE tenant = $1 AND removed <= $2";
-        const NAMES: &str = "DELETE FROM deleted_users WHERE tenant = $1 AND revision <= $2";
-        let name = tenant.clone();
+        let values = params![tenant.as_str(), ENTRIES];
         let oldest = self
             .database
-            .read(move |tx| {
-                Box::pin(async move { Ok::<_, Failure>(tx.rows(OLDEST, params![name.as_str(), AT_ONCE]).await?) })
-            })
+            .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(OLDEST, values).await?) }))
             .await?;
         // In order of revision, so that a clock that was set back can't tear a hole.
         let mut floor = None;
@@ -55,11 +65,27 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     let statement = |sql| Statement::new(sql, params![name.as_str(), floor]);
-                    tx.batch([RAISE, FEED, MEMBERS, NAMES].map(statement).into()).await?;
+                    tx.batch([RAISE, FEED].map(statement).into()).await?;
                     Ok::<_, Failure>(())
                 })
             })
             .await?;
         Ok(more)
+    }
+
+    /// One step of forgetting what only entries below the floor spoke of; answers how many rows that was.
+    pub(super) async fn forget_past(&self, tenant: &TenantId, past: Past) -> Result<u64, Failure> {
+        const MEMBERS: &str = "DELETE FROM members WHERE tenant = $1 AND (group_id, member_id, added) IN \
+             (SELECT m.group_id, m.member_id, m.added FROM members m WHERE m.tenant = $1 AND m.removed <= \
+             (SELECT feed_floor FROM tenants WHERE id = $1) LIMIT $2)";
+        const NAMES: &str = "DELETE FROM deleted_users WHERE tenant = $1 AND id IN \
+             (SELECT d.id FROM deleted_users d WHERE d.tenant = $1 AND d.revision <= \
+             (SELECT feed_floor FROM tenants WHERE id = $1) LIMIT $2)";
+        let sql = match past {
+            Past::Members => MEMBERS,
+            Past::Names => NAMES,
+        };
+        let values = params![tenant.as_str(), ROWS];
+        self.database.write(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.execute(sql, values).await?) })).await
     }
 }

@@ -5,6 +5,8 @@ mod changes;
 mod commit;
 mod feed;
 mod fixture;
+mod heads;
 mod lists;
 mod plans;
+mod retention;
 mod tokens;
