@@ -36,7 +36,10 @@ pub(crate) use self::heads::SILENCE;
 use crate::failure::Failure;
 
 /// The schema's history.
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/0002_inactive_users.sql") },
+];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.
 const SQLITE_STATISTICS: &str = include_str!("../migrations/sqlite_statistics.sql");

@@ -28,12 +28,40 @@ pub(super) fn parse(text: &str, kind: &'static ResourceType) -> Result<Query, Fa
 ///
 /// However long the filter, there are few different texts: each is prepared on every connection.
 pub(super) fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> String {
-    let Some(candidates) = Candidates::of(query, kind) else { return String::new() };
+    let Some(candidates) = Candidates::of(query, kind) else {
+        return active(query, kind).map(in_sql).unwrap_or_default().into();
+    };
     let selects: Vec<_> = candidates.selects(kind, values);
     match selects.as_slice() {
         [] => " AND 1 = 0".into(),
         selects => format!(" AND r.id IN ({})", selects.join(" UNION ")),
     }
+}
+
+/// Whether only active users match, or only inactive ones, if the filter says so.
+fn active(query: &Query, kind: Kind) -> Option<bool> {
+    match query {
+        Query::And(terms) => terms.iter().find_map(|term| active(term, kind)),
+        query => exactly_active(query, kind),
+    }
+}
+
+/// Whether it is the active users that match, or the inactive ones, if the filter says that and nothing else: then no
+/// evaluator is needed.
+pub(super) fn exactly_active(query: &Query, kind: Kind) -> Option<bool> {
+    match query {
+        Query::Compare(target, Condition::Boolean(wanted))
+            if kind == Kind::Users && target.key() == (None, "active", None) =>
+        {
+            Some(*wanted)
+        }
+        _ => None,
+    }
+}
+
+/// The condition on the column, written out: the index of inactive users helps no other.
+pub(super) fn in_sql(active: bool) -> &'static str {
+    if active { " AND r.active = 1" } else { " AND r.active = 0" }
 }
 
 /// Rows that have one of these ids, names, external ids or addresses.
@@ -138,9 +166,10 @@ mod tests {
         for narrows in [r#"userName eq "A""#, r#"title co "x" and userName eq "A""#] {
             assert_eq!(narrowed(narrows), (by_name.into(), 2), "all must hold, so one that can be looked up is enough");
         }
-        for too_wide in [r#"userName eq "a" or title co "x""#, r#"not (userName eq "a")"#, "active eq true"] {
+        for too_wide in [r#"userName eq "a" or title co "x""#, r#"not (userName eq "a")"#, "not (active eq true)"] {
             assert_eq!(narrowed(too_wide), (String::new(), 1), "{too_wide}");
         }
+        assert_eq!(narrowed(r#"title co "x" and active eq false"#), (" AND r.active = 0".into(), 1));
         assert_eq!(narrowed(r#"id eq "nobody""#).0, " AND 1 = 0");
         let (element, _) = narrowed(r#"emails[type eq "work" and value eq "A@x"]"#);
         assert!(element.contains("user_emails"));

@@ -62,9 +62,16 @@ impl Store {
                                 Kind::Users => stands.users,
                                 Kind::Groups => stands.groups,
                             };
-                            Page { items: all(tx, &tenant, window).await?, total }
+                            Page { items: all(tx, &tenant, "", window).await?, total }
                         }
-                        Some(query) => matching(tx, &tenant, &query, window).await?,
+                        Some(query) => match filter::exactly_active(&query, T::KIND) {
+                            Some(active) => {
+                                let inactive = inactive(tx, &tenant).await?;
+                                let total = if active { stands.users.saturating_sub(inactive) } else { inactive };
+                                Page { items: all(tx, &tenant, filter::in_sql(active), window).await?, total }
+                            }
+                            None => matching(tx, &tenant, &query, window).await?,
+                        },
                     };
                     Ok(Read { value, position: stands.position })
                 })
@@ -73,9 +80,20 @@ impl Store {
     }
 }
 
-/// A page of all, which needs no count: the tenant's row has it.
-async fn all<T: Listed>(tx: &mut Tx<'_>, tenant: &TenantId, window: Window) -> Result<Vec<T>, Failure> {
-    let sql = format!("SELECT {} WHERE r.tenant = $1 ORDER BY r.id LIMIT $2 OFFSET $3", T::SELECT);
+async fn inactive(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<u64, Failure> {
+    const INACTIVE: &str = "SELECT COUNT(*) FROM users WHERE tenant = $1 AND active = 0";
+    let row = tx.row(INACTIVE, params![tenant.as_str()]).await?.ok_or(Failure::Internal)?;
+    Ok(u64::try_from(row.int(0)?).unwrap_or(0))
+}
+
+/// A page of all that meet a condition of SQL, without counting the rest: the tenant's row says how many there are.
+async fn all<T: Listed>(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    condition: &'static str,
+    window: Window,
+) -> Result<Vec<T>, Failure> {
+    let sql = format!("SELECT {} WHERE r.tenant = $1{condition} ORDER BY r.id LIMIT $2 OFFSET $3", T::SELECT);
     let (mut items, mut bytes) = (Vec::<T>::new(), 0);
     let count = window.count as usize;
     while items.len() < count && bytes < BYTES {
@@ -125,7 +143,8 @@ async fn matching<T: Listed>(
         let Some(last) = rows.last().filter(|_| rows.len() == ROWS) else { return Ok(Page { items, total }) };
         if scanned >= SCANNED {
             let what = format!("the filter would have to look at more than {SCANNED} resources; narrow it down");
-            return Err(Failure::TooLarge { what });
+            // RFC 7644, section 3.4.2: too many results are the filter's fault, a 400.
+            return Err(Failure::InvalidFilter(what));
         }
         values[1] = Value::from(last.bytes(0)?);
     }

@@ -6,39 +6,10 @@ use std::time::Duration;
 use domain::catalogue::Place;
 use domain::id::{GroupId, UserId};
 use domain::revision::{Position, Revision};
-use sql::{Statement, Value, params};
 
-use super::fixture::{Fixture, document, each};
+use super::fixture::{Fixture, document, each, many_users};
 use crate::Failure;
 use crate::model::{Actor, CatalogueRead, Change, GroupUpdate};
-
-/// Users made without the work of a change each: only their rows.
-async fn many_users(f: &Fixture, count: usize) -> Vec<UserId> {
-    const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
-         modified_at, version, stamp) SELECT $1, ids.value, 'u', hex(ids.value), 1, $3, 0, 0, 0, 0 \
-         FROM {ids:$2} AS ids";
-    const NAMED: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
-         modified_at, version, stamp) SELECT $1, ids.value, 'u', encode(ids.value, 'hex'), 1, $3, 0, 0, 0, 0 \
-         FROM {ids:$2} AS ids";
-    let ids: Vec<_> = (0..count).map(|_| UserId::new()).collect();
-    let values = params![
-        f.tenant.as_str(),
-        Value::ids(ids.iter().map(|id| &id.as_bytes()[..])),
-        br#"{"userName":"u"}"#.as_slice()
-    ];
-    f.store
-        .database
-        .write(move |tx| {
-            Box::pin(async move {
-                let sql = if tx.engine() == sql::Engine::Sqlite { INSERT } else { NAMED };
-                tx.batch(vec![Statement::new(sql, values)]).await?;
-                Ok::<_, Failure>(())
-            })
-        })
-        .await
-        .unwrap();
-    ids
-}
 
 async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
     let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();

@@ -7,6 +7,7 @@ use domain::id::{TenantId, UserId};
 use domain::revision::{Position, Revision};
 use domain::settings::Settings;
 use domain::token::Pepper;
+use sql::{Statement, Value, params};
 
 use crate::model::{Actor, Entry, Holding, User, UserKey, Written};
 use crate::{Failure, Store};
@@ -80,4 +81,32 @@ impl Fixture {
 pub(super) fn document(name: &str, labels: &[&str]) -> String {
     let roles: Vec<_> = labels.iter().map(|label| serde_json::json!({ "value": label })).collect();
     serde_json::json!({ "userName": name, "active": true, "roles": roles }).to_string()
+}
+
+/// Users made without the work of a change each: only their rows.
+pub(super) async fn many_users(f: &Fixture, count: usize) -> Vec<UserId> {
+    const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
+         modified_at, version, stamp) SELECT $1, ids.value, 'u', hex(ids.value), 1, $3, 0, 0, 0, 0 \
+         FROM {ids:$2} AS ids";
+    const NAMED: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
+         modified_at, version, stamp) SELECT $1, ids.value, 'u', encode(ids.value, 'hex'), 1, $3, 0, 0, 0, 0 \
+         FROM {ids:$2} AS ids";
+    let ids: Vec<_> = (0..count).map(|_| UserId::new()).collect();
+    let values = params![
+        f.tenant.as_str(),
+        Value::ids(ids.iter().map(|id| &id.as_bytes()[..])),
+        br#"{"userName":"u"}"#.as_slice()
+    ];
+    f.store
+        .database
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = if tx.engine() == sql::Engine::Sqlite { INSERT } else { NAMED };
+                tx.batch(vec![Statement::new(sql, values)]).await?;
+                Ok::<_, Failure>(())
+            })
+        })
+        .await
+        .unwrap();
+    ids
 }

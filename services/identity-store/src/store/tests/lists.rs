@@ -2,8 +2,9 @@
 
 use scim::filter::Query;
 use scim::schema::USERS;
+use sql::params;
 
-use super::fixture::{Fixture, each};
+use super::fixture::{Fixture, each, many_users};
 use crate::Failure;
 use crate::model::Window;
 
@@ -52,6 +53,32 @@ async fn what_an_index_finds_is_what_the_evaluator_says() {
                 .collect();
             assert_eq!(found(f, filter).await, expected, "{filter}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn active_users_are_found_however_many_there_are() {
+    const USERS: u64 = 100_002;
+    each(async |f| {
+        let bob = f.create(r#"{"userName":"bob","active":false}"#).await.unwrap().value.id;
+        many_users(f, 100_001).await;
+        let (tenant, count) = (f.tenant.as_str().to_owned(), i64::try_from(USERS).unwrap());
+        let counted = f.store.database.write(move |tx| {
+            Box::pin(async move {
+                const COUNT: &str = "UPDATE tenants SET user_count = $2 WHERE id = $1";
+                Ok::<_, Failure>(tx.execute(COUNT, params![tenant, count]).await?)
+            })
+        });
+        counted.await.unwrap();
+        let list = async |filter: &str| f.store.list_users(&f.tenant, filter, Window { start: 1, count: 3 }).await;
+        let active = list("active eq true").await.unwrap().value;
+        assert_eq!((active.items.len(), active.total), (3, USERS - 1));
+        assert!(active.items.iter().all(|user| user.id != bob));
+        let inactive = list("active eq false").await.unwrap().value;
+        assert_eq!((inactive.items[0].id, inactive.items.len(), inactive.total), (bob, 1, 1));
+        assert_eq!(list(r#"active eq false and title pr"#).await.unwrap().value.total, 0);
+        assert!(matches!(list("title pr").await, Err(Failure::InvalidFilter(_))));
     })
     .await;
 }

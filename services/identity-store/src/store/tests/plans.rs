@@ -45,6 +45,11 @@ async fn hot_queries_use_their_index() {
                 params!["t", "n"],
                 ["user_emails_pkey", "folded=?"],
             ),
+            (
+                "SELECT COUNT(*) FROM users WHERE tenant = $1 AND active = 0",
+                params!["t"],
+                ["users_inactive", "users_inactive"],
+            ),
             (holdings::REACH, params!["t", ids()], ["members_by_member", "members_by_member"]),
             (holdings::LABELS, params!["t", ids()], ["labels_pkey", "holder=?"]),
             (affected::IN_GROUPS, params!["t", ids(), 1, Vec::<u8>::new(), 10], ["members_pkey", "group_id=?"]),
