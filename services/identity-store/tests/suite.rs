@@ -1,8 +1,8 @@
 //! The behaviours every identity-store must have: on SQLite and on PostgreSQL within the process,
 //! on two replicas over one PostgreSQL, and over a socket.
 //!
-//! PostgreSQL takes part where `ROLECALL_TEST_POSTGRES` names a server; the project's test command always starts one.
-//! Without it those tests run on SQLite once more.
+//! `ROLECALL_TEST_POSTGRES` names the PostgreSQL server; the project's test command always starts one. Without it the
+//! tests that need it fail and say so.
 
 mod support;
 

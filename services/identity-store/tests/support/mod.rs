@@ -55,15 +55,13 @@ pub(crate) async fn sqlite() -> Backend {
 
 /// PostgreSQL, called within the process.
 pub(crate) async fn postgres() -> Backend {
-    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else { return sqlite().await };
-    within_the_process(start(&fresh(&server).await, None).await)
+    within_the_process(start(&fresh().await, None).await)
 }
 
 /// Two replicas over one PostgreSQL database, called in turn: what one keeps to itself, the next call does not find, and
 /// only the tenant's row keeps their writes apart.
 pub(crate) async fn two_replicas() -> Backend {
-    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else { return sqlite().await };
-    let url = fresh(&server).await;
+    let url = fresh().await;
     let mut running = start(&url, None).await;
     running.others.push(replica(&url, &running.clock).await);
     let replicas = std::iter::once(&running.app).chain(&running.others).map(App::transport).collect();
@@ -113,11 +111,14 @@ async fn replica(url: &str, clock: &Clock) -> App {
     build(&config, parts).await.unwrap()
 }
 
-/// A new, empty database on a PostgreSQL server.
-async fn fresh(server: &str) -> String {
+/// A new, empty database on the PostgreSQL server of the tests.
+async fn fresh() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else {
+        panic!("this test needs PostgreSQL: set ROLECALL_TEST_POSTGRES, or run `cargo xtask test`");
+    };
     let name = format!("suite_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
     admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
