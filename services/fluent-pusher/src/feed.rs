@@ -1,7 +1,7 @@
 //! From the feed to the work list. The feed is followed, never trusted to be complete: whoever has fallen behind it, or
 //! finds another life of the database, starts over from the list of all users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::clock::Timestamp;
@@ -158,9 +158,12 @@ impl Follower {
         let FeedPage { entries, head } = page;
         let end = entries.last().map_or(head.revision, |entry| entry.revision);
         let mut changes = Vec::with_capacity(entries.len());
+        // What one part of a revision takes away, it takes away from those whom the whole revision concerns.
+        let taking: BTreeSet<_> = entries.iter().filter(|entry| entry.takes_away).map(|entry| entry.revision).collect();
         let mut asked = None;
         for FeedEntry { revision, at, takes_away, subject } in entries {
             let position = Position { epoch, revision };
+            let takes_away = takes_away || (subject.is_none() && taking.contains(&revision));
             let change = |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away, at, position };
             match subject {
                 Some(subject) => changes.push(change(subject)),

@@ -137,6 +137,11 @@ impl World {
 
     pub(crate) fn append(&mut self, takes_away: bool, change: identity::feed_entry::Change) {
         self.revision += 1;
+        self.append_part(takes_away, change);
+    }
+
+    /// A further entry of the same revision.
+    pub(crate) fn append_part(&mut self, takes_away: bool, change: identity::feed_entry::Change) {
         let change = Some(change);
         self.entries.push(identity::FeedEntry { revision: self.revision, at_us: 0, takes_away, change });
     }
@@ -288,7 +293,8 @@ impl FeedService for Fakes {
             return Err(Error::new(Reason::FEED_TRUNCATED, "forgotten").into());
         }
         // Two revisions a page, so that paging is met in every test.
-        let entries = world.entries.iter().filter(|entry| entry.revision > after.revision.0).take(2).cloned().collect();
+        let page = after.revision.0 + 1..=after.revision.0 + 2;
+        let entries = world.entries.iter().filter(|entry| page.contains(&entry.revision)).cloned().collect();
         Ok(Response::new(identity::ReadFeedResponse { entries, head: Some(world.position()) }))
     }
 

@@ -462,6 +462,20 @@ async fn a_change_that_concerns_many_is_asked_for_and_reaches_each() {
 }
 
 #[tokio::test]
+async fn what_any_part_of_a_revision_takes_away_is_urgent_for_all_it_concerns() {
+    let setup = Setup::start().await;
+    setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    setup.fakes.change(|world| {
+        let changed = || proto::identity::v1::GroupChanged { group_id: "g".to_owned(), exists: true };
+        world.append(false, proto::identity::v1::feed_entry::Change::GroupChanged(changed()));
+        world.append_part(true, proto::identity::v1::feed_entry::Change::GroupChanged(changed()));
+    });
+    setup.follow().await;
+    assert_eq!(setup.store.backlog(&setup.tenant.id).await.unwrap().due_revocations, 1);
+}
+
+#[tokio::test]
 async fn outcomes_wait_for_an_identity_store_that_is_away() {
     let setup = Setup::start().await;
     let ada = setup.hire("ada", &[STORE]);
