@@ -130,10 +130,7 @@ impl Push<'_> {
         match self.tenant.fluent.update(fluent_id, &Update::close()).await {
             Ok(account) => Ok(Some(account)),
             // Refused: perhaps it is not there. What is there can be read, and is then closed by the plan.
-            Err(FluentError::Permanent(refusal)) => match self.tenant.fluent.account_by_id(fluent_id).await? {
-                Some(_) => Err(FluentError::Permanent(refusal).into()),
-                None => Ok(None),
-            },
+            Err(FluentError::Permanent(_)) => Ok(self.tenant.fluent.account_by_id(fluent_id).await?),
             Err(error) => Err(error.into()),
         }
     }
@@ -287,23 +284,30 @@ impl Push<'_> {
         }
     }
 
-    /// Sends the difference, and sees that it was taken.
+    /// Sends the difference, and sees that it was taken. What is refused keeps nothing else from being taken away; but
+    /// what is to come does not come before what had to go.
     async fn make(&self, account: Account, wanted: &Wanted) -> Result<Account, Failure> {
         let mutations = plan(&account, wanted, Limits::default());
         if mutations.is_empty() {
             return Ok(account);
         }
         let id = account.id;
-        let mut answered = None;
+        let (mut answered, mut refused) = (None, None);
         for mutation in &mutations {
             self.in_time()?;
-            answered = match mutation {
-                Mutation::Update(update) => Some(self.tenant.fluent.update(&id, update).await?),
-                Mutation::Remove(roles) => {
-                    self.tenant.fluent.remove(&id, roles).await?;
-                    None
-                }
+            let sent = match mutation {
+                Mutation::Update(_) if refused.is_some() => continue,
+                Mutation::Update(update) => self.tenant.fluent.update(&id, update).await.map(Some),
+                Mutation::Remove(roles) => self.tenant.fluent.remove(&id, roles).await.map(|()| None),
             };
+            match sent {
+                Ok(account) => answered = account,
+                Err(refusal @ FluentError::Permanent(_)) => refused = refused.or(Some(refusal)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some(refusal) = refused {
+            return Err(refusal.into());
         }
         let now = match answered {
             Some(account) => Some(account),

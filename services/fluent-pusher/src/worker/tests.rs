@@ -299,6 +299,42 @@ async fn a_refused_dismissal_is_never_given_up() {
 }
 
 #[tokio::test]
+async fn an_account_that_fluent_will_not_close_is_emptied() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    let refusal = Effect::Errors { code: "C0020E".to_owned(), message: "no".to_owned() };
+    setup.fluent.sim.fault(Fault::once(refusal).forever().on("updateUser"));
+    setup.change(ada, |user| user.active = false);
+    setup.follow().await;
+    setup.worker.drain(&setup.tenant).await;
+    assert_eq!(setup.account("ada"), open(&[]));
+    assert_eq!(setup.outcome(ada).state(), State::Failed);
+    setup.fluent.sim.clear_faults();
+    setup.settle().await;
+    assert_eq!(setup.account("ada"), CLOSED);
+}
+
+#[tokio::test]
+async fn a_refused_removal_does_not_keep_the_others_from_being_sent() {
+    let setup = Setup::start().await;
+    // So many that their removal takes more than one request.
+    let places: Vec<_> = (0..5_000).map(|number| number.to_string()).collect();
+    setup.fluent.sim.change(|world| {
+        let contexts: Vec<_> = places.iter().map(|place| ("AGENT", place.as_str())).collect();
+        world.put_user(standing("ada", vec![UserRole::new(&"R".repeat(200), &contexts)]));
+    });
+    let refusal = Effect::Errors { code: "C0020E".to_owned(), message: "no".to_owned() };
+    setup.fluent.sim.fault(Fault::once(refusal).on("removeUserRolesFromUser"));
+    let ada = setup.hire("ada", &[]);
+    setup.change(ada, |user| user.active = false);
+    setup.follow().await;
+    setup.worker.drain(&setup.tenant).await;
+    let Seen::Closed(left) = setup.account("ada") else { panic!("it is open") };
+    assert!(!left.is_empty() && left.len() < places.len(), "{} are left", left.len());
+}
+
+#[tokio::test]
 async fn a_renamed_user_is_held_until_an_operator_decides() {
     for decision in [Decision::Keep, Decision::Replace] {
         let setup = Setup::start().await;
