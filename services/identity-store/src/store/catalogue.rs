@@ -202,7 +202,7 @@ impl Write for Put {
     /// What the newest read kept has served.
     type Answer = u64;
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<u64>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<u64>, Failure> {
         const KEPT: &str = "SELECT t.catalogue_fence, t.catalogue_served, t.catalogue_wanted, c.document \
              FROM tenants t LEFT JOIN catalogues c ON c.tenant = t.id WHERE t.id = $1";
         const DATE: &str = "UPDATE tenants SET catalogue_fence = $2, catalogue_served = $3, catalogue_read_at = $4 \
@@ -211,7 +211,7 @@ impl Write for Put {
              ON CONFLICT (tenant) DO UPDATE SET document = excluded.document";
         let Self(read) = self;
         let tenant = scope.tenant;
-        let new = Document::new(&read)?;
+        let new = Document::new(read)?;
         let row = scope.tx.row(KEPT, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
         let fence = i64::try_from(read.fence).unwrap_or(i64::MAX);
         if fence < row.int(0)? {

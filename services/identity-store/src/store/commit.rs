@@ -4,9 +4,9 @@
 //! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
 //! on the queue starts one. The worker takes what waits, opens a transaction, locks the tenants' rows, lets each change
 //! do its work in a savepoint of its own and under a revision of its own, commits, and only then answers. A change that
-//! fails undoes its own savepoint and nothing else, also one that took too long. If the transaction itself is lost, or
-//! its commit's outcome is unknown, everyone is told just that: what a change met was perhaps another's doing, and undone
-//! with it.
+//! fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the transaction
+//! itself, the others are made again, each in one of its own: what they met was perhaps another's doing, and undone with
+//! it. If the commit's outcome is unknown, everyone is told just that.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -31,12 +31,13 @@ const WAITING: usize = 4096;
 
 /// A change of one tenant.
 #[async_trait]
-pub(super) trait Write: Send + 'static {
+pub(super) trait Write: Send + Sync + 'static {
     /// What the caller learns.
     type Answer: Send + 'static;
 
-    /// Does the work. Runs after the tenant's row is locked, so what it reads can't change under it.
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<Self::Answer>, Failure>;
+    /// Does the work. Runs after the tenant's row is locked, so what it reads can't change under it; runs again if what
+    /// it did was undone with the transaction.
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<Self::Answer>, Failure>;
 }
 
 /// Whether a change took a revision.
@@ -93,7 +94,7 @@ impl Committer {
     /// Queues a change and answers after the commit that holds it. Once queued it happens even if the caller goes away.
     pub(super) async fn write<W: Write>(&self, tenant: &TenantId, write: W) -> Result<Written<W::Answer>, Failure> {
         let (done, answer) = oneshot::channel();
-        let waiting = Box::new(Pending { tenant: tenant.clone(), state: PendingState::Waiting(write), done });
+        let waiting = Box::new(Pending { tenant: tenant.clone(), write, state: PendingState::Waiting, done });
         let queue = (self.0.database.engine() == Engine::Postgres).then(|| tenant.clone());
         self.enqueue(queue, waiting)?;
         // A worker that lost its transaction drops the changes it carried: their fate is not known.
@@ -127,25 +128,43 @@ async fn work(shared: Arc<Shared>, name: Option<TenantId>) {
             }
             queue.drain(..queue.len().min(BATCH)).collect()
         };
-        let now = shared.clock.now();
-        let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now))).await;
-        match committed {
-            Ok(Committed { batch, standings, epoch }) => {
-                for (tenant, standing) in standings {
-                    if standing.changed() {
-                        shared.board.announce(&tenant, Head { revision: standing.revision, ..Head::default() });
-                    }
+        let Err(Aborted { failure, mut batch, lost_by }) = attempt(&shared, batch).await else { continue };
+        let Some(culprit) = lost_by else {
+            fail(batch, &failure);
+            continue;
+        };
+        batch.remove(culprit).fail(failure);
+        for waiting in batch {
+            if let Err(Aborted { failure, batch, .. }) = attempt(&shared, vec![waiting]).await {
+                if batch.is_empty() {
+                    // The database is not there: the rest need not find that out one by one.
+                    break;
                 }
-                for waiting in batch {
-                    waiting.answer(epoch);
-                }
-            }
-            Err(Aborted { failure, batch }) => {
-                for waiting in batch {
-                    waiting.fail(failure.clone());
-                }
+                fail(batch, &failure);
             }
         }
+    }
+}
+
+/// Makes changes in one transaction, and answers if they are committed.
+async fn attempt(shared: &Shared, batch: Batch) -> Result<(), Aborted> {
+    let now = shared.clock.now();
+    let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now))).await;
+    let Committed { batch, standings, epoch } = committed?;
+    for (tenant, standing) in standings {
+        if standing.changed() {
+            shared.board.announce(&tenant, Head { revision: standing.revision, ..Head::default() });
+        }
+    }
+    for waiting in batch {
+        waiting.answer(epoch);
+    }
+    Ok(())
+}
+
+fn fail(batch: Batch, failure: &Failure) {
+    for waiting in batch {
+        waiting.fail(failure.clone());
     }
 }
 
@@ -159,15 +178,17 @@ struct Committed {
     epoch: Option<Epoch>,
 }
 
-/// A batch whose transaction is undone.
+/// A batch whose transaction is undone. It is empty if the transaction never began, or its commit was not confirmed.
 struct Aborted {
     failure: Failure,
     batch: Batch,
+    /// Which change lost the transaction, if one did.
+    lost_by: Option<usize>,
 }
 
 impl From<sql::Error> for Aborted {
     fn from(error: sql::Error) -> Self {
-        Self { failure: error.into(), batch: Vec::new() }
+        Self { failure: error.into(), batch: Vec::new(), lost_by: None }
     }
 }
 
@@ -185,9 +206,10 @@ impl Standing {
 }
 
 async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp) -> Result<Committed, Aborted> {
-    match each(tx, &mut batch, now).await {
+    let mut lost_by = None;
+    match each(tx, &mut batch, now, &mut lost_by).await {
         Ok((standings, epoch)) => Ok(Committed { batch, standings, epoch }),
-        Err(failure) => Err(Aborted { failure, batch }),
+        Err(failure) => Err(Aborted { failure, batch, lost_by }),
     }
 }
 
@@ -195,11 +217,12 @@ async fn each(
     tx: &mut Tx<'_>,
     batch: &mut Batch,
     now: Timestamp,
+    lost_by: &mut Option<usize>,
 ) -> Result<(BTreeMap<TenantId, Standing>, Option<Epoch>), Failure> {
     let alone = batch.len() == 1;
     let mut standings = BTreeMap::<TenantId, Standing>::new();
     let mut epoch = None;
-    for waiting in batch.iter_mut() {
+    for (number, waiting) in batch.iter_mut().enumerate() {
         let tenant = waiting.tenant().clone();
         if !standings.contains_key(&tenant) {
             match lock(tx, &tenant).await? {
@@ -238,7 +261,10 @@ async fn each(
             Err(failure) if alone => return Err(failure),
             Err(failure) => {
                 // Where there is nothing left to undo a part of, the transaction is gone.
-                tx.undo().await.map_err(|_| Failure::Unavailable)?;
+                if tx.undo().await.is_err() {
+                    *lost_by = Some(number);
+                    return Err(Failure::Unavailable);
+                }
                 waiting.note(failure);
             }
         }
@@ -283,14 +309,14 @@ trait Waiting: Send {
 
 struct Pending<W: Write> {
     tenant: TenantId,
-    state: PendingState<W>,
+    write: W,
+    state: PendingState<W::Answer>,
     done: oneshot::Sender<Result<Written<W::Answer>, Failure>>,
 }
 
-enum PendingState<W: Write> {
-    Waiting(W),
-    Running,
-    Done { answer: W::Answer, changed: bool, revision: Revision },
+enum PendingState<T> {
+    Waiting,
+    Done { answer: T, changed: bool, revision: Revision },
     Failed(Failure),
 }
 
@@ -301,10 +327,7 @@ impl<W: Write> Waiting for Pending<W> {
 
     fn run<'a>(&'a mut self, scope: &'a mut Scope<'_, '_>) -> BoxFuture<'a, Result<bool, Failure>> {
         Box::pin(async move {
-            let PendingState::Waiting(write) = std::mem::replace(&mut self.state, PendingState::Running) else {
-                return Err(Failure::Internal);
-            };
-            let (answer, changed) = match write.apply(scope).await? {
+            let (answer, changed) = match self.write.apply(scope).await? {
                 Applied::Changed(answer) => (answer, true),
                 Applied::Unchanged(answer) => (answer, false),
             };
@@ -336,7 +359,6 @@ impl<W: Write> Waiting for Pending<W> {
     }
 
     fn fail(self: Box<Self>, failure: Failure) {
-        // Even if it failed by itself: what it failed of, such as a deletion before it, was undone.
         let _ = self.done.send(Err(failure));
     }
 }

@@ -241,7 +241,10 @@ mod tests {
         let user = user(&json.to_string()).unwrap();
         assert_eq!(user.labels.len(), 4);
         let means = |label: &&domain::label::Label| !label.readings().is_empty();
-        assert_eq!(user.labels.iter().filter(means).map(|label| label.as_str()).collect::<Vec<_>>(), ["AGENT_1_R"]);
+        assert_eq!(
+            user.labels.iter().filter(means).map(domain::label::Label::as_str).collect::<Vec<_>>(),
+            ["AGENT_1_R"]
+        );
         assert!(user.labels.iter().all(|label| label.as_str().len() < 300 && !label.as_str().contains('\0')));
     }
 

@@ -106,13 +106,13 @@ struct Create {
 impl Write for Create {
     type Answer = Group;
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
         const INSERT: &str = "INSERT INTO groups (tenant, id, display_name, display_name_folded, external_id, document, \
              member_count, created_at, modified_at, version, stamp) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $9) ON CONFLICT DO NOTHING";
-        let Self { id, document, wanted, actor } = self;
+        let Self { id, ref document, ref wanted, ref actor } = *self;
         let (tenant, version) = (scope.tenant, scope.revision);
-        let delta = members::delta(scope.tx, tenant, None, &wanted, false).await?;
+        let delta = members::delta(scope.tx, tenant, None, wanted, false).await?;
         let member_count = delta.added.len() as u64;
         let mut statements = vec![
             Statement::new(
@@ -130,7 +130,7 @@ impl Write for Create {
                 ],
             ),
             feed::write(scope, 0, false, &Change::Group { group: id, exists: true }),
-            audit(scope, &actor, "group.create", id)
+            audit(scope, actor, "group.create", id)
                 .write(attributes(document.attributes.keys().map(String::as_str).collect(), &delta)),
         ];
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &BTreeSet::new(), &document.labels));
@@ -141,7 +141,14 @@ impl Write for Create {
         }
         scope.counts.groups += 1;
         let (created_at, modified_at) = (scope.now, scope.now);
-        Ok(Applied::Changed(Group { id, document: document.bytes, created_at, modified_at, version, member_count }))
+        Ok(Applied::Changed(Group {
+            id,
+            document: document.bytes.clone(),
+            created_at,
+            modified_at,
+            version,
+            member_count,
+        }))
     }
 }
 
@@ -157,13 +164,13 @@ struct Update {
 impl Write for Update {
     type Answer = Group;
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
-        let Self { id, expected, document, wanted, actor } = self;
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
+        let Self { id, expected, ref document, ref wanted, ref actor } = *self;
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
         let loses_labels = document.as_ref().is_some_and(|new| !old.labels.is_subset(&new.labels));
-        let delta = members::delta(scope.tx, tenant, Some(id), &wanted, loses_labels).await?;
-        let mut document = document;
+        let delta = members::delta(scope.tx, tenant, Some(id), wanted, loses_labels).await?;
+        let mut document = document.clone();
         if let Some(new) = &mut document
             && new.folded_name() != old.folded_name()
             && name_taken(scope.tx, tenant, new).await?
@@ -189,7 +196,7 @@ impl Write for Update {
             part = 1;
         }
         statements.push(touch(scope, id, member_count));
-        statements.push(audit(scope, &actor, "group.update", id).write(attributes(changed, &delta)));
+        statements.push(audit(scope, actor, "group.update", id).write(attributes(changed, &delta)));
         statements.extend(members::change(scope, id, &delta, part));
         scope.tx.batch(statements).await?;
         let document = document.map_or(stored.document, |document| document.bytes);
@@ -245,10 +252,10 @@ struct Delete {
 impl Write for Delete {
     type Answer = ();
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const DELETE: &str = "DELETE FROM groups WHERE tenant = $1 AND id = $2";
         const DISMISS: &str = "UPDATE members SET removed = $3 WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
-        let Self { id, expected, actor } = self;
+        let Self { id, expected, ref actor } = *self;
         let tenant = scope.tenant;
         let (_, old) = stored(scope.tx, tenant, id, expected).await?;
         let mut statements = members::leave_all(scope, id.as_bytes());
@@ -256,7 +263,7 @@ impl Write for Delete {
             Statement::new(DELETE, params![tenant.as_str(), id.as_bytes()]),
             Statement::new(DISMISS, params![tenant.as_str(), id.as_bytes(), scope.revision.to_db()]),
             feed::write(scope, 0, true, &Change::Group { group: id, exists: false }),
-            audit(scope, &actor, "group.delete", id).write([]),
+            audit(scope, actor, "group.delete", id).write([]),
         ]);
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &old.labels, &BTreeSet::new()));
         scope.tx.batch(statements).await?;

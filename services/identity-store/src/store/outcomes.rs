@@ -43,7 +43,7 @@ struct Report {
 impl Write for Report {
     type Answer = ();
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
              pushed_at, effective_roles) \
              SELECT u.tenant, u.id, $3, $4, $5, $6, $7, $8, $9 FROM users u WHERE u.tenant = $1 AND u.id = $2 \
@@ -52,7 +52,7 @@ impl Write for Report {
              pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
              WHERE outcomes.epoch <> excluded.epoch OR outcomes.revision <= excluded.revision";
         let Self { epoch, outcomes } = self;
-        if epoch_of(scope.tx).await? != epoch {
+        if epoch_of(scope.tx).await? != *epoch {
             return Ok(Applied::Unchanged(()));
         }
         let puts = outcomes.iter().map(|(user, outcome)| {

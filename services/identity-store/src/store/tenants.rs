@@ -81,12 +81,12 @@ struct PutSettings(Settings);
 impl Write for PutSettings {
     type Answer = ();
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         let Self(settings) = self;
         let tenant = scope.tenant;
         let row = scope.tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
         let old = from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)?;
-        if old == settings {
+        if old == *settings {
             return Ok(Applied::Unchanged(()));
         }
         // A label may name the account by the name it had.
@@ -102,7 +102,7 @@ impl Write for PutSettings {
         let entry = feed::write(scope, 0, takes_away, &Change::Settings);
         let update = sql::Statement::new(
             "UPDATE tenants SET settings = $2 WHERE id = $1",
-            params![tenant.as_str(), to_db(&settings)],
+            params![tenant.as_str(), to_db(settings)],
         );
         scope.tx.batch(vec![update, entry, record.write([])]).await?;
         scope.counts.ground = true;

@@ -119,13 +119,13 @@ struct Create {
 impl Write for Create {
     type Answer = User;
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
         const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, external_id, active, \
              document, created_at, modified_at, version, stamp) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $9) ON CONFLICT DO NOTHING";
-        let Self { id, document, actor } = self;
+        let Self { id, ref document, ref actor } = *self;
         let (tenant, version) = (scope.tenant, scope.revision);
-        let change = Change::User { user: state(id, &document, true), access_changed: true };
+        let change = Change::User { user: state(id, document, true), access_changed: true };
         let mut statements = vec![
             Statement::new(
                 INSERT,
@@ -143,7 +143,7 @@ impl Write for Create {
             ),
             // One who is made inactive may bear the name of an account that stands in Fluent and is to be adopted.
             feed::write(scope, 0, !document.active, &change),
-            audit(scope, &actor, "user.create", id).write(document.attributes.keys().map(String::as_str)),
+            audit(scope, actor, "user.create", id).write(document.attributes.keys().map(String::as_str)),
         ];
         statements.extend(emails(tenant, id, &BTreeSet::new(), &document.emails));
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &BTreeSet::new(), &document.labels));
@@ -154,7 +154,7 @@ impl Write for Create {
         scope.counts.users += 1;
         Ok(Applied::Changed(User {
             id,
-            document: document.bytes,
+            document: document.bytes.clone(),
             created_at: scope.now,
             modified_at: scope.now,
             version,
@@ -174,11 +174,12 @@ struct Replace {
 impl Write for Replace {
     type Answer = User;
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<User>, Failure> {
         const UPDATE: &str = "UPDATE users SET user_name = $3, user_name_folded = $4, external_id = $5, active = $6, \
              document = $7, modified_at = $8, version = $9, stamp = CASE WHEN $10 = 1 THEN $9 ELSE stamp END \
              WHERE tenant = $1 AND id = $2";
-        let Self { id, expected, mut document, actor } = self;
+        let Self { id, expected, ref document, ref actor } = *self;
+        let mut document = document.clone();
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
         if document.folded_name() != old.folded_name() && name_taken(scope.tx, tenant, &document).await? {
@@ -214,7 +215,7 @@ impl Write for Replace {
                 ],
             ),
             feed::write(scope, 0, takes_away, &change),
-            audit(scope, &actor, "user.replace", id).write(document::changed(&old.attributes, &document.attributes)),
+            audit(scope, actor, "user.replace", id).write(document::changed(&old.attributes, &document.attributes)),
         ];
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
         statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &document.labels));
@@ -233,11 +234,11 @@ struct Delete {
 impl Write for Delete {
     type Answer = ();
 
-    async fn apply(self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const DELETE: &str = "DELETE FROM users WHERE tenant = $1 AND id = $2";
         const FORGET: &str = "DELETE FROM outcomes WHERE tenant = $1 AND user_id = $2";
         const REMEMBER: &str = "INSERT INTO deleted_users (tenant, id, user_name, revision) VALUES ($1, $2, $3, $4)";
-        let Self { id, expected, actor } = self;
+        let Self { id, expected, ref actor } = *self;
         let (tenant, revision) = (scope.tenant, scope.revision.to_db());
         let (_, old) = stored(scope.tx, tenant, id, expected).await?;
         let change = Change::User { user: state(id, &old, false), access_changed: true };
@@ -247,7 +248,7 @@ impl Write for Delete {
             Statement::new(FORGET, of_user()),
             Statement::new(REMEMBER, params![tenant.as_str(), id.as_bytes(), &old.user_name, revision]),
             feed::write(scope, 0, true, &change),
-            audit(scope, &actor, "user.delete", id).write([]),
+            audit(scope, actor, "user.delete", id).write([]),
         ];
         statements.extend(members::leave_all(scope, id.as_bytes()));
         statements.extend(emails(tenant, id, &old.emails, &BTreeSet::new()));

@@ -77,7 +77,7 @@ async fn active_users_are_found_however_many_there_are() {
         assert!(active.items.iter().all(|user| user.id != bob));
         let inactive = list("active eq false").await.unwrap().value;
         assert_eq!((inactive.items[0].id, inactive.items.len(), inactive.total), (bob, 1, 1));
-        assert_eq!(list(r#"active eq false and title pr"#).await.unwrap().value.total, 0);
+        assert_eq!(list("active eq false and title pr").await.unwrap().value.total, 0);
         assert!(matches!(list("title pr").await, Err(Failure::InvalidFilter(_))));
     })
     .await;
