@@ -3,6 +3,9 @@
 //! Every step can be repeated. What is sent is decided afresh from what is read, so a crash at any point, a lost answer
 //! or a second worker end in the same state.
 
+use std::time::Duration;
+
+use domain::clock::Timestamp;
 use domain::fold::fold;
 use domain::settings::{Adoption, Rename};
 use rand::Rng as _;
@@ -22,6 +25,9 @@ use crate::tenants::Tenant;
 const MAX_USERNAME: usize = 250;
 const MAX_REF: usize = 100;
 
+/// An account whose making was asked for and not answered may still appear: no request takes as long as this.
+const DOUBT: Duration = Duration::from_mins(5);
+
 /// Why an account could not be dealt with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -33,6 +39,12 @@ pub(crate) enum Failure {
     Store(#[from] sql::Error),
     #[error("the lease ran out before all was sent")]
     LeaseLost,
+    /// Nothing is there to be closed, but it may still appear.
+    #[error("an account whose making was not answered is not there yet")]
+    Doubtful {
+        /// After this it does not appear any more.
+        until: Timestamp,
+    },
 }
 
 /// How an account was left.
@@ -101,10 +113,11 @@ impl Push<'_> {
     async fn dismiss(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
         let account = match ledger {
             Some(Entry { standing: Standing::Ours { fluent_id }, .. }) => self.shut(&fluent_id).await?,
-            Some(Entry { standing: Standing::Creating, user_name, .. }) => {
-                let found = self.exactly(&user_name).await?;
-                if let Some(account) = &found {
-                    self.take(account).await?;
+            Some(entry) if entry.standing == Standing::Creating => {
+                let found = self.exactly(&entry.user_name).await?;
+                match &found {
+                    Some(account) => self.take(account).await?,
+                    None => self.certain(&entry)?,
                 }
                 found
             }
@@ -178,14 +191,20 @@ impl Push<'_> {
         let ours = self.ours(ledger.as_ref()).await?;
         let account = match ours {
             Some(account) => account,
-            None => match self.found(ledger.as_ref(), &person.user_name, &set.roles).await? {
-                Some(Found::Adopted(account)) => account,
-                Some(Found::Parked) => return Ok(held(ACCOUNT_EXISTS)),
-                None => match self.create(person, &set.roles).await? {
-                    Some(Found::Adopted(account)) => account,
-                    _ => return Ok(held(ACCOUNT_EXISTS)),
-                },
-            },
+            None => {
+                // One that appears now is the one whose making was not answered: it was no other's a moment ago.
+                let doubtful = ledger.as_ref().is_some_and(|entry| self.certain(entry).is_err());
+                let found = match ledger {
+                    _ if doubtful => None,
+                    ledger => self.found(ledger.as_ref(), &person.user_name, &set.roles).await?,
+                };
+                let found = match found {
+                    Some(found) => found,
+                    None => self.create(person, &set.roles, doubtful).await?,
+                };
+                let Found::Adopted(account) = found else { return Ok(held(ACCOUNT_EXISTS)) };
+                account
+            }
         };
         let account = self.make(account, &wanted).await?;
         Ok(done(self.outcome(&account, How::Provisioned, Vec::new())))
@@ -194,6 +213,7 @@ impl Push<'_> {
     /// The user is held: the account loses what the matched labels do not give, and gains nothing. None is made.
     async fn shrink(&self, ledger: Option<Entry>, roles: Roles, reasons: Vec<String>) -> Result<Verdict, Failure> {
         let Some(account) = self.ours(ledger.as_ref()).await? else {
+            ledger.as_ref().map_or(Ok(()), |entry| self.certain(entry))?;
             return Ok(done(Outcome::without_account(How::Held, reasons)));
         };
         let account = self.make(account, &Wanted::AtMost(roles)).await?;
@@ -235,33 +255,46 @@ impl Push<'_> {
     }
 
     /// Makes the account. That it is being made is written down first, so that a lost answer can be told from an account
-    /// that stood there before.
-    async fn create(&self, person: &Person, roles: &Roles) -> Result<Option<Found>, Failure> {
+    /// that stood there before. `doubtful`: that was so before, and the account may appear at any time.
+    async fn create(&self, person: &Person, roles: &Roles, doubtful: bool) -> Result<Found, Failure> {
         self.record(&person.user_name, Standing::Creating, None).await?;
-        self.in_time()?;
         let error = match self.tenant.fluent.create(&self.new_account(person, roles)).await {
             Ok(account) => {
                 self.take(&account).await?;
-                return Ok(Some(Found::Adopted(account)));
+                return Ok(Found::Adopted(account));
             }
             Err(error) => error,
         };
-        if matches!(error, FluentError::Permanent(_)) {
+        match &error {
+            // Not carried out: what appears under the name is not what we asked for.
+            FluentError::Retry { .. } if !doubtful => {
+                self.forget().await?;
+                return Err(error.into());
+            }
             // Not made. If an account stands there all the same, somebody else made it meanwhile.
-            self.forget().await?;
-            return match self.found(None, &person.user_name, roles).await? {
-                Some(found) => Ok(Some(found)),
-                None => Err(error.into()),
-            };
+            FluentError::Permanent(_) if !doubtful => {
+                self.forget().await?;
+                return self.found(None, &person.user_name, roles).await?.ok_or(error.into());
+            }
+            FluentError::Retry { .. } | FluentError::Permanent(_) | FluentError::Unknown { .. } => {}
         }
         match self.exactly(&person.user_name).await {
             Ok(Some(account)) => {
                 self.take(&account).await?;
-                Ok(Some(Found::Adopted(account)))
+                Ok(Found::Adopted(account))
             }
             // It may still come: the ledger remembers.
             Ok(None) | Err(_) => Err(error.into()),
         }
+    }
+
+    /// Whether an account that is not there will not appear any more.
+    fn certain(&self, entry: &Entry) -> Result<(), Failure> {
+        let until = entry.since.plus(DOUBT);
+        if entry.standing == Standing::Creating && self.clock.now() < until {
+            return Err(Failure::Doubtful { until });
+        }
+        Ok(())
     }
 
     fn new_account(&self, person: &Person, roles: &Roles) -> NewAccount {

@@ -454,7 +454,7 @@ impl Setup {
     /// Reads the feed to its head, and works until nothing is due, moving the clock to whatever is due next.
     pub(crate) async fn settle(&self) {
         self.follow().await;
-        for _ in 0..40 {
+        for _ in 0..80 {
             self.worker.drain(&self.tenant).await;
             let Some(due) = self.store.next_due(&self.tenant.id).await.unwrap() else { return };
             let due = due.max(self.tenant.breaker.until());

@@ -204,6 +204,10 @@ impl Worker {
                 log_store(error);
                 (again(delay.min(FOR_A_PEER)), None, "store")
             }
+            Failure::Doubtful { until } => {
+                tenant.breaker.success();
+                (Ending::Again { at: now.plus(delay).min(*until), counts: true }, None, "doubtful")
+            }
             Failure::LeaseLost => (again(Duration::ZERO), None, "lease_lost"),
         }
     }

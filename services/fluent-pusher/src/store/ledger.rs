@@ -1,5 +1,6 @@
 //! The ledger: which accounts are ours, which are being made, which were there before and wait for an operator.
 
+use domain::clock::Timestamp;
 use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use sql::{Row, Tx, params};
@@ -15,6 +16,8 @@ pub struct Entry {
     pub user_name: String,
     /// How we stand to it.
     pub standing: Standing,
+    /// Since when: when its making was last asked for, if it is being made.
+    pub since: Timestamp,
     /// What an operator decided, and for which folded user name.
     pub decision: Option<(Decision, String)>,
 }
@@ -84,7 +87,7 @@ impl Store {
             .database
             .read(move |tx| {
                 Box::pin(async move {
-                    let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id FROM push_ledger \
+                    let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id, since FROM push_ledger \
                                WHERE tenant = $1 AND account = $2";
                     tx.row(sql, params![tenant.as_str(), account]).await
                 })
@@ -104,7 +107,7 @@ impl Store {
         standing: Standing,
         lost: Option<String>,
     ) -> Result<bool, Error> {
-        let (tenant, job, user_name) = (tenant.clone(), job.clone(), user_name.to_owned());
+        let (tenant, job, user_name, now) = (tenant.clone(), job.clone(), user_name.to_owned(), self.now());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -112,13 +115,15 @@ impl Store {
                         return Ok(false);
                     }
                     let (standing, fluent_id) = standing.columns();
-                    let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id, lost) \
-                               VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                    let sql = "INSERT INTO push_ledger \
+                               (tenant, account, user_id, user_name, standing, fluent_id, lost, since) \
+                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
                                user_name = excluded.user_name, standing = excluded.standing, \
-                               fluent_id = excluded.fluent_id, lost = COALESCE(excluded.lost, push_ledger.lost)";
+                               fluent_id = excluded.fluent_id, since = excluded.since, lost = COALESCE(excluded.lost, push_ledger.lost)";
                     let user = job.user.as_bytes();
-                    let values = params![tenant.as_str(), &job.account, user, user_name, standing, fluent_id, lost];
+                    let values =
+                        params![tenant.as_str(), &job.account, user, user_name, standing, fluent_id, lost, now.0];
                     tx.execute(sql, values).await?;
                     Ok(true)
                 })
@@ -136,11 +141,12 @@ impl Store {
                 Box::pin(async move {
                     let bearer = bearer(tx, &tenant, &job).await?;
                     let user = if let Bearer::Other(user) = bearer { user } else { job.user };
-                    let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id) \
-                               VALUES ($1, $2, $3, $4, 'ours', $5) ON CONFLICT (tenant, account) DO UPDATE SET \
-                               user_name = excluded.user_name, standing = 'ours', fluent_id = excluded.fluent_id";
+                    let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id, since) \
+                               VALUES ($1, $2, $3, $4, 'ours', $5, $6) ON CONFLICT (tenant, account) DO UPDATE SET \
+                               user_name = excluded.user_name, standing = 'ours', fluent_id = excluded.fluent_id, \
+                               since = excluded.since";
                     let user = user.as_bytes();
-                    tx.execute(sql, params![tenant.as_str(), &job.account, user, user_name, fluent_id]).await?;
+                    tx.execute(sql, params![tenant.as_str(), &job.account, user, user_name, fluent_id, now.0]).await?;
                     if bearer != Bearer::Job {
                         make_due(tx, &tenant, &job.account, now).await?;
                     }
@@ -259,6 +265,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         user: user_id(row, 5)?,
         user_name: row.text(0)?.to_owned(),
         standing,
+        since: Timestamp(row.int(6)?),
         decision: decision.zip(decided_for),
     })
 }

@@ -123,7 +123,8 @@ async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
         );
         store.enqueue(tenant, vec![change(second, "Ada", false, at(epoch, 3))]).await.unwrap();
         let ours = Standing::Ours { fluent_id: "7".into() };
-        let expected = Entry { user: Some(second), user_name: "ada".into(), standing: ours, decision: None };
+        let since = store.now();
+        let expected = Entry { user: Some(second), user_name: "ada".into(), standing: ours, since, decision: None };
         assert_eq!(store.ledger(tenant, "ada").await.unwrap(), Some(expected));
         store.clock.advance(TERM);
         let jobs = store.claim(tenant, 10, TERM).await.unwrap();

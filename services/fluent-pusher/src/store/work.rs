@@ -214,7 +214,7 @@ async fn finish(
     let changed = match &ending {
         Ending::Done { .. } | Ending::Released { .. } => {
             let attention = if let Ending::Done { attention } = ending { attention } else { None };
-            let sql = "UPDATE push_work SET pushed_epoch = $4, pushed_revision = $5, lease_until = 0, attempts = 0, \
+            let sql = "UPDATE push_work SET lease_until = 0, attempts = 0, \
                        attention = $8, detail = NULL, report = COALESCE($7, report), \
                        due_at = CASE WHEN desired_epoch = $4 AND desired_revision = $5 AND user_id = $6 THEN NULL \
                        ELSE due_at END, \

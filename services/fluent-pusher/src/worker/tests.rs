@@ -236,6 +236,64 @@ async fn an_account_of_power_whose_making_was_doubtful_is_still_ours() {
 }
 
 #[tokio::test]
+async fn an_account_that_appears_after_its_user_was_dismissed_is_closed() {
+    for dismissed in [true, false] {
+        let setup = Setup::start().await;
+        let ada = setup.hire("ada", &[STORE]);
+        setup.follow().await;
+        setup.fluent.sim.fault(Fault::once(Effect::Timeout).on("createUser"));
+        setup.worker.drain(&setup.tenant).await;
+        setup.change(ada, |user| {
+            user.active = !dismissed;
+            user.grants.clear();
+        });
+        setup.follow().await;
+        setup.worker.drain(&setup.tenant).await;
+        assert_eq!(setup.account("ada"), Seen::Absent);
+        setup
+            .fluent
+            .sim
+            .change(|world| world.put_user(standing("ada", vec![UserRole::new("STORE", &[("AGENT", "1")])])));
+        setup.settle().await;
+        assert_eq!(setup.account("ada"), CLOSED, "dismissed: {dismissed}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_of_power_that_appears_while_it_is_asked_for_again_is_ours() {
+    let setup = Setup::start().await;
+    let eve = setup.hire("eve", &[]);
+    setup.change(eve, |user| user.grants = vec![("ADMIN".into(), common::ContextType::Account, "0".into())]);
+    setup.follow().await;
+    setup.fluent.sim.fault(Fault::once(Effect::Timeout).on("createUser"));
+    setup.worker.drain(&setup.tenant).await;
+    setup.clock.advance(Duration::from_mins(1));
+    let appear = async {
+        let power = vec![UserRole::new("ADMIN", &[("ACCOUNT", "0")])];
+        setup.fluent.sim.change(|world| world.put_user(standing("eve", power)));
+    };
+    setup.during("createUser", appear).await;
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), open(&["ADMIN@ACCOUNT:0"]));
+    assert_eq!(setup.outcome(eve).state(), State::Provisioned);
+}
+
+#[tokio::test]
+async fn an_account_is_not_ours_because_we_once_asked_for_one_in_vain() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE]);
+    setup.follow().await;
+    setup.fluent.sim.fault(Fault::once(Effect::status(429)).on("createUser"));
+    setup.worker.drain(&setup.tenant).await;
+    setup.fluent.sim.change(|world| {
+        world.put_user(standing("ada", vec![UserRole::new("ADMIN", &[("ACCOUNT", "0")])]));
+    });
+    setup.settle().await;
+    assert_eq!(setup.account("ada"), open(&["ADMIN@ACCOUNT:0"]));
+    assert_eq!(setup.outcome(ada).reasons, ["ACCOUNT_EXISTS"]);
+}
+
+#[tokio::test]
 async fn whatever_fails_once_the_end_is_the_same() {
     let effects = [
         Effect::status(401),

@@ -12,18 +12,16 @@ CREATE TABLE push_work (
     -- The user who bears the name, and how the feed last spelled it.
     user_id {blob} NOT NULL,
     user_name TEXT NOT NULL,
-    -- What is wanted: the account as of this revision or later; and what was last reached.
+    -- What is wanted: the account as of this revision or later.
     desired_epoch {blob} NOT NULL,
     desired_revision BIGINT NOT NULL,
-    pushed_epoch {blob},
-    pushed_revision BIGINT,
     -- The feed's word that the user is deleted or inactive. Confirmed before it is acted on.
     gone BIGINT NOT NULL,
     -- How urgent: 2 if the account may have to be closed, 1 if something may have to be taken away, else 0; and since
     -- when it is one of the first two (microseconds since the Unix epoch).
     revokes BIGINT NOT NULL,
     revokes_since BIGINT,
-    -- When it is next due; null once it is pushed, or has failed for good.
+    -- When it is next due; null once what is wanted is reached, or has failed for good.
     due_at BIGINT,
     attempts BIGINT NOT NULL,
     -- Which instance works on it, until when, under which number.
@@ -52,8 +50,9 @@ CREATE TABLE push_ledger (
     user_name TEXT NOT NULL,
     -- Null while it is being made.
     fluent_id TEXT,
-    -- creating, ours or parked.
+    -- creating, ours or parked; and since when (microseconds since the Unix epoch).
     standing TEXT NOT NULL,
+    since BIGINT NOT NULL,
     -- adopt, replace or keep; and the folded user name it was decided for.
     decision TEXT,
     decided_for TEXT,
