@@ -83,10 +83,10 @@ enum Found {
 impl Push<'_> {
     pub(crate) async fn run(&self) -> Result<Verdict, Failure> {
         let Job { account, user, gone, .. } = self.job;
-        if self.tenant.protects(account) {
-            return Ok(Verdict { alert: *gone, ..held(PROTECTED) });
-        }
         let ledger = self.store.ledger(&self.tenant.id, account).await?;
+        if self.tenant.protects(account) {
+            return self.protected(ledger).await;
+        }
         if ledger.as_ref().and_then(|entry| entry.user).is_some_and(|owner| owner != *user) {
             // Somebody else has taken the name since this was leased.
             return Err(Failure::LeaseLost);
@@ -107,6 +107,17 @@ impl Push<'_> {
             Some(set) => self.provision(ledger, &person, &set).await,
             None => self.dismiss(ledger).await,
         }
+    }
+
+    /// Nothing is sent to a protected account. If its user is gone, a person must act.
+    async fn protected(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
+        let Job { user, gone, .. } = self.job;
+        let alert = *gone && !self.identity.person(&self.tenant.id, *user, false).await?.is_some_and(|now| now.active);
+        let mut outcome = Outcome::without_account(How::Held, vec![PROTECTED.to_owned()]);
+        if let Some(Entry { standing: Standing::Ours { fluent_id }, .. }) = ledger {
+            outcome.fluent_id = Some(fluent_id);
+        }
+        Ok(Verdict { attention: Some(PROTECTED), alert, ..done(outcome) })
     }
 
     /// The user is deleted or inactive. An account of ours is closed by its id before anything is read.

@@ -11,9 +11,6 @@ use super::{Error, Store, position, user_id};
 /// The most changes stored in one transaction: others must not wait long for the writer.
 const CHUNK: usize = 500;
 
-/// How many users one change may push from account to account: names go from hand to hand in cycles of two or three.
-const MAX_MOVES: usize = 16;
-
 /// A user whose account is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -107,11 +104,11 @@ async fn store_all(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: 
 }
 
 /// Stores a change; and, where it takes an account over from a user who bears another name by now, that that user is
-/// looked at under its own name, which may push out another in turn.
+/// looked at under its own name, which may push out another in turn. Each of them is then where its name is and is not
+/// pushed out again, so this ends.
 pub(super) async fn store(tx: &mut Tx<'_>, tenant: &TenantId, change: Change, now: Timestamp) -> Result<(), Error> {
     let mut next = Some(change);
-    for _ in 0..MAX_MOVES {
-        let Some(change) = next.take() else { break };
+    while let Some(change) = next {
         next = store_one(tx, tenant, &change, now).await?;
     }
     Ok(())
@@ -169,7 +166,7 @@ async fn store_at(
     if let Some(other) = other.as_ref().filter(|_| !must_move) {
         let (theirs, ours) = (other.position, change.position);
         let is_older = theirs.epoch == ours.epoch && theirs.revision > ours.revision;
-        if change.gone || is_older {
+        if (change.gone && !other.gone) || is_older {
             // The account belongs to the user who now bears its name, not to one who did.
             return Ok(None);
         }

@@ -223,6 +223,30 @@ async fn a_dismissal_does_not_wait_as_long_as_the_push_it_overtakes() {
 }
 
 #[tokio::test]
+async fn a_long_row_of_renamed_users_moves_up_to_the_last() {
+    each(async |store, tenant| {
+        let (users, epoch): (Vec<_>, _) = ((0..20).map(|_| UserId::new()).collect(), Epoch::new());
+        for (number, user) in (0..).zip(&users) {
+            let name = format!("name{number}");
+            store.enqueue(tenant, vec![change(*user, &name, false, at(epoch, 1))]).await.unwrap();
+            let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+            assert!(store.record(tenant, &job, &name, Standing::Ours { fluent_id: name.clone() }, None).await.unwrap());
+            store.finish(tenant, &job, DONE, None).await.unwrap();
+        }
+        for (number, user) in (1..).zip(&users) {
+            store.enqueue(tenant, vec![change(*user, &format!("name{number}"), false, at(epoch, 2))]).await.unwrap();
+        }
+        store.enqueue(tenant, vec![change(UserId::new(), "name0", false, at(epoch, 3))]).await.unwrap();
+        let jobs = store.claim(tenant, 100, TERM).await.unwrap();
+        for (number, user) in (1..).zip(&users) {
+            let account = format!("name{number}");
+            assert!(jobs.iter().any(|job| job.user == *user && job.account == account), "{account}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_a_resync_those_who_are_not_named_are_taken_for_gone() {
     each(async |store, tenant| {
         let (here, lost, old, new) = (UserId::new(), UserId::new(), Epoch::new(), Epoch::new());

@@ -8,8 +8,10 @@ use proto::common::v1 as common;
 use proto::identity::v1::State;
 
 use crate::catalogue::{Reader, Why};
+use crate::push::Push;
 use crate::store::Decision;
-use crate::testing::{Seen, Setup, agents};
+use crate::tenants::{TenantFile, Tenants};
+use crate::testing::{Seen, Setup, agents, http, sim_file};
 
 const STORE: (&str, &str) = ("STORE", "1");
 const CLERK: (&str, &str) = ("STORE_ASSISTANT", "1");
@@ -194,6 +196,51 @@ async fn a_dismissal_that_meets_a_parked_or_protected_account_leaves_it_alone_an
         assert_eq!(setup.account(name), before);
         assert_eq!(setup.outcome(id).reasons, [reason]);
     }
+}
+
+#[tokio::test]
+async fn a_dismissal_that_was_taken_back_raises_no_alert_for_a_protected_account() {
+    let setup = Setup::start().await;
+    let boss = setup.hire("boss@acme.example", &[STORE]);
+    setup.change(boss, |user| user.active = false);
+    setup.follow().await;
+    let job = setup.store.claim(&setup.tenant.id, 1, Duration::from_mins(1)).await.unwrap().remove(0);
+    assert!(job.gone);
+    let Setup { store, tenant, worker, clock, .. } = &setup;
+    let push = Push { store, identity: &worker.identity, resolver: &worker.resolver, tenant, job: &job, clock };
+    setup.change(boss, |user| user.active = true);
+    assert!(!push.run().await.unwrap().alert);
+    setup.change(boss, |user| user.active = false);
+    assert!(push.run().await.unwrap().alert);
+}
+
+#[tokio::test]
+async fn one_whose_account_came_under_protection_is_still_shown_with_it() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    let id = setup.outcome(ada).fluent_user_id;
+    let tenants = Tenants::new(None, http(), setup.clock.clone());
+    let file = TenantFile { protected: vec!["ada".to_owned()], ..sim_file(&setup.fluent.url) };
+    tenants.put(setup.tenant.id.clone(), file).unwrap();
+    setup.change(ada, |_| {});
+    setup.follow().await;
+    setup.worker.drain(&tenants.get(&setup.tenant.id).unwrap()).await;
+    let outcome = setup.outcome(ada);
+    assert_eq!((outcome.reasons, outcome.fluent_user_id), (vec!["PROTECTED".to_owned()], id));
+}
+
+#[tokio::test]
+async fn a_new_inactive_user_with_the_name_of_a_deleted_one_is_shown_as_inactive() {
+    let setup = Setup::start().await;
+    let first = setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    setup.change(first, |user| user.deleted = true);
+    setup.settle().await;
+    let second = domain::id::UserId::new();
+    setup.change(second, |user| user.name = "ada".to_owned());
+    setup.settle().await;
+    assert_eq!((setup.outcome(second).state(), setup.account("ada")), (State::Inactive, CLOSED));
 }
 
 #[tokio::test]
