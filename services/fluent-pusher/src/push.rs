@@ -104,6 +104,7 @@ impl Push<'_> {
             return self.renamed(ledger, &person).await;
         }
         match self.resolver.effective(&self.tenant.id, *user).await?.filter(|set| set.active) {
+            Some(set) if self.job.renamed => self.without_its_account(ledger, &person, &set).await,
             Some(set) => self.provision(ledger, &person, &set).await,
             None => self.dismiss(ledger).await,
         }
@@ -186,6 +187,23 @@ impl Push<'_> {
         }
         let reasons = std::iter::once(RENAMED.to_owned()).chain(held_reasons(&set)).collect();
         let verdict = self.shrink(Some(entry), set.roles, reasons).await?;
+        Ok(Verdict { attention: Some(RENAMED), ..verdict })
+    }
+
+    /// The account the user had went to the next bearer of its old name. Whether it gets another is for the tenant's
+    /// policy or an operator to say.
+    async fn without_its_account(
+        &self,
+        ledger: Option<Entry>,
+        person: &Person,
+        set: &Effective,
+    ) -> Result<Verdict, Failure> {
+        if self.identity.policies(&self.tenant.id).await?.rename == Rename::Replace {
+            self.store.replace(&self.tenant.id, self.job.user).await?;
+            return self.provision(ledger, person, set).await;
+        }
+        let reasons = std::iter::once(RENAMED.to_owned()).chain(held_reasons(set)).collect();
+        let verdict = self.shrink(ledger, set.roles.clone(), reasons).await?;
         Ok(Verdict { attention: Some(RENAMED), ..verdict })
     }
 

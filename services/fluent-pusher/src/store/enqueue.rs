@@ -107,21 +107,27 @@ async fn store_all(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: 
 /// looked at under its own name, which may push out another in turn. Each of them is then where its name is and is not
 /// pushed out again, so this ends.
 pub(super) async fn store(tx: &mut Tx<'_>, tenant: &TenantId, change: Change, now: Timestamp) -> Result<(), Error> {
-    let mut next = Some(change);
-    while let Some(change) = next {
-        next = store_one(tx, tenant, &change, now).await?;
+    let mut next = Some((change, false));
+    while let Some((change, renamed)) = next {
+        next = store_one(tx, tenant, &change, renamed, now).await?;
     }
     Ok(())
 }
 
-/// Answers with the user who has to make room, if there is one.
+/// Answers with the user who has to make room, if there is one, and whether it loses an account by that. `renamed`: so
+/// did this one.
 async fn store_one(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     change: &Change,
+    renamed: bool,
     now: Timestamp,
-) -> Result<Option<Change>, Error> {
+) -> Result<Option<(Change, bool)>, Error> {
     let name = fold(&change.user_name);
+    // One who waits for an operator goes on waiting under the next name.
+    let sql = "SELECT COALESCE(MAX(renamed), 0) FROM push_work WHERE tenant = $1 AND user_id = $2";
+    let waits = tx.row(sql, params![tenant.as_str(), change.user.as_bytes()]).await?;
+    let renamed = renamed || waits.map_or(Ok(false), |row| row.flag(0))?;
     let mut accounts = accounts_of(tx, tenant, change.user, &name).await?;
     if accounts.is_empty() {
         accounts.push(name.clone());
@@ -130,7 +136,7 @@ async fn store_one(
     }
     let mut moved = None;
     for account in &accounts {
-        let makes_room = store_at(tx, tenant, account, &name, change, now).await?;
+        let makes_room = store_at(tx, tenant, account, &name, (change, renamed), now).await?;
         moved = moved.or(makes_room);
     }
     Ok(moved)
@@ -154,9 +160,9 @@ async fn store_at(
     tenant: &TenantId,
     account: &str,
     name: &str,
-    change: &Change,
+    (change, renamed): (&Change, bool),
     now: Timestamp,
-) -> Result<Option<Change>, Error> {
+) -> Result<Option<(Change, bool)>, Error> {
     let sql = "SELECT user_id, user_name, gone, desired_epoch, desired_revision FROM push_work \
                WHERE tenant = $1 AND account = $2 {for update}";
     let row = tx.row(sql, params![tenant.as_str(), account]).await?;
@@ -171,11 +177,26 @@ async fn store_at(
             return Ok(None);
         }
     }
+    let moved = match other.filter(|_| must_move) {
+        Some(other) => {
+            let loses = loses_account(tx, tenant, account, &other).await?;
+            Some((other, loses))
+        }
+        None => None,
+    };
     if account == name {
         claim(tx, tenant, account, change, now).await?;
     }
-    upsert(tx, tenant, account, change, now).await?;
-    Ok(other.filter(|_| must_move))
+    upsert(tx, tenant, account, change, renamed, now).await?;
+    Ok(moved)
+}
+
+/// Whether the account is its user's and no operator has said that it be replaced.
+async fn loses_account(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, other: &Change) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM push_ledger WHERE tenant = $1 AND account = $2 AND user_id = $3 AND standing <> 'parked' \
+               AND NOT (COALESCE(decision, '') = 'replace' AND COALESCE(decided_for, '') = $4)";
+    let values = params![tenant.as_str(), account, other.user.as_bytes(), fold(&other.user_name)];
+    Ok(tx.row(sql, values).await?.is_some())
 }
 
 /// What the entry says of its user, as a change.
@@ -220,6 +241,7 @@ async fn upsert(
     tenant: &TenantId,
     account: &str,
     change: &Change,
+    renamed: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Change { user, user_name, gone, takes_away, at, position } = change;
@@ -227,11 +249,11 @@ async fn upsert(
     // An older change, met again after a crash, changes nothing. A new entry's fence begins anywhere, so that the lease
     // of an entry that was deleted is not mistaken for one of its successor.
     let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
-               revokes, revokes_since, due_at, attempts, lease_owner, lease_until, fence) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, $11) \
+               revokes, revokes_since, due_at, attempts, lease_owner, lease_until, fence, renamed) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, $11, $12) \
                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
                desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, \
-               gone = excluded.gone, \
+               gone = excluded.gone, renamed = excluded.renamed, \
                revokes = CASE WHEN excluded.revokes > push_work.revokes THEN excluded.revokes ELSE push_work.revokes END, \
                revokes_since = COALESCE(push_work.revokes_since, excluded.revokes_since), \
                due_at = excluded.due_at, attempts = 0 \
@@ -251,6 +273,7 @@ async fn upsert(
         (revokes > 0).then_some(at.0),
         now.0,
         i64::from(rand::random::<u32>()) << 24,
+        renamed,
     ];
     tx.execute(sql, values).await?;
     Ok(())

@@ -181,6 +181,9 @@ impl Store {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
+                    if decision == Decision::Replace && replaced(tx, &tenant, user, now).await? {
+                        return Ok(true);
+                    }
                     let Some((account, user_name)) = waiting(tx, &tenant, user, decision).await? else {
                         return Ok(false);
                     };
@@ -191,6 +194,13 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// A user who lost its account to the next bearer of its name gets another, since the tenant has all renamed
+    /// accounts replaced.
+    pub async fn replace(&self, tenant: &TenantId, user: UserId) -> Result<(), Error> {
+        let (tenant, now) = (tenant.clone(), self.now());
+        self.database.write(move |tx| Box::pin(async move { replaced(tx, &tenant, user, now).await.map(drop) })).await
     }
 
     /// Makes a user's account due again. Answers whether it has an entry.
@@ -227,6 +237,13 @@ async fn bearer(tx: &mut Tx<'_>, tenant: &TenantId, job: &Job) -> Result<Bearer,
         Some(_) if row.int(1)? == job.lease.fence => Bearer::Job,
         _ => Bearer::Lost,
     })
+}
+
+/// A user who lost its account to the next bearer of its name waits no more. Answers whether it did.
+async fn replaced(tx: &mut Tx<'_>, tenant: &TenantId, user: UserId, now: Timestamp) -> Result<bool, Error> {
+    let sql = "UPDATE push_work SET renamed = 0, due_at = $3, attempts = 0 \
+               WHERE tenant = $1 AND user_id = $2 AND renamed = 1";
+    Ok(tx.execute(sql, params![tenant.as_str(), user.as_bytes(), now.0]).await? > 0)
 }
 
 /// The account the decision is about, and the name its user bears now.

@@ -25,6 +25,9 @@ pub struct Job {
     pub gone: bool,
     /// Whether something may have to be taken away.
     pub revokes: bool,
+    /// Whether the user had another account, which the next bearer of that name took over, and nobody has decided yet
+    /// that it gets this one.
+    pub renamed: bool,
     /// How often it has failed in a row.
     pub attempts: u32,
     /// The lease.
@@ -162,7 +165,7 @@ async fn claim(
     now: Timestamp,
     term: Duration,
 ) -> Result<Vec<Job>, Error> {
-    let sql = "SELECT account, user_id, user_name, desired_epoch, desired_revision, gone, revokes, attempts, fence \
+    let sql = "SELECT account, user_id, user_name, desired_epoch, desired_revision, gone, revokes, attempts, fence, renamed \
                FROM push_work WHERE tenant = $1 AND due_at <= $2 AND lease_until <= $2 \
                ORDER BY revokes DESC, due_at LIMIT $3 {skip locked}";
     let rows = tx.rows(sql, params![tenant.as_str(), now.0, limit]).await?;
@@ -183,6 +186,7 @@ async fn claim(
             desired,
             gone: row.flag(5)?,
             revokes: row.flag(6)?,
+            renamed: row.flag(9)?,
             attempts: u32::try_from(row.int(7)?).unwrap_or(u32::MAX),
             lease: Lease { fence, until },
         });

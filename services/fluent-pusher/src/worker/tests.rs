@@ -468,6 +468,27 @@ async fn a_renamed_user_is_held_until_an_operator_decides() {
 }
 
 #[tokio::test]
+async fn a_renamed_user_whose_old_name_is_taken_still_waits_for_an_operator() {
+    let setup = Setup::start().await;
+    let first = setup.hire("bob", &[STORE]);
+    setup.settle().await;
+    setup.change(first, |user| user.name = "rob".to_owned());
+    setup.settle().await;
+    setup.hire("bob", &[CLERK]);
+    setup.settle().await;
+    assert_eq!(setup.account("bob"), open(&["STORE_ASSISTANT@AGENT:1"]), "it is the new bearer's");
+    assert_eq!((setup.account("rob"), setup.outcome(first).reasons), (Seen::Absent, vec!["RENAMED".to_owned()]));
+    // Another name does not free it either.
+    setup.change(first, |user| user.name = "robert".to_owned());
+    setup.settle().await;
+    assert_eq!((setup.account("robert"), setup.outcome(first).reasons), (Seen::Absent, vec!["RENAMED".to_owned()]));
+    assert!(!setup.store.decide(&setup.tenant.id, first, Decision::Keep).await.unwrap(), "there is none to keep");
+    assert!(setup.store.decide(&setup.tenant.id, first, Decision::Replace).await.unwrap());
+    setup.settle().await;
+    assert_eq!((setup.account("rob"), setup.account("robert")), (Seen::Absent, open(&["STORE@AGENT:1"])));
+}
+
+#[tokio::test]
 async fn a_name_borne_only_before_there_was_an_account_is_left_alone() {
     let setup = Setup::start().await;
     setup.fluent.sim.change(|world| {

@@ -15,6 +15,8 @@ CREATE TABLE push_work (
     -- What is wanted: the account as of this revision or later.
     desired_epoch {blob} NOT NULL,
     desired_revision BIGINT NOT NULL,
+    -- Whether the user had another account, lost it to the next bearer of that name, and waits for an operator.
+    renamed BIGINT NOT NULL,
     -- The feed's word that the user is deleted or inactive. Confirmed before it is acted on.
     gone BIGINT NOT NULL,
     -- How urgent: 2 if the account may have to be closed, 1 if something may have to be taken away, else 0; and since
