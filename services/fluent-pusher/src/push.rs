@@ -218,22 +218,21 @@ impl Push<'_> {
         }
         let wanted = Wanted::Exactly { roles: set.roles.clone(), profile: profile(&person.document) };
         let ours = self.ours(ledger.as_ref()).await?;
-        let account = match ours {
-            Some(account) => account,
-            None => {
-                // One that appears now is the one whose making was not answered: it was no other's a moment ago.
-                let doubtful = ledger.as_ref().is_some_and(|entry| self.certain(entry).is_err());
-                let found = match ledger {
-                    _ if doubtful => None,
-                    ledger => self.found(ledger.as_ref(), &person.user_name, &set.roles).await?,
-                };
-                let found = match found {
-                    Some(found) => found,
-                    None => self.create(person, &set.roles, doubtful).await?,
-                };
-                let Found::Adopted(account) = found else { return Ok(held(ACCOUNT_EXISTS)) };
-                account
-            }
+        let account = if let Some(account) = ours {
+            account
+        } else {
+            // One that appears now is the one whose making was not answered: it was no other's a moment ago.
+            let doubtful = ledger.as_ref().is_some_and(|entry| self.certain(entry).is_err());
+            let found = match ledger {
+                _ if doubtful => None,
+                ledger => self.found(ledger.as_ref(), &person.user_name, &set.roles).await?,
+            };
+            let found = match found {
+                Some(found) => found,
+                None => self.create(person, &set.roles, doubtful).await?,
+            };
+            let Found::Adopted(account) = found else { return Ok(held(ACCOUNT_EXISTS)) };
+            account
         };
         let account = self.make(account, &wanted).await?;
         Ok(done(self.outcome(&account, How::Provisioned, Vec::new())))
