@@ -43,7 +43,7 @@ impl AttrPath {
 }
 
 /// `ALPHA *( "-" / "_" / DIGIT / ALPHA )`, the RFC's `ATTRNAME`.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
@@ -130,8 +130,8 @@ impl Locator {
         if let Some(schema) = kind.schema(&whole) {
             return Ok(Self::Schema(schema));
         }
-        // A schema of another resource type is not an extension of this one.
-        if is_schema(urn) || is_schema(&whole) || path.sub.is_some() {
+        // Nor has a schema of this resource type the attribute, and one of another is no extension of this.
+        if kind.schema(urn).is_some() || is_schema(urn) || is_schema(&whole) || path.sub.is_some() {
             return Err(unknown());
         }
         if ends_in_version(urn) {

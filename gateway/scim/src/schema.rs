@@ -6,17 +6,24 @@
 
 mod builtin;
 pub mod discovery;
+mod extension;
+mod tenant;
 
 pub use builtin::{
     COMMON, ENTERPRISE_USER, ENTERPRISE_USER_URN, FLUENT_GROUP, FLUENT_GROUP_URN, FLUENT_USER, FLUENT_USER_URN, GROUP,
     GROUP_URN, GROUPS, USER, USER_URN, USERS,
 };
+pub use extension::{InvalidExtension, MAX_DEFINITION};
+pub use tenant::{Extension, MAX_EXTENSIONS, Schemas};
+
+use serde::Deserialize;
 
 use crate::leniency::{Leniency, Mode};
 use crate::path::AttrPath;
 
 /// What kind of value an attribute holds (RFC 7643 section 2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Type {
     /// Unicode text.
     String,
@@ -54,7 +61,8 @@ impl Type {
 }
 
 /// Who may write an attribute (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Mutability {
     /// Only the server.
     ReadOnly,
@@ -80,7 +88,8 @@ impl Mutability {
 }
 
 /// When an attribute is in an answer (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Returned {
     /// In every answer, whatever was asked for.
     Always,
@@ -106,7 +115,8 @@ impl Returned {
 }
 
 /// Whether two resources may hold the same value (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Uniqueness {
     /// They may.
     None,

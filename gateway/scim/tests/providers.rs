@@ -14,8 +14,8 @@ use scim::patch::{MemberDelta, PatchRequest, RolesPatch};
 use scim::project::Projection;
 use scim::put::{Unmentioned, put};
 use scim::resource::{Meta, Resource, normalise};
-use scim::schema::discovery::{resource_type_body, resource_types, schema_body, schemas};
-use scim::schema::{GROUPS, ResourceType, USERS};
+use scim::schema::discovery::{resource_type_body, schema_body};
+use scim::schema::{GROUPS, ResourceType, Schemas, USERS};
 use scim::{Mode, etag};
 use serde_json::{Map, Value, json};
 
@@ -49,8 +49,10 @@ impl Server {
             (_, Err(error)) => Err(error),
             ("Users", Ok(body)) => self.resources(&USERS, method, id, &query, body),
             ("Groups", Ok(body)) => self.resources(&GROUPS, method, id, &query, body),
-            ("ResourceTypes", _) => Ok((200, all(resource_types().into_iter().map(|it| resource_type_body(it, BASE))))),
-            ("Schemas", _) => Ok((200, all(schemas().map(|it| schema_body(it, BASE))))),
+            ("ResourceTypes", _) => {
+                Ok((200, all(Schemas::BUILT_IN.resource_types().into_iter().map(|it| resource_type_body(it, BASE)))))
+            }
+            ("Schemas", _) => Ok((200, all(Schemas::BUILT_IN.all().map(|it| schema_body(it, BASE))))),
             _ => Err(Error::not_found("endpoint")),
         };
         answer.unwrap_or_else(|error| (error.status, error.to_json()))

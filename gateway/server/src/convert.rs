@@ -7,11 +7,13 @@ use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use proto::admin::v1 as admin;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
 use runtime::error::{Error, Reason};
 
 use crate::caller::Caller;
+use crate::tenant::{self, Tenant};
 
 /// A resource as the store keeps it.
 #[derive(Clone, Debug)]
@@ -160,7 +162,14 @@ pub(crate) fn unmatched(message: common::UnmatchedLabel) -> (Label, Unmatched) {
     (Label::new(&label), Unmatched { reason, suggestion: Some(suggestion).filter(|text| !text.is_empty()) })
 }
 
-pub(crate) fn settings(message: Option<common::Settings>) -> Settings {
+pub(crate) fn tenant(message: admin::GetSettingsResponse) -> Tenant {
+    let admin::GetSettingsResponse { settings, extensions } = message;
+    let pair = |admin::Extension { resource_type, schema }| (resource_type, schema);
+    let extensions: Vec<_> = extensions.into_iter().map(pair).collect();
+    Tenant { settings: self::settings(settings), schemas: tenant::schemas(&extensions) }
+}
+
+fn settings(message: Option<common::Settings>) -> Settings {
     let message = message.unwrap_or_default();
     let guardrail = match message.guardrail() {
         common::Guardrail::Unspecified | common::Guardrail::Reject => Guardrail::Reject,

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use scim::schema::discovery::{
-    Authentication, Features, config_body, resource_type_body, resource_types, schema_body, schemas,
-};
+use scim::schema::discovery::{Authentication, Features, config_body, resource_type_body, schema_body};
 use serde_json::Value;
 
 use crate::Gateway;
@@ -35,27 +33,31 @@ pub(crate) async fn config(State(gateway): State<Arc<Gateway>>, call: Call) -> R
 }
 
 /// `GET /ResourceTypes`.
-pub(crate) async fn all_resource_types(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
+pub(crate) async fn all_resource_types(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let base = gateway.base(&call);
-    list(resource_types().into_iter().map(|kind| resource_type_body(kind, &base)).collect())
+    let kinds = gateway.tenant(&call).await?.schemas.resource_types();
+    Ok(list(kinds.into_iter().map(|kind| resource_type_body(kind, &base)).collect()))
 }
 
 /// `GET /ResourceTypes/{name}`.
 pub(crate) async fn resource_type(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let kind = resource_types().into_iter().find(|kind| kind.name == call.id);
+    let kinds = gateway.tenant(&call).await?.schemas.resource_types();
+    let kind = kinds.into_iter().find(|kind| kind.name == call.id);
     let kind = kind.ok_or_else(|| scim::Error::not_found("resource type"))?;
     Ok(json(&resource_type_body(kind, &gateway.base(&call))))
 }
 
 /// `GET /Schemas`.
-pub(crate) async fn all_schemas(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
+pub(crate) async fn all_schemas(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let base = gateway.base(&call);
-    list(schemas().map(|schema| schema_body(schema, &base)).collect())
+    let schemas = gateway.tenant(&call).await?.schemas;
+    Ok(list(schemas.all().map(|schema| schema_body(schema, &base)).collect()))
 }
 
 /// `GET /Schemas/{urn}`.
 pub(crate) async fn schema(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let schema = schemas().find(|schema| schema.id.eq_ignore_ascii_case(&call.id));
+    let schemas = gateway.tenant(&call).await?.schemas;
+    let schema = schemas.all().find(|schema| schema.id.eq_ignore_ascii_case(&call.id));
     let schema = schema.ok_or_else(|| scim::Error::not_found("schema"))?;
     Ok(json(&schema_body(schema, &gateway.base(&call))))
 }

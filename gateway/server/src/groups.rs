@@ -59,12 +59,13 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 }
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
-    let (wanted, heavy) = query.selection(&GROUPS)?;
+    let groups = gateway.schemas(call, query).await?.groups;
+    let (wanted, heavy) = query.selection(groups)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
     let (mut page, revision) = gateway.upstream.list_groups(&call.caller, wanted).await?;
-    let (base, projection) = (gateway.base(call), query.projection(&GROUPS));
+    let (base, projection) = (gateway.base(call), query.projection(groups));
     let projection = projection.as_ref();
     if wants_members(projection) {
         let mut listed = 0;
@@ -87,7 +88,8 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
 
 /// `GET /Groups/{id}`.
 pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let projection = Query::parse(call.query())?.projection(&GROUPS);
+    let query = Query::parse(call.query())?;
+    let projection = query.projection(gateway.schemas(&call, &query).await?.groups);
     let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
     let tag = resource::tag(&group.stored);
     if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
@@ -99,8 +101,9 @@ pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Resu
 /// `POST /Groups`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.group_body).await?;
-    let projection = Query::parse(call.query())?.projection(&GROUPS);
-    let (resource, members) = normalise(&GROUPS, object(&body)?, Mode::Lenient)?.created(&GROUPS)?;
+    let groups = gateway.tenant(&call).await?.schemas.groups;
+    let projection = Query::parse(call.query())?.projection(groups);
+    let (resource, members) = normalise(groups, object(&body)?, Mode::Lenient)?.created(groups)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
     guard.pass(change).await?;
@@ -112,10 +115,11 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 /// `PUT /Groups/{id}`.
 pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.group_body).await?;
+    let groups = gateway.tenant(&call).await?.schemas.groups;
     change(&gateway, &call, false, |stored, settings| {
-        let new = normalise(&GROUPS, object(&body)?, Mode::Lenient)?;
+        let new = normalise(groups, object(&body)?, Mode::Lenient)?;
         let members = new.members.clone().map(|ids| MemberDelta::Replace(ids.into_iter().collect()));
-        let resource = put_over(&GROUPS, stored, new, unmentioned(settings))?.resource;
+        let resource = put_over(groups, stored, new, unmentioned(settings))?.resource;
         Ok(Edit { resource, members: members.unwrap_or_default() })
     })
     .await
@@ -124,8 +128,9 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
 /// `PATCH /Groups/{id}`.
 pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.group_body).await?;
+    let groups = gateway.tenant(&call).await?.schemas.groups;
     change(&gateway, &call, true, |stored, settings| {
-        let mut patch = PatchRequest::parse(&GROUPS, object(&body)?, Mode::Lenient)?;
+        let mut patch = PatchRequest::parse(groups, object(&body)?, Mode::Lenient)?;
         let members = patch.take_members().unwrap_or_default();
         let resource = patch.apply(stored, roles_patch(settings))?.resource;
         Ok(Edit { resource, members })
@@ -162,7 +167,7 @@ async fn change(
     edit: impl Fn(&Resource, &Settings) -> Result<Edit, Refusal>,
 ) -> Result<Response, Refusal> {
     let query = Query::parse(call.query())?;
-    let projection = query.projection(&GROUPS);
+    let projection = query.projection(gateway.tenant(call).await?.schemas.groups);
     let if_match = call.if_match();
     let mut guard = Guard::new(gateway, call).await?;
     for _ in 0..TRIES {

@@ -32,13 +32,7 @@ pub(crate) struct Guard<'a> {
 impl<'a> Guard<'a> {
     /// The guardrail with the settings of the caller's tenant.
     pub(crate) async fn new(gateway: &'a Gateway, call: &'a Call) -> Result<Self, Refusal> {
-        let tenant = call.caller.tenant.clone();
-        let upstream = gateway.upstream.clone();
-        let ask = || {
-            let tenant = tenant.to_string();
-            async move { upstream.settings(tenant).await }
-        };
-        let settings = gateway.settings.get(&tenant, ask).await?;
+        let settings = gateway.tenant(call).await?.settings;
         Ok(Self { gateway, call, settings, read_again: false })
     }
 

@@ -22,6 +22,7 @@ mod query;
 mod resource;
 mod respond;
 mod scim_error;
+mod tenant;
 mod upstream;
 mod users;
 
@@ -46,8 +47,8 @@ use admission::Admission;
 use auth::Authenticator;
 use cache::Cache;
 use call::Call;
-use guardrail::Settings;
 use scim_error::Refusal;
+use tenant::Tenant;
 use upstream::Upstream;
 
 /// Where the SCIM endpoints begin.
@@ -59,7 +60,7 @@ struct Gateway {
     upstream: Upstream,
     authenticator: Authenticator,
     admission: Admission,
-    settings: Cache<TenantId, Settings>,
+    tenants: Cache<TenantId, Tenant>,
     limits: Limits,
     /// The base URL, if it is configured.
     public_base: Option<String>,
@@ -109,7 +110,7 @@ pub fn build(config: &Config, parts: Parts) -> App {
         authenticator: Authenticator::new(upstream.clone(), config.limits.cache_time, fixed_token),
         upstream,
         admission: Admission::new(&config.limits),
-        settings: Cache::new(config.limits.cache_time),
+        tenants: Cache::new(config.limits.cache_time),
         limits: config.limits.clone(),
         public_base: (!public.is_empty()).then(|| format!("{public}{BASE_PATH}")),
         scheme: if config.tls.is_some() { "https" } else { "http" },

@@ -52,6 +52,12 @@ impl Query {
         Some(Projection::new(kind, attributes, excluded))
     }
 
+    /// Whether it names no attribute at all, so that it means the same whatever attributes there are.
+    pub(crate) fn names_nothing(&self) -> bool {
+        let SearchRequest { filter, attributes, excluded_attributes, sort_by, .. } = &self.0;
+        filter.is_none() && attributes.is_none() && excluded_attributes.is_none() && sort_by.is_none()
+    }
+
     /// Whether the client named attributes it wants.
     pub(crate) fn names_attributes(&self) -> bool {
         self.0.attributes.is_some()

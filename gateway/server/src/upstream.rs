@@ -21,7 +21,8 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 
 use crate::caller::Caller;
 use crate::convert::{self, Credential, Group, Member, User};
-use crate::guardrail::{Label, Settings, Unmatched};
+use crate::guardrail::{Label, Unmatched};
+use crate::tenant::Tenant;
 
 /// How many labels one question to role-resolver may hold.
 const LABELS_AT_ONCE: usize = 1_000;
@@ -98,9 +99,9 @@ impl Upstream {
         convert::credential(answer.into_inner())
     }
 
-    pub(crate) async fn settings(&self, tenant: String) -> Result<Settings, Error> {
+    pub(crate) async fn tenant(&self, tenant: String) -> Result<Tenant, Error> {
         let answer = self.admin.clone().get_settings(GetSettingsRequest { tenant }).await?;
-        Ok(convert::settings(answer.into_inner().settings))
+        Ok(convert::tenant(answer.into_inner()))
     }
 
     /// The labels among these that would give nothing.

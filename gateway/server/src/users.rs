@@ -44,12 +44,13 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 }
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
-    let (wanted, heavy) = query.selection(&USERS)?;
+    let users = gateway.schemas(call, query).await?.users;
+    let (wanted, heavy) = query.selection(users)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
     let (page, revision) = gateway.upstream.list_users(&call.caller, wanted).await?;
-    let (base, projection) = (gateway.base(call), query.projection(&USERS));
+    let (base, projection) = (gateway.base(call), query.projection(users));
     let users = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
     let users = users.collect::<Result<Vec<_>, _>>()?;
     let body = resource::list(&users, page.total, query.start_index());
@@ -58,7 +59,8 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
 
 /// `GET /Users/{id}`.
 pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let projection = Query::parse(call.query())?.projection(&USERS);
+    let query = Query::parse(call.query())?;
+    let projection = query.projection(gateway.schemas(&call, &query).await?.users);
     let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;
     let tag = resource::tag(&user.stored);
     if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
@@ -70,8 +72,9 @@ pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Resu
 /// `POST /Users`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
-    let projection = Query::parse(call.query())?.projection(&USERS);
-    let (resource, _) = normalise(&USERS, object(&body)?, Mode::Lenient)?.created(&USERS)?;
+    let users = gateway.tenant(&call).await?.schemas.users;
+    let projection = Query::parse(call.query())?.projection(users);
+    let (resource, _) = normalise(users, object(&body)?, Mode::Lenient)?.created(users)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let after = standing(&resource);
     let change = guardrail::User { before: None, after: &after, has_account: false };
@@ -83,9 +86,10 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 /// `PUT /Users/{id}`.
 pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
+    let users = gateway.tenant(&call).await?.schemas.users;
     change(&gateway, &call, |stored, settings| {
-        let new = normalise(&USERS, object(&body)?, Mode::Lenient)?;
-        Ok(put_over(&USERS, stored, new, unmentioned(settings))?.resource)
+        let new = normalise(users, object(&body)?, Mode::Lenient)?;
+        Ok(put_over(users, stored, new, unmentioned(settings))?.resource)
     })
     .await
 }
@@ -93,8 +97,9 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
 /// `PATCH /Users/{id}`.
 pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
+    let users = gateway.tenant(&call).await?.schemas.users;
     change(&gateway, &call, |stored, settings| {
-        let patch = PatchRequest::parse(&USERS, object(&body)?, Mode::Lenient)?;
+        let patch = PatchRequest::parse(users, object(&body)?, Mode::Lenient)?;
         Ok(patch.apply(stored, roles_patch(settings))?.resource)
     })
     .await
@@ -129,7 +134,7 @@ async fn change(
     call: &Call,
     edit: impl Fn(&Resource, &Settings) -> Result<Resource, Refusal>,
 ) -> Result<Response, Refusal> {
-    let projection = Query::parse(call.query())?.projection(&USERS);
+    let projection = Query::parse(call.query())?.projection(gateway.tenant(call).await?.schemas.users);
     let mut guard = Guard::new(gateway, call).await?;
     for _ in 0..TRIES {
         let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;

@@ -16,7 +16,7 @@ use runtime::error::{Error, Reason};
 use tonic::Status;
 
 pub(crate) use self::access::{catalogue_read, ground, holdings, user_keys, user_outcomes};
-pub(crate) use self::admin::{settings, settings_to_proto, token_record};
+pub(crate) use self::admin::{extension, settings, settings_to_proto, token_record};
 pub(crate) use self::feed::{entry, heads, user_state};
 pub(crate) use self::groups::{group, group_update, member};
 pub(crate) use self::users::user;
@@ -43,6 +43,7 @@ impl From<Failure> for Error {
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
             Failure::Fenced => Reason::FENCED,
             Failure::TokenInvalid => Reason::TOKEN_INVALID,
+            Failure::SchemaNotFound => Reason::SCHEMA_NOT_FOUND,
             Failure::TokenNotFound => Reason::TOKEN_NOT_FOUND,
             Failure::TooManyTokens => Reason::TOKEN_LIMIT,
             Failure::TooLate => Reason::DEADLINE_EXCEEDED,

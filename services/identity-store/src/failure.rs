@@ -62,6 +62,9 @@ pub enum Failure {
     /// A bearer token that is not good, whatever is wrong with it.
     #[error("the token is not good")]
     TokenInvalid,
+    /// The tenant defines no such extension.
+    #[error("the tenant defines no extension of that URN")]
+    SchemaNotFound,
     /// No such token.
     #[error("there is no token of that id")]
     TokenNotFound,

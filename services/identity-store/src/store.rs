@@ -8,6 +8,7 @@ mod audit;
 mod catalogue;
 mod commit;
 mod document;
+pub(crate) mod extensions;
 mod feed;
 mod filter;
 mod groups;
@@ -39,6 +40,7 @@ use crate::failure::Failure;
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_inactive_users.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/0003_extensions.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::SettingsArgs;
@@ -103,6 +104,64 @@ pub(crate) enum TenantAction {
     },
     /// Lists all tenants.
     List,
+    /// Defines, lists and removes the tenant's own extensions of users and groups.
+    Schema {
+        #[command(subcommand)]
+        action: SchemaAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaAction {
+    /// Defines an extension, or defines it anew.
+    Put {
+        /// The tenant.
+        tenant: String,
+        /// What it extends, and the file that holds the schema in the JSON of RFC 7643 section 7: `user=FILE` or
+        /// `group=FILE`.
+        extension: ExtensionFile,
+    },
+    /// Lists what a tenant defines: what it extends, and its URN.
+    List {
+        /// The tenant.
+        tenant: String,
+        /// Prints the whole definitions, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes an extension away. What resources hold of it stays, as of an extension nobody defined.
+    Remove {
+        /// The tenant.
+        tenant: String,
+        /// Its URN.
+        urn: String,
+    },
+}
+
+/// A file that defines an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExtensionFile {
+    /// `user` or `group`.
+    resource_type: String,
+    file: PathBuf,
+}
+
+impl std::str::FromStr for ExtensionFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (resource_type, file) = text.split_once('=').ok_or("it must be user=FILE or group=FILE")?;
+        Ok(Self { resource_type: resource_type.to_owned(), file: file.into() })
+    }
+}
+
+impl ExtensionFile {
+    /// The extension in the file, for the contract.
+    pub(crate) fn read(&self) -> anyhow::Result<proto::admin::v1::Extension> {
+        let Self { resource_type, file } = self;
+        let schema = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        Ok(proto::admin::v1::Extension { resource_type: resource_type.clone(), schema })
+    }
 }
 
 #[derive(Debug, Subcommand)]

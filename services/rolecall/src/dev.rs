@@ -20,6 +20,7 @@ use runtime::grpc::Transport;
 use runtime::peer::PeerSecret;
 use serde::Serialize;
 
+use crate::cli::ExtensionFile;
 use crate::config::{self, Checked as _, Config};
 use crate::part::revision_key;
 use crate::process::{Process, bind};
@@ -58,6 +59,10 @@ pub(crate) struct DevArgs {
     /// What the tenant chooses.
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// An extension of the tenant's users or groups: the file that holds its schema, in the JSON of RFC 7643 section 7,
+    /// as `user=FILE` or `group=FILE`. May be given several times.
+    #[arg(long = "extension")]
+    pub(crate) extensions: Vec<ExtensionFile>,
     /// No simulated Fluent: a real account, named by the flags below and `ROLECALL_FLUENT_…` secrets in the environment.
     #[arg(long, requires = "fluent_url")]
     pub(crate) no_sim: bool,
@@ -122,6 +127,7 @@ impl DevArgs {
             token: None,
             catalogue_refresh: Duration::from_mins(5),
             settings: SettingsArgs::default(),
+            extensions: Vec::new(),
             no_sim: false,
             fluent_url: None,
             fluent_account: "DEV".to_owned(),
@@ -332,6 +338,10 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
     };
     arguments.settings.clone().apply(&mut settings);
     client.put_settings(admin::PutSettingsRequest { tenant: tenant(), settings: Some(settings) }).await?;
+    for extension in &arguments.extensions {
+        let request = admin::PutExtensionRequest { tenant: tenant(), extension: Some(extension.read()?) };
+        client.put_extension(request).await?;
+    }
     if let Some(token) = &arguments.token {
         return Ok(token.clone());
     }

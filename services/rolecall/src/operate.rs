@@ -7,7 +7,7 @@ use runtime::grpc::{Transport, TransportConfig};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 
-use crate::cli::{StoreArgs, TenantAction, TokenAction};
+use crate::cli::{SchemaAction, StoreArgs, TenantAction, TokenAction};
 
 type Admin = AdminServiceClient<Transport>;
 
@@ -49,6 +49,32 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             for name in answer.into_inner().tenants {
                 println!("{name}");
             }
+        }
+        TenantAction::Schema { action } => schema(action, &mut admin).await?,
+    }
+    Ok(())
+}
+
+async fn schema(action: SchemaAction, admin: &mut Admin) -> Result<()> {
+    match action {
+        SchemaAction::Put { tenant, extension } => {
+            let request = pb::PutExtensionRequest { tenant, extension: Some(extension.read()?) };
+            let answer = admin.put_extension(request).await.map_err(said)?;
+            println!("{} is defined", answer.into_inner().urn);
+        }
+        SchemaAction::List { tenant, json } => {
+            let answer = admin.get_settings(pb::GetSettingsRequest { tenant }).await.map_err(said)?;
+            for pb::Extension { resource_type, schema } in answer.into_inner().extensions {
+                let definition: serde_json::Value = serde_json::from_str(&schema).context("reading a definition")?;
+                if json {
+                    println!("{definition}");
+                } else {
+                    println!("{resource_type:<8}{}", definition["id"].as_str().unwrap_or_default());
+                }
+            }
+        }
+        SchemaAction::Remove { tenant, urn } => {
+            admin.remove_extension(pb::RemoveExtensionRequest { tenant, urn }).await.map_err(said)?;
         }
     }
     Ok(())

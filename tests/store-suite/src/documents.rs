@@ -48,6 +48,11 @@ impl Document {
         self.with("title", json!(title))
     }
 
+    /// Values of an extension.
+    pub(crate) fn extension(self, urn: &str, values: Value) -> Self {
+        self.with(urn, values)
+    }
+
     fn with(mut self, name: &str, value: Value) -> Self {
         self.0[name] = value;
         self

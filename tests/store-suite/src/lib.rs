@@ -154,6 +154,8 @@ macro_rules! behaviours {
                 a_tenant_is_made_once
                 one_who_names_no_tenant_there_is_finds_nothing
                 nothing_of_one_tenant_is_seen_or_touched_by_another
+                a_tenants_extensions_are_its_own_and_are_filtered_by
+                extensions_put_at_once_are_all_kept
             }
         }
     };

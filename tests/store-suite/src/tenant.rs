@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use proto::admin::v1::admin_service_client::AdminServiceClient;
-use proto::admin::v1::{CreateTenantRequest, PutSettingsRequest};
+use proto::admin::v1::{
+    CreateTenantRequest, Extension, GetSettingsRequest, PutExtensionRequest, PutSettingsRequest, RemoveExtensionRequest,
+};
 use proto::common::v1::{Actor, Position, Settings};
 use proto::identity::v1::access_service_client::AccessServiceClient;
 use proto::identity::v1::feed_service_client::FeedServiceClient;
@@ -22,6 +24,7 @@ use proto::identity::v1::{
 };
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
+use serde_json::Value;
 use tokio_stream::StreamExt as _;
 use tonic::{Response, Status, Streaming};
 
@@ -265,6 +268,22 @@ impl Tenant {
     pub(crate) async fn put_settings(&self, settings: Settings) -> Result<(), Error> {
         let request = PutSettingsRequest { tenant: self.name.clone(), settings: Some(settings) };
         answered(self.admin().put_settings(request).await).map(drop)
+    }
+
+    pub(crate) async fn put_extension(&self, resource_type: &str, schema: &Value) -> Result<String, Error> {
+        let extension = Extension { resource_type: resource_type.to_owned(), schema: schema.to_string() };
+        let request = PutExtensionRequest { tenant: self.name.clone(), extension: Some(extension) };
+        Ok(answered(self.admin().put_extension(request).await)?.urn)
+    }
+
+    pub(crate) async fn remove_extension(&self, urn: &str) -> Result<(), Error> {
+        let request = RemoveExtensionRequest { tenant: self.name.clone(), urn: urn.to_owned() };
+        answered(self.admin().remove_extension(request).await).map(drop)
+    }
+
+    pub(crate) async fn extensions(&self) -> Result<Vec<Extension>, Error> {
+        let request = GetSettingsRequest { tenant: self.name.clone() };
+        Ok(answered(self.admin().get_settings(request).await)?.extensions)
     }
 
     pub(crate) async fn put_catalogue(

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attribute, GROUPS, ResourceType, Returned, Schema, Type, USERS};
+use super::{Attribute, ResourceType, Returned, Schema, Schemas, Type};
 
 const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -48,20 +48,9 @@ pub enum Authentication {
     Basic,
 }
 
-/// All resource types, in the order they are listed.
-#[must_use]
-pub fn resource_types() -> [&'static ResourceType; 2] {
-    [&USERS, &GROUPS]
-}
-
-/// All schemas, in the order they are listed.
-pub fn schemas() -> impl Iterator<Item = &'static Schema> {
-    resource_types().into_iter().flat_map(|kind| std::iter::once(kind.schema).chain(kind.extensions.iter().copied()))
-}
-
-/// Whether this URN, in any case, is a schema of any resource type. No other extension may go by it.
+/// Whether this URN, in any case, is a built-in schema of any resource type. No other extension may go by it.
 pub(crate) fn is_schema(urn: &str) -> bool {
-    schemas().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+    Schemas::BUILT_IN.all().any(|schema| schema.id.eq_ignore_ascii_case(urn))
 }
 
 /// The body of `/Schemas/{urn}`; `base` is the base URL without a trailing slash.
@@ -185,8 +174,8 @@ fn attribute_body(attribute: &Attribute) -> Value {
 mod tests {
     use serde_json::Value;
 
-    use super::{Authentication, Features, config_body, resource_type_body, schema_body, schemas};
-    use crate::schema::{Attribute, Mutability, Returned, Type, USERS};
+    use super::{Authentication, Features, config_body, resource_type_body, schema_body};
+    use crate::schema::{Attribute, Mutability, Returned, Schemas, Type, USERS};
 
     fn every_attribute(attributes: &'static [Attribute], visit: &mut impl FnMut(&Attribute)) {
         for attribute in attributes {
@@ -197,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_type_sub_attribute_has_canonical_values() {
-        for schema in schemas() {
+        for schema in Schemas::BUILT_IN.all() {
             every_attribute(schema.attributes, &mut |attribute| {
                 assert!(attribute.name != "type" || !attribute.canonical_values.is_empty(), "{attribute:?}");
             });
@@ -206,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_data_is_coherent() {
-        for schema in schemas() {
+        for schema in Schemas::BUILT_IN.all() {
             every_attribute(schema.attributes, &mut |attribute| {
                 assert_eq!(attribute.kind == Type::Complex, !attribute.sub_attributes.is_empty(), "{attribute:?}");
                 assert!(!attribute.description.is_empty(), "{attribute:?}");
@@ -226,7 +215,7 @@ mod tests {
                 _ => {}
             }
         }
-        schemas().for_each(|schema| check(&schema_body(schema, "https://host/scim/v2")));
+        Schemas::BUILT_IN.all().for_each(|schema| check(&schema_body(schema, "https://host/scim/v2")));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `/ServiceProviderConfig`, `/ResourceTypes` and `/Schemas`.
 
+use serde_json::json;
+
 use super::Face;
 
 #[tokio::test]
@@ -34,4 +36,45 @@ async fn the_public_url_wins_over_the_host_of_the_request() {
     let face = Face::with(&crate::Config { public_url: "https://idm.example.com/".into(), ..crate::Config::default() });
     let config = face.get("/ServiceProviderConfig").await;
     assert_eq!(config.body["meta"]["location"], "https://idm.example.com/scim/v2/ServiceProviderConfig");
+}
+
+#[tokio::test]
+async fn a_tenants_own_extension_is_read_filtered_shown_and_listed() {
+    const BADGES: &str = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User";
+    let face = Face::new();
+    let schema = json!({"id": BADGES, "name": "Badges", "attributes": [
+        {"name": "CustomAttribute", "caseExact": true}, {"name": "floor", "type": "integer"},
+    ]});
+    let own = proto::admin::v1::Extension { resource_type: "User".into(), schema: schema.to_string() };
+    face.world.lock().extensions = vec![own];
+
+    let listed = face.get("/Schemas").await.body["Resources"].to_string();
+    assert!(listed.contains(BADGES) && listed.contains("CustomAttribute"));
+    assert_eq!(face.get(&format!("/Schemas/{BADGES}")).await.body["name"], "Badges");
+    assert!(face.get("/ResourceTypes/User").await.body["schemaExtensions"].to_string().contains(BADGES));
+
+    // Entra names no extension of a customer's own in `schemas`.
+    let id = face.user("ann", &[]).await;
+    let patch = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [
+        {"op": "Add", "path": format!("{BADGES}:CustomAttribute"), "value": "701984"},
+        {"op": "Add", "path": format!("{BADGES}:floor"), "value": "2"},
+    ]});
+    let patched = face.call("PATCH", &format!("/Users/{id}"), &patch).await;
+    assert_eq!(patched.body[BADGES], json!({"CustomAttribute": "701984", "floor": 2}), "{patched:?}");
+    assert!(patched.body["schemas"].to_string().contains(BADGES));
+    let shown = face.get(&format!("/Users/{id}?attributes=floor")).await.body;
+    assert_eq!((&shown[BADGES], shown.get("userName")), (&json!({"floor": 2}), None));
+    let wrong = json!({"userName": "bob", BADGES: {"floor": "upstairs"}});
+    face.call("POST", "/Users", &wrong).await.is_error(400, Some("invalidValue"));
+    face.get("/Users?filter=floor%20co%20%22x%22").await.is_error(400, Some("invalidFilter"));
+}
+
+#[tokio::test]
+async fn definitions_that_cannot_be_used_keep_nobody_from_being_dismissed() {
+    let face = Face::new();
+    let broken = proto::admin::v1::Extension { resource_type: "User".into(), schema: "{}".into() };
+    face.world.lock().extensions = vec![broken];
+    let id = face.user("ann", &[]).await;
+    let patch = json!({"Operations": [{"op": "replace", "path": "active", "value": false}]});
+    assert_eq!(face.call("PATCH", &format!("/Users/{id}"), &patch).await.status, 200);
 }

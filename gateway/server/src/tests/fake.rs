@@ -40,6 +40,8 @@ pub(super) struct State {
     groups: BTreeMap<(String, String), (identity::Group, BTreeSet<String>)>,
     tokens: BTreeMap<String, (String, Vec<String>)>,
     pub(super) settings: common::Settings,
+    /// The extensions of every tenant.
+    pub(super) extensions: Vec<admin::Extension>,
     /// Labels that are recognised.
     pub(super) known: BTreeSet<String>,
     /// Labels that will be, once Fluent is read again.
@@ -350,7 +352,8 @@ macro_rules! not_here {
                 _: Request<admin::GetSettingsRequest>,
             ) -> Result<Response<admin::GetSettingsResponse>, Status> {
                 let state = self.enter("GetSettings")?;
-                Ok(Response::new(admin::GetSettingsResponse { settings: Some(state.settings.clone()) }))
+                let (settings, extensions) = (Some(state.settings.clone()), state.extensions.clone());
+                Ok(Response::new(admin::GetSettingsResponse { settings, extensions }))
             }
 
             $(async fn $name(&self, _: Request<admin::$request>) -> Result<Response<admin::$response>, Status> {
@@ -364,6 +367,8 @@ not_here! {
     create_tenant: CreateTenantRequest -> CreateTenantResponse,
     list_tenants: ListTenantsRequest -> ListTenantsResponse,
     put_settings: PutSettingsRequest -> PutSettingsResponse,
+    put_extension: PutExtensionRequest -> PutExtensionResponse,
+    remove_extension: RemoveExtensionRequest -> RemoveExtensionResponse,
     issue_token: IssueTokenRequest -> IssueTokenResponse,
     list_tokens: ListTokensRequest -> ListTokensResponse,
     revoke_token: RevokeTokenRequest -> RevokeTokenResponse,

@@ -4,6 +4,7 @@ use domain::clock::Timestamp;
 use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
+use scim::schema::Extension;
 
 use crate::failure::Failure;
 use crate::model::TokenRecord;
@@ -79,6 +80,10 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         put_omitted: put_omitted.into(),
         roles_patch: roles_patch.into(),
     }
+}
+
+pub(crate) fn extension(extension: &Extension) -> admin::Extension {
+    admin::Extension { resource_type: extension.resource_type().to_owned(), schema: extension.json().to_owned() }
 }
 
 pub(crate) fn token_record(record: TokenRecord) -> admin::Token {

@@ -2,9 +2,10 @@
 
 use proto::admin::v1::admin_service_server::AdminService;
 use proto::admin::v1::{
-    CreateTenantRequest, CreateTenantResponse, GetSettingsRequest, GetSettingsResponse, IssueTokenRequest,
+    CreateTenantRequest, CreateTenantResponse, Extension, GetSettingsRequest, GetSettingsResponse, IssueTokenRequest,
     IssueTokenResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
-    PutSettingsRequest, PutSettingsResponse, RevokeTokenRequest, RevokeTokenResponse,
+    PutExtensionRequest, PutExtensionResponse, PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest,
+    RemoveExtensionResponse, RevokeTokenRequest, RevokeTokenResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -12,6 +13,7 @@ use super::{Service, asked};
 use crate::convert;
 use crate::failure::Failure;
 use crate::model::IssuedToken;
+use crate::store::extensions;
 
 #[tonic::async_trait]
 impl AdminService for Service {
@@ -38,8 +40,34 @@ impl AdminService for Service {
         request: Request<GetSettingsRequest>,
     ) -> Result<Response<GetSettingsResponse>, Status> {
         let GetSettingsRequest { tenant } = asked(request)?;
-        let settings = self.store.get_settings(&convert::tenant(&tenant)?).await?;
-        Ok(Response::new(GetSettingsResponse { settings: Some(convert::settings_to_proto(settings)) }))
+        let tenant = convert::tenant(&tenant)?;
+        let settings = self.store.get_settings(&tenant).await?;
+        let extensions = self.store.extensions(&tenant).await?;
+        Ok(Response::new(GetSettingsResponse {
+            settings: Some(convert::settings_to_proto(settings)),
+            extensions: extensions.iter().map(convert::extension).collect(),
+        }))
+    }
+
+    async fn put_extension(
+        &self,
+        request: Request<PutExtensionRequest>,
+    ) -> Result<Response<PutExtensionResponse>, Status> {
+        let PutExtensionRequest { tenant, extension } = asked(request)?;
+        let Extension { resource_type, schema } = extension.unwrap_or_default();
+        let extension = extensions::parse(&resource_type, &schema)?;
+        let urn = extension.urn().to_owned();
+        self.store.put_extension(&convert::tenant(&tenant)?, extension).await?;
+        Ok(Response::new(PutExtensionResponse { urn }))
+    }
+
+    async fn remove_extension(
+        &self,
+        request: Request<RemoveExtensionRequest>,
+    ) -> Result<Response<RemoveExtensionResponse>, Status> {
+        let RemoveExtensionRequest { tenant, urn } = asked(request)?;
+        self.store.remove_extension(&convert::tenant(&tenant)?, &urn).await?;
+        Ok(Response::new(RemoveExtensionResponse {}))
     }
 
     async fn put_settings(

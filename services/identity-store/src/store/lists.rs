@@ -6,12 +6,12 @@ use domain::id::TenantId;
 use scim::Resource;
 use scim::filter::Query;
 use scim::resource::Meta;
-use scim::schema::{self, FLUENT_USER_URN, ResourceType};
+use scim::schema::{FLUENT_USER_URN, ResourceType, Schemas};
 use serde_json::{Map, Value as Json, json};
 use sql::{Row, Tx, Value, params};
 
 use super::filter::{self, Kind};
-use super::{Store, groups, standing, users};
+use super::{Store, extensions, groups, standing, users};
 use crate::failure::Failure;
 use crate::model::{Group, Outcome, Page, Read, State, User, Window};
 
@@ -50,12 +50,18 @@ impl Store {
             let expected = format!("it must be at most {LARGEST}");
             return Err(Failure::Invalid { field: "count", expected });
         }
-        let query = if filter.is_empty() { None } else { Some(filter::parse(filter, T::schema())?) };
-        let tenant = tenant.clone();
+        // What the built-in schemas can read, a tenant's read alike.
+        let parsed = filter::parse(filter, T::schema(Schemas::BUILT_IN));
+        let (tenant, filter) = (tenant.clone(), filter.to_owned());
         self.database
             .read(move |tx| {
                 Box::pin(async move {
                     let stands = standing(tx, &tenant).await?;
+                    let query = match parsed {
+                        _ if filter.is_empty() => None,
+                        Ok(query) => Some(query),
+                        Err(_) => Some(filter::parse(&filter, T::schema(extensions::schemas(tx, &tenant).await?))?),
+                    };
                     let value = match query {
                         None => {
                             let total = match T::KIND {
@@ -155,7 +161,7 @@ trait Listed: Sized + Send + 'static {
     const KIND: Kind;
     /// Columns and tables, the id first.
     const SELECT: &'static str;
-    fn schema() -> &'static ResourceType;
+    fn schema(schemas: Schemas) -> &'static ResourceType;
     fn read(row: &Row) -> Result<Self, Failure>;
     fn document(&self) -> &[u8];
     /// The resource as a client sees it, for the evaluator.
@@ -167,8 +173,8 @@ impl Listed for User {
     const SELECT: &'static str =
         concat!(users::columns!(r), " FROM users r LEFT JOIN outcomes o ON o.tenant = r.tenant AND o.user_id = r.id");
 
-    fn schema() -> &'static ResourceType {
-        &schema::USERS
+    fn schema(schemas: Schemas) -> &'static ResourceType {
+        schemas.users
     }
 
     fn read(row: &Row) -> Result<Self, Failure> {
@@ -185,7 +191,14 @@ impl Listed for User {
         if let Some(outcome) = outcome {
             server.insert(FLUENT_USER_URN.into(), extension(outcome, outcome.revision < *version));
         }
-        whole(Self::schema(), &id.to_string(), document, [*created_at, *modified_at], version.0, server)
+        whole(
+            Self::schema(Schemas::BUILT_IN),
+            &id.to_string(),
+            document,
+            [*created_at, *modified_at],
+            version.0,
+            server,
+        )
     }
 }
 
@@ -193,8 +206,8 @@ impl Listed for Group {
     const KIND: Kind = Kind::Groups;
     const SELECT: &'static str = concat!(groups::columns!(), " FROM groups r");
 
-    fn schema() -> &'static ResourceType {
-        &schema::GROUPS
+    fn schema(schemas: Schemas) -> &'static ResourceType {
+        schemas.groups
     }
 
     fn read(row: &Row) -> Result<Self, Failure> {
@@ -207,7 +220,14 @@ impl Listed for Group {
 
     fn whole(&self) -> Result<Map<String, Json>, Failure> {
         let Self { id, document, created_at, modified_at, version, member_count: _ } = self;
-        whole(Self::schema(), &id.to_string(), document, [*created_at, *modified_at], version.0, Map::new())
+        whole(
+            Self::schema(Schemas::BUILT_IN),
+            &id.to_string(),
+            document,
+            [*created_at, *modified_at],
+            version.0,
+            Map::new(),
+        )
     }
 }
 

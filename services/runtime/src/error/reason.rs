@@ -78,6 +78,8 @@ reasons! {
     GROUP_NOT_FOUND: NotFound,
     /// A member that was named does not exist.
     MEMBER_NOT_FOUND: InvalidArgument,
+    /// The tenant defines no such extension.
+    SCHEMA_NOT_FOUND: NotFound,
     /// No such bearer token.
     TOKEN_NOT_FOUND: NotFound,
     /// No such Fluent account, or none that is ours.
