@@ -54,15 +54,17 @@ pub(crate) fn position_out(position: Position) -> common::Position {
 }
 
 pub(crate) fn head(head: identity::Head) -> Result<(TenantId, Head), Malformed> {
-    let identity::Head { tenant: name, revision, catalogue_wanted, catalogue_served } = head;
+    let identity::Head { tenant: name, revision, catalogue_wanted, catalogue_served, taken_away } = head;
     let id = tenant(&name).map_err(|_| Malformed::Invalid("tenant"))?;
-    Ok((id, Head { revision: Revision(revision), catalogue_wanted, catalogue_served }))
+    let (revision, taken_away) = (Revision(revision), Revision(taken_away));
+    Ok((id, Head { revision, taken_away, catalogue_wanted, catalogue_served }))
 }
 
 pub(crate) fn feed_page(page: identity::ReadFeedResponse) -> Result<FeedPage, Malformed> {
-    let identity::ReadFeedResponse { entries, head } = page;
+    let identity::ReadFeedResponse { entries, head, through } = page;
     let entries = entries.into_iter().map(feed_entry).collect::<Result<_, _>>()?;
-    Ok(FeedPage { entries, head: position(head)? })
+    let Position { epoch, revision: _ } = position(head)?;
+    Ok(FeedPage { entries, through: Position { epoch, revision: Revision(through) } })
 }
 
 fn feed_entry(entry: identity::FeedEntry) -> Result<FeedEntry, Malformed> {

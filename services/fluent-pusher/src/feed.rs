@@ -127,7 +127,7 @@ impl Follower {
             return self.start_over(tenant, head).await;
         };
         while position != head {
-            let page = match self.identity.read_feed(&tenant.id, position, PAGE).await {
+            let page = match self.identity.read_feed(&tenant.id, position, PAGE, false).await {
                 Ok(page) => page,
                 Err(error) => match error.reason() {
                     Reason::FEED_TRUNCATED | Reason::OUT_OF_RANGE => {
@@ -144,19 +144,19 @@ impl Follower {
                     _ => return Err(error.into()),
                 },
             };
-            if page.entries.is_empty() {
+            if page.through == position {
                 break;
             }
-            position = self.digest(tenant, position.epoch, page).await?;
+            position = self.digest(tenant, page).await?;
             tenant.work.notify_one();
         }
         Ok(())
     }
 
     /// Stores what a page caused and moves on to its end.
-    async fn digest(&self, tenant: &Tenant, epoch: Epoch, page: FeedPage) -> Result<Position, Failure> {
-        let FeedPage { entries, head } = page;
-        let end = entries.last().map_or(head.revision, |entry| entry.revision);
+    async fn digest(&self, tenant: &Tenant, page: FeedPage) -> Result<Position, Failure> {
+        let FeedPage { entries, through } = page;
+        let epoch = through.epoch;
         let mut changes = Vec::with_capacity(entries.len());
         // What one part of a revision takes away, it takes away from those whom the whole revision concerns.
         let taking: BTreeSet<_> = entries.iter().filter(|entry| entry.takes_away).map(|entry| entry.revision).collect();
@@ -181,9 +181,8 @@ impl Follower {
                 None => {}
             }
         }
-        let position = Position { epoch, revision: end };
-        self.store.advance(&tenant.id, changes, position).await?;
-        Ok(position)
+        self.store.advance(&tenant.id, changes, through).await?;
+        Ok(through)
     }
 
     /// Everything that is known, and everyone there is, is looked at again. `head` is where the tenant stood before: what
@@ -221,7 +220,12 @@ mod tests {
     #[test]
     fn heads_are_remembered_until_the_epoch_changes_or_all_are_told() {
         let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let head = |revision| Head { revision: Revision(revision), catalogue_wanted: 0, catalogue_served: 0 };
+        let head = |revision| Head {
+            revision: Revision(revision),
+            taken_away: Revision(0),
+            catalogue_wanted: 0,
+            catalogue_served: 0,
+        };
         let (one, two) = (Epoch::new(), Epoch::new());
         let mut known = Known::default();
         known.hear(Heads { epoch: one, tenants: vec![(a.clone(), head(1)), (b.clone(), head(2))], complete: true });

@@ -27,6 +27,8 @@ use crate::convert::{self, Malformed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) revision: Revision,
+    /// The newest of its revisions that can take access away.
+    pub(crate) taken_away: Revision,
     pub(crate) catalogue_wanted: u64,
     pub(crate) catalogue_served: u64,
 }
@@ -43,7 +45,8 @@ pub(crate) struct Heads {
 #[derive(Clone, Debug)]
 pub(crate) struct FeedPage {
     pub(crate) entries: Vec<FeedEntry>,
-    pub(crate) head: Position,
+    /// How far it reaches: the next one begins there.
+    pub(crate) through: Position,
 }
 
 /// One entry of it.
@@ -202,10 +205,16 @@ impl Identity {
         }))
     }
 
-    /// The feed after a position.
-    pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position, limit: u32) -> Result<FeedPage, Error> {
+    /// The feed after a position; `taking_away`: of it, what can take access away.
+    pub(crate) async fn read_feed(
+        &self,
+        tenant: &TenantId,
+        after: Position,
+        limit: u32,
+        taking_away: bool,
+    ) -> Result<FeedPage, Error> {
         let after = Some(convert::position_out(after));
-        let request = identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit };
+        let request = identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit, taking_away };
         let answer = self.feed.clone().read_feed(request).await?.into_inner();
         convert::feed_page(answer).map_err(nonsense)
     }

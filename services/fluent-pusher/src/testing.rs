@@ -150,6 +150,10 @@ impl World {
         Position { epoch: self.epoch, revision: Revision(self.revision) }
     }
 
+    fn taken_away(&self) -> u64 {
+        self.entries.iter().rev().find(|entry| entry.takes_away).map_or(0, |entry| entry.revision)
+    }
+
     fn states(&self) -> Vec<identity::UserState> {
         let state = |(id, user): (&UserId, &FakeUser)| identity::UserState {
             user_id: id.to_string(),
@@ -272,6 +276,7 @@ impl FeedService for Fakes {
                 revision: world.revision,
                 catalogue_wanted: 1,
                 catalogue_served: u64::from(world.catalogue.is_some()),
+                taken_away: world.taken_away(),
             };
             let epoch = world.epoch.as_bytes().to_vec().into();
             Ok(identity::WatchHeadsResponse { epoch, heads: vec![head], complete: true })
@@ -285,7 +290,8 @@ impl FeedService for Fakes {
     ) -> Result<Response<identity::ReadFeedResponse>, Status> {
         let world = self.0.lock();
         world.up()?;
-        let after = crate::convert::position(request.into_inner().after).unwrap();
+        let identity::ReadFeedRequest { tenant: _, after, limit: _, taking_away } = request.into_inner();
+        let after = crate::convert::position(after).unwrap();
         if after.epoch != world.epoch || after.revision.0 > world.revision {
             return Err(Error::new(Reason::EPOCH_MISMATCH, "another life").into());
         }
@@ -293,9 +299,13 @@ impl FeedService for Fakes {
             return Err(Error::new(Reason::FEED_TRUNCATED, "forgotten").into());
         }
         // Two revisions a page, so that paging is met in every test.
-        let page = after.revision.0 + 1..=after.revision.0 + 2;
-        let entries = world.entries.iter().filter(|entry| page.contains(&entry.revision)).cloned().collect();
-        Ok(Response::new(identity::ReadFeedResponse { entries, head: Some(world.position()) }))
+        let wanted =
+            |entry: &&identity::FeedEntry| entry.revision > after.revision.0 && (entry.takes_away || !taking_away);
+        let mut page: Vec<_> = world.entries.iter().filter(wanted).map(|entry| entry.revision).collect();
+        page.dedup();
+        let through = if page.len() > 2 { page[1] } else { world.revision };
+        let entries = world.entries.iter().filter(wanted).filter(|entry| entry.revision <= through).cloned().collect();
+        Ok(Response::new(identity::ReadFeedResponse { entries, head: Some(world.position()), through }))
     }
 
     async fn list_affected_users(

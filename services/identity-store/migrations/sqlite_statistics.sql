@@ -28,5 +28,6 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('tokens', 'sqlite_autoindex_tokens_1', '100 1'),
     ('tokens', 'tokens_by_tenant', '100 50 2 1'),
     ('audit', 'audit', '1000000 500000 1'),
-    ('feed', 'feed', '1000000 500000 1 1');
+    ('feed', 'feed', '1000000 500000 1 1'),
+    ('feed', 'feed_taking_away', '100000 50000 1 1');
 ANALYZE sqlite_schema;

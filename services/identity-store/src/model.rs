@@ -253,6 +253,8 @@ pub struct CatalogueRead {
 pub struct Head {
     /// Its newest revision.
     pub revision: Revision,
+    /// The newest of its revisions that can take access away; zero if none can.
+    pub taken_away: Revision,
     /// Counts the calls that wait for a newer read of the catalogue.
     pub catalogue_wanted: u64,
     /// The number the newest read has served.
@@ -268,6 +270,24 @@ pub struct Heads {
     pub heads: BTreeMap<TenantId, Head>,
     /// Whether these are all tenants.
     pub complete: bool,
+}
+
+/// Which entries of the feed are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Those that can take access away.
+    TakingAway,
+}
+
+/// Some of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The entries, in order, all of one revision together.
+    pub entries: Vec<Entry>,
+    /// The last revision looked at: what was wanted up to it is here, or came before.
+    pub through: Revision,
 }
 
 /// One entry of the feed.

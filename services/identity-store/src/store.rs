@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_inactive_users.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_extensions.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/0004_taking_away.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

@@ -12,6 +12,9 @@
 //! | `{ids:$1}` | a select of the ids in a [`Value::ids`](crate::Value::ids) | the same |
 //! | `{texts:$1}` | a select of the texts in a [`Value::texts`](crate::Value::texts) | the same |
 //! | `{triples:$1}` | a select of `a`, `b` and `c` in a [`Value::triples`](crate::Value::triples) | the same |
+//! | `{records:$1}` | a select of the `record`s in a [`Value::records`](crate::Value::records) | the same |
+//! | `{int:r.record 0}` | the first column of the record, an integer | the same |
+//! | `{text:r.record 0}`, `{bytes:r.record 0}` | the same of a text, of bytes | the same |
 
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
     let sqlite = engine == Engine::Sqlite;
     let (name, parameter) = token.split_once(':').unwrap_or((token, ""));
     let number = parameter.trim_start_matches('$');
+    let column = parameter.replacen(' ', " ->> ", 1);
     let text = match name {
         "blob" if sqlite => "BLOB".into(),
         "blob" => "BYTEA".into(),
@@ -61,6 +65,14 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
             "(SELECT item ->> 0 AS a, item ->> 1 AS b, item ->> 2 AS c \
              FROM json_array_elements(${number}::text::json) AS items(item))"
         ),
+        "records" if sqlite => format!("(SELECT value AS record FROM json_each(?{number}))"),
+        "records" => {
+            format!("(SELECT record FROM json_array_elements(${number}::text::json) AS items(record))")
+        }
+        "int" => format!("CAST({column} AS BIGINT)"),
+        "text" => format!("({column})"),
+        "bytes" if sqlite => format!("unhex({column})"),
+        "bytes" => format!("decode({column}, 'hex')"),
         "texts" => format!("(SELECT value FROM json_array_elements_text(${number}::text::json) AS items(value))"),
         _ => String::new(),
     };

@@ -151,6 +151,49 @@ pub async fn a_limit_never_cuts_a_revision(backend: &Backend) {
     assert!(tenant.read_feed(after, 1).await.unwrap().entries.is_empty());
 }
 
+/// A consumer for whom it is urgent reads what takes access away by itself, and hears with the head that there is some.
+pub async fn what_takes_away_is_found_whatever_lies_between(backend: &Backend) {
+    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let start = tenant.head().await;
+    let mut taking = Vec::new();
+    let mut after = start.clone();
+    for n in 0..3 {
+        let id = tenant.user(&user(&format!("u{n}"))).await;
+        tenant.user(&user(&format!("between{n}"))).await;
+        tenant.delete_user(&id, 0).await.unwrap();
+        taking.push((tenant.head().await.revision, id));
+        tenant.user(&user(&format!("after{n}"))).await;
+    }
+    let head = tenant.head().await;
+    let told = tenant.watched_head(|told| told.revision == head.revision).await;
+    assert_eq!(Some(told.taken_away), taking.last().map(|(revision, _)| *revision));
+
+    let all = tenant.read_taking_away(start, 0).await;
+    let found: Vec<_> = all
+        .entries
+        .into_iter()
+        .map(|entry| match entry.change {
+            Some(Change::UserChanged(change)) if entry.takes_away && !change.exists => (entry.revision, change.user_id),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(found, taking);
+    assert_eq!((all.through, all.head), (head.revision, Some(head.clone())), "there is nothing more up to the head");
+    // One by one: it says how far it looked.
+    for (revision, _) in &taking {
+        let answer = tenant.read_taking_away(after.clone(), 1).await;
+        assert_eq!(answer.entries.iter().map(|entry| entry.revision).collect::<Vec<_>>(), [*revision]);
+        let last = taking.last().is_some_and(|(last, _)| last == revision);
+        assert_eq!(answer.through, if last { head.revision } else { *revision });
+        after.revision = answer.through;
+    }
+    // The whole feed says it too.
+    let answer = tenant.read_feed(after.clone(), 2).await.unwrap();
+    assert!(answer.entries.is_empty() && answer.through == head.revision);
+    let beginning = Position { revision: 0, ..after };
+    assert_eq!(tenant.read_feed(beginning, 2).await.unwrap().through, 2);
+}
+
 /// Memberships are taken as they were when the entry was committed, nested ones and those of deleted groups too.
 pub async fn those_affected_are_the_members_of_that_moment(backend: &Backend) {
     let tenant = Tenant::new(backend).await;

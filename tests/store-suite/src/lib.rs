@@ -98,6 +98,7 @@ macro_rules! behaviours {
                 refused_writes_among_others_leave_no_trace
                 a_write_that_changes_nothing_leaves_no_trace
                 an_outcome_moves_neither_version_nor_revision
+                of_the_outcomes_in_one_report_each_users_newest_stays
                 a_user_is_deactivated_whatever_else_is_asked
             }
             groups {
@@ -138,6 +139,7 @@ macro_rules! behaviours {
                 every_kind_of_change_is_told_with_what_it_means
                 every_revision_is_read_once_and_in_order_beside_writers
                 a_limit_never_cuts_a_revision
+                what_takes_away_is_found_whatever_lies_between
                 those_affected_are_the_members_of_that_moment
                 all_users_are_listed_once
                 a_watcher_hears_of_every_commit

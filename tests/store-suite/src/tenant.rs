@@ -305,10 +305,19 @@ impl Tenant {
     }
 
     pub(crate) async fn report(&self, epoch: &[u8], user_id: &str, outcome: Outcome) -> Result<(), Error> {
+        self.report_all(epoch, [(user_id.to_owned(), outcome)]).await
+    }
+
+    pub(crate) async fn report_all(
+        &self,
+        epoch: &[u8],
+        outcomes: impl IntoIterator<Item = (String, Outcome)>,
+    ) -> Result<(), Error> {
+        let outcome = |(user_id, outcome)| UserOutcome { user_id, outcome: Some(outcome) };
         let request = ReportOutcomesRequest {
             tenant: self.name.clone(),
             epoch: epoch.to_vec().into(),
-            outcomes: vec![UserOutcome { user_id: user_id.to_owned(), outcome: Some(outcome) }],
+            outcomes: outcomes.into_iter().map(outcome).collect(),
         };
         answered(self.access().report_outcomes(request).await).map(drop)
     }
@@ -321,15 +330,21 @@ impl Tenant {
     }
 
     pub(crate) async fn read_feed(&self, after: Position, limit: u32) -> Result<ReadFeedResponse, Error> {
-        let request = ReadFeedRequest { tenant: self.name.clone(), after: Some(after), limit };
+        let request = ReadFeedRequest { tenant: self.name.clone(), after: Some(after), limit, taking_away: false };
         answered(self.feed().read_feed(request).await)
+    }
+
+    /// What takes access away after a position, of at most `limit` revisions.
+    pub(crate) async fn read_taking_away(&self, after: Position, limit: u32) -> ReadFeedResponse {
+        let request = ReadFeedRequest { tenant: self.name.clone(), after: Some(after), limit, taking_away: true };
+        answered(self.feed().read_feed(request).await).unwrap()
     }
 
     /// Every entry after a position, up to the head.
     pub(crate) async fn entries_after(&self, mut after: Position) -> Vec<FeedEntry> {
         let mut all = Vec::new();
         loop {
-            let ReadFeedResponse { entries, head } = self.read_feed(after.clone(), 0).await.unwrap();
+            let ReadFeedResponse { entries, head, through: _ } = self.read_feed(after.clone(), 0).await.unwrap();
             match entries.last() {
                 Some(last) => after.revision = last.revision,
                 None => return all,

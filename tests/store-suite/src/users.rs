@@ -228,6 +228,34 @@ pub async fn an_outcome_moves_neither_version_nor_revision(backend: &Backend) {
     assert_eq!(tenant.trace(backend).await, before);
 }
 
+/// Many outcomes in one report: each user's newest stays, whatever their order.
+pub async fn of_the_outcomes_in_one_report_each_users_newest_stays(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(tenant.user(&user(&format!("u{n}"))).await);
+    }
+    let epoch = tenant.head().await.epoch;
+    let said = |revision, words: &str| Outcome {
+        state: State::Failed.into(),
+        reasons: vec![words.to_owned()],
+        fluent_user_id: "7".to_owned(),
+        revision,
+        ..Outcome::default()
+    };
+    let words = ["it \"failed\"", "back\\slash", "line\nbreak", "ünï \u{1f600}", "{}"];
+    let mut reports: Vec<_> = ids.iter().zip(words).map(|(id, words)| (id.clone(), said(9, words))).collect();
+    reports.push((ids[0].clone(), said(8, "older")));
+    reports.push((ids[1].clone(), said(9, "as new, and later")));
+    reports.push((uuid::Uuid::new_v4().to_string(), said(9, "nobody")));
+    tenant.report_all(&epoch, reports).await.unwrap();
+    for (number, id) in ids.iter().enumerate() {
+        let kept = tenant.get_user(id).await.unwrap().outcome;
+        let expected = if number == 1 { "as new, and later" } else { words[number] };
+        assert_eq!(kept, Some(said(9, expected)));
+    }
+}
+
 /// A name that is taken and labels beyond all bounds don't keep anyone active, or a label on anyone.
 pub async fn a_user_is_deactivated_whatever_else_is_asked(backend: &Backend) {
     let tenant = Tenant::new(backend).await;

@@ -3,7 +3,7 @@
 use proto::identity::v1 as pb;
 
 use super::member;
-use crate::model::{Change, Entry, Head, Heads, UserState};
+use crate::model::{Change, Entry, FeedPage, Head, Heads, Read, UserState};
 
 pub(crate) fn heads(heads: Heads) -> pb::WatchHeadsResponse {
     let Heads { epoch, heads, complete } = heads;
@@ -11,18 +11,25 @@ pub(crate) fn heads(heads: Heads) -> pb::WatchHeadsResponse {
         epoch: epoch.as_bytes().to_vec().into(),
         heads: heads
             .into_iter()
-            .map(|(tenant, Head { revision, catalogue_wanted, catalogue_served })| pb::Head {
+            .map(|(tenant, Head { revision, taken_away, catalogue_wanted, catalogue_served })| pb::Head {
                 tenant: tenant.to_string(),
                 revision: revision.0,
                 catalogue_wanted,
                 catalogue_served,
+                taken_away: taken_away.0,
             })
             .collect(),
         complete,
     }
 }
 
-pub(crate) fn entry(entry: Entry) -> pb::FeedEntry {
+pub(crate) fn page(read: Read<FeedPage>) -> pb::ReadFeedResponse {
+    let Read { value: FeedPage { entries, through }, position } = read;
+    let entries = entries.into_iter().map(entry).collect();
+    pb::ReadFeedResponse { entries, head: Some(super::position(position)), through: through.0 }
+}
+
+fn entry(entry: Entry) -> pb::FeedEntry {
     let Entry { revision, at, takes_away, change: changed } = entry;
     pb::FeedEntry { revision: revision.0, at_us: at.0, takes_away, change: Some(change(changed)) }
 }

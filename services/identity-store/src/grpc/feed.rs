@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
 use crate::convert;
+use crate::model::Wanted;
 use crate::store::SILENCE;
 
 /// Messages made ahead of a slow reader.
@@ -61,11 +62,10 @@ impl FeedService for Service {
     }
 
     async fn read_feed(&self, request: Request<ReadFeedRequest>) -> Result<Response<ReadFeedResponse>, Status> {
-        let ReadFeedRequest { tenant, after, limit } = asked(request)?;
-        let tenant = convert::tenant(&tenant)?;
-        let read = self.store.read_feed(&tenant, convert::read_position(after)?, limit).await?;
-        let entries = read.value.into_iter().map(convert::entry).collect();
-        Ok(Response::new(ReadFeedResponse { entries, head: Some(convert::position(read.position)) }))
+        let ReadFeedRequest { tenant, after, limit, taking_away } = asked(request)?;
+        let (tenant, after) = (convert::tenant(&tenant)?, convert::read_position(after)?);
+        let wanted = if taking_away { Wanted::TakingAway } else { Wanted::All };
+        Ok(Response::new(convert::page(self.store.read_feed(&tenant, after, wanted, limit).await?)))
     }
 
     async fn list_affected_users(

@@ -72,6 +72,8 @@ pub(super) struct Counts {
     pub(super) groups: i64,
     /// Whether catalogue, rules or settings changed.
     pub(super) ground: bool,
+    /// Whether access can be taken away by it.
+    pub(super) takes_away: bool,
 }
 
 /// The queues and what their workers need. Clones are the same engine.
@@ -153,7 +155,8 @@ async fn attempt(shared: &Shared, batch: Batch) -> Result<(), Aborted> {
     let Committed { batch, standings, epoch } = committed?;
     for (tenant, standing) in standings {
         if standing.changed() {
-            shared.board.announce(&tenant, Head { revision: standing.revision, ..Head::default() });
+            let Standing { began: _, revision, taken_away, counts: _ } = standing;
+            shared.board.announce(&tenant, Head { revision, taken_away, ..Head::default() });
         }
     }
     for waiting in batch {
@@ -196,6 +199,8 @@ impl From<sql::Error> for Aborted {
 struct Standing {
     began: Revision,
     revision: Revision,
+    /// The newest revision of the batch that can take access away; zero if none can.
+    taken_away: Revision,
     counts: Counts,
 }
 
@@ -232,7 +237,8 @@ async fn each(
                 }
                 Some((revision, of)) => {
                     epoch = Some(of);
-                    standings.insert(tenant.clone(), Standing { began: revision, revision, counts: Counts::default() });
+                    let (taken_away, counts) = (Revision(0), Counts::default());
+                    standings.insert(tenant.clone(), Standing { began: revision, revision, taken_away, counts });
                 }
             }
         }
@@ -251,6 +257,9 @@ async fn each(
                     standing.counts.users += counts.users;
                     standing.counts.groups += counts.groups;
                     standing.counts.ground |= counts.ground;
+                    if counts.takes_away {
+                        standing.taken_away = revision;
+                    }
                 }
                 waiting.settle(standing.revision);
                 if !alone {
@@ -285,11 +294,13 @@ async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Revision, Ep
 
 fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
     const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
-         group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END \
-         WHERE id = $1";
+         group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END, \
+         taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END WHERE id = $1";
     let revision = standing.revision.to_db();
     let ground = if standing.counts.ground { revision } else { 0 };
-    Statement::new(ADVANCE, params![tenant.as_str(), revision, standing.counts.users, standing.counts.groups, ground])
+    let Standing { began: _, revision: _, taken_away, counts: Counts { users, groups, ground: _, takes_away: _ } } =
+        *standing;
+    Statement::new(ADVANCE, params![tenant.as_str(), revision, users, groups, ground, taken_away.to_db()])
 }
 
 /// A change in a queue, whatever its answer.

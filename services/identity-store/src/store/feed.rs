@@ -9,7 +9,7 @@ use sql::{Row, Statement, Tx, params};
 use super::commit::Scope;
 use super::{Store, standing, time};
 use crate::failure::Failure;
-use crate::model::{Change, Entry, Read};
+use crate::model::{Change, Entry, FeedPage, Read, Wanted};
 
 /// The most members in one entry; a change of more is split into parts.
 pub(super) const MEMBERS: usize = 5_000;
@@ -21,9 +21,10 @@ const BYTES: usize = 4 << 20;
 const ROWS: i64 = 64;
 
 /// The statement that writes an entry, or the `part`th of a change's several.
-pub(super) fn write(scope: &Scope<'_, '_>, part: i64, takes_away: bool, change: &Change) -> Statement {
+pub(super) fn write(scope: &mut Scope<'_, '_>, part: i64, takes_away: bool, change: &Change) -> Statement {
     const INSERT: &str = "INSERT INTO feed (tenant, revision, part, at, takes_away, kind, payload) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    scope.counts.takes_away |= takes_away;
     let (kind, payload) = payload::to_db(change);
     Statement::new(
         INSERT,
@@ -32,9 +33,14 @@ pub(super) fn write(scope: &Scope<'_, '_>, part: i64, takes_away: bool, change: 
 }
 
 impl Store {
-    /// The entries after a position, in order, all of one revision together; at most `limit` revisions, 0 for as many as
-    /// fit in an answer.
-    pub async fn read_feed(&self, tenant: &TenantId, after: Position, limit: u32) -> Result<Read<Vec<Entry>>, Failure> {
+    /// The entries after a position that are wanted; of at most `limit` revisions, 0 for as many as fit in an answer.
+    pub async fn read_feed(
+        &self,
+        tenant: &TenantId,
+        after: Position,
+        wanted: Wanted,
+        limit: u32,
+    ) -> Result<Read<FeedPage>, Failure> {
         let tenant = tenant.clone();
         let limit = if limit == 0 { REVISIONS } else { limit.min(REVISIONS) };
         self.database
@@ -48,7 +54,7 @@ impl Store {
                     if after.revision < stands.feed_floor {
                         return Err(Failure::FeedTruncated);
                     }
-                    let value = entries(tx, &tenant, after.revision, limit).await?;
+                    let value = page(tx, &tenant, (after.revision, head.revision), wanted, limit).await?;
                     Ok(Read { value, position: head })
                 })
             })
@@ -56,27 +62,47 @@ impl Store {
     }
 }
 
-async fn entries(tx: &mut Tx<'_>, tenant: &TenantId, after: Revision, limit: u32) -> Result<Vec<Entry>, Failure> {
-    const NEXT: &str = "SELECT revision, part, at, takes_away, kind, payload FROM feed \
-         WHERE tenant = $1 AND (revision, part) > ($2, $3) AND revision <= $4 ORDER BY revision, part LIMIT $5";
-    let until = after.to_db().saturating_add(i64::from(limit));
-    let (mut at, mut bytes) = ((after.to_db(), i64::MAX), 0);
+/// In order of revision, by the feed's key.
+pub(super) const NEXT: &str = "SELECT revision, part, at, takes_away, kind, payload FROM feed \
+     WHERE tenant = $1 AND (revision, part) > ($2, $3) AND revision <= $4 ORDER BY revision, part LIMIT $5";
+/// The same of what takes away, by an index of that alone: however much lies between, it is not looked at.
+pub(super) const NEXT_TAKING_AWAY: &str = "SELECT revision, part, at, takes_away, kind, payload FROM feed \
+     WHERE tenant = $1 AND takes_away = 1 AND (revision, part) > ($2, $3) AND revision <= $4 \
+     ORDER BY revision, part LIMIT $5";
+
+async fn page(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    (after, head): (Revision, Revision),
+    wanted: Wanted,
+    limit: u32,
+) -> Result<FeedPage, Failure> {
+    let (sql, until) = match wanted {
+        // Each revision has an entry, so that these are all that can be answered.
+        Wanted::All => (NEXT, head.min(Revision(after.0.saturating_add(u64::from(limit))))),
+        Wanted::TakingAway => (NEXT_TAKING_AWAY, head),
+    };
+    let (mut at, mut bytes, mut revisions) = ((after.to_db(), i64::MAX), 0, 0);
     let mut entries = Vec::<Entry>::new();
     loop {
-        let rows = tx.rows(NEXT, params![tenant.as_str(), at.0, at.1, until, ROWS]).await?;
+        let rows = tx.rows(sql, params![tenant.as_str(), at.0, at.1, until.to_db(), ROWS]).await?;
         let last = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
         for row in rows {
             let entry = entry(&row)?;
-            // What is full may still finish the revision it is in.
-            if bytes >= BYTES && entries.last().is_some_and(|last| last.revision != entry.revision) {
-                return Ok(entries);
+            let previous = entries.last().map(|entry| entry.revision);
+            if previous != Some(entry.revision) {
+                // What is full may still finish the revision it is in.
+                if let Some(through) = previous.filter(|_| bytes >= BYTES || revisions == limit) {
+                    return Ok(FeedPage { entries, through });
+                }
+                revisions += 1;
             }
             bytes += row.text(5)?.len();
             at = (row.int(0)?, row.int(1)?);
             entries.push(entry);
         }
         if last {
-            return Ok(entries);
+            return Ok(FeedPage { entries, through: until });
         }
     }
 }

@@ -206,7 +206,7 @@ impl Write for Update {
 }
 
 /// The statements that give a group a new document.
-fn rewrite(scope: &Scope<'_, '_>, id: GroupId, old: &GroupDocument, new: &GroupDocument) -> Vec<Statement> {
+fn rewrite(scope: &mut Scope<'_, '_>, id: GroupId, old: &GroupDocument, new: &GroupDocument) -> Vec<Statement> {
     const UPDATE: &str = "UPDATE groups SET display_name = $3, display_name_folded = $4, external_id = $5, \
          document = $6, stamp = CASE WHEN $7 = 1 THEN $8 ELSE stamp END WHERE tenant = $1 AND id = $2";
     // A tenant may key labels by a group's externalId or name, and take its name for a label.

@@ -78,6 +78,7 @@ impl State {
         };
         let raised = Head {
             revision: head.revision.max(new.revision),
+            taken_away: head.taken_away.max(new.taken_away),
             catalogue_wanted: head.catalogue_wanted.max(new.catalogue_wanted),
             catalogue_served: head.catalogue_served.max(new.catalogue_served),
         };
@@ -148,16 +149,17 @@ impl Store {
 }
 
 async fn read(tx: &mut Tx<'_>) -> Result<(Epoch, BTreeMap<TenantId, Head>), Failure> {
+    const HEADS: &str = "SELECT id, revision, taken_away, catalogue_wanted, catalogue_served FROM tenants ORDER BY id";
     let epoch = epoch_of(tx).await?;
-    let rows =
-        tx.rows("SELECT id, revision, catalogue_wanted, catalogue_served FROM tenants ORDER BY id", vec![]).await?;
+    let rows = tx.rows(HEADS, vec![]).await?;
     let mut heads = BTreeMap::new();
     for row in rows {
         let tenant = row.text(0)?.parse().map_err(|_| Failure::Internal)?;
         let head = Head {
             revision: Revision::from_db(row.int(1)?),
-            catalogue_wanted: u64::try_from(row.int(2)?).unwrap_or(0),
-            catalogue_served: u64::try_from(row.int(3)?).unwrap_or(0),
+            taken_away: Revision::from_db(row.int(2)?),
+            catalogue_wanted: u64::try_from(row.int(3)?).unwrap_or(0),
+            catalogue_served: u64::try_from(row.int(4)?).unwrap_or(0),
         };
         heads.insert(tenant, head);
     }

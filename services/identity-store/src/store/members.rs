@@ -163,7 +163,7 @@ pub(super) const ABOVE: &str = "WITH RECURSIVE above (id) AS (\
 
 /// The statements that carry a delta out: rows, stamps of those who joined or left, and feed entries, of which `part` is
 /// the first number that is free.
-pub(super) fn change(scope: &Scope<'_, '_>, group: GroupId, delta: &Delta, part: i64) -> Vec<Statement> {
+pub(super) fn change(scope: &mut Scope<'_, '_>, group: GroupId, delta: &Delta, part: i64) -> Vec<Statement> {
     const JOIN: &str = "INSERT INTO members (tenant, group_id, member_id, added, is_group) \
          SELECT $1, $2, joining.value, $3, $4 FROM {ids:$5} AS joining";
     const LEAVE: &str = "UPDATE members SET removed = $3 \

@@ -1,12 +1,14 @@
 //! What the pusher made of users, kept beside them: no change of the tenant, so outside revision, feed and version.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::grant::Grant;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Revision};
 use serde::{Deserialize, Serialize};
-use sql::{Row, Statement, params};
+use sql::{Row, Value, params};
 
 use super::commit::{Applied, Scope, Write};
 use super::{Store, epoch_of, list_from_db, list_to_db};
@@ -46,7 +48,9 @@ impl Write for Report {
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
              pushed_at, effective_roles) \
-             SELECT u.tenant, u.id, $3, $4, $5, $6, $7, $8, $9 FROM users u WHERE u.tenant = $1 AND u.id = $2 \
+             SELECT u.tenant, u.id, $2, {int:r.record 1}, {text:r.record 2}, {text:r.record 3}, {text:r.record 4}, \
+             {int:r.record 5}, {text:r.record 6} \
+             FROM {records:$3} AS r JOIN users u ON u.tenant = $1 AND u.id = {bytes:r.record 0} WHERE u.tenant = $1 \
              ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, \
              state = excluded.state, reasons = excluded.reasons, fluent_user_id = excluded.fluent_user_id, \
              pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
@@ -55,26 +59,34 @@ impl Write for Report {
         if epoch_of(scope.tx).await? != *epoch {
             return Ok(Applied::Unchanged(()));
         }
-        let puts = outcomes.iter().map(|(user, outcome)| {
+        let records = Value::records(newest(outcomes).into_iter().map(|(user, outcome)| {
             let Outcome { state, reasons, fluent_user_id, pushed_at, effective_roles, revision } = outcome;
-            Statement::new(
-                PUT,
-                params![
-                    scope.tenant.as_str(),
-                    user.as_bytes(),
-                    epoch.as_bytes(),
-                    revision.to_db(),
-                    state.as_str(),
-                    list_to_db(reasons.iter().map(String::as_str)),
-                    fluent_user_id,
-                    pushed_at.0,
-                    grants_to_db(effective_roles),
-                ],
-            )
-        });
-        scope.tx.batch(puts.collect()).await?;
+            params![
+                user.as_bytes(),
+                revision.to_db(),
+                state.as_str(),
+                list_to_db(reasons.iter().map(String::as_str)),
+                fluent_user_id,
+                pushed_at.0,
+                grants_to_db(effective_roles),
+            ]
+        }));
+        scope.tx.execute(PUT, params![scope.tenant.as_str(), epoch.as_bytes(), records]).await?;
         Ok(Applied::Unchanged(()))
     }
+}
+
+/// One outcome a user: the newest, and of two that are as new the last. In order of user, so that two reports do not
+/// wait for each other.
+fn newest(outcomes: &[(UserId, Outcome)]) -> BTreeMap<UserId, &Outcome> {
+    let mut newest = BTreeMap::<_, &Outcome>::new();
+    for (user, outcome) in outcomes {
+        let kept = newest.entry(*user).or_insert(outcome);
+        if kept.revision <= outcome.revision {
+            *kept = outcome;
+        }
+    }
+    newest
 }
 
 /// The outcome in six columns from `first` on, if there is one.

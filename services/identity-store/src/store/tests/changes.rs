@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{document, each};
 use crate::Failure;
-use crate::model::{Actor, Change, UserKey};
+use crate::model::{Actor, Change, UserKey, Wanted};
 
 #[tokio::test]
 async fn a_user_is_read_as_it_was_stored() {
@@ -117,11 +117,11 @@ async fn a_consumer_is_told_what_it_can_no_longer_follow() {
         f.user("ann", &[]).await;
         let head = f.head().await;
         let ahead = Position { revision: Revision(2), ..head };
-        assert_eq!(f.store.read_feed(&f.tenant, ahead, 0).await.unwrap_err(), Failure::EpochMismatch);
+        assert_eq!(f.store.read_feed(&f.tenant, ahead, Wanted::All, 0).await.unwrap_err(), Failure::EpochMismatch);
         f.store.renew_epoch().await.unwrap();
-        assert_eq!(f.store.read_feed(&f.tenant, head, 0).await.unwrap_err(), Failure::EpochMismatch);
+        assert_eq!(f.store.read_feed(&f.tenant, head, Wanted::All, 0).await.unwrap_err(), Failure::EpochMismatch);
         let nobody = "nobody".parse().unwrap();
-        assert_eq!(f.store.read_feed(&nobody, head, 0).await.unwrap_err(), Failure::TenantNotFound);
+        assert_eq!(f.store.read_feed(&nobody, head, Wanted::All, 0).await.unwrap_err(), Failure::TenantNotFound);
         assert_eq!(
             f.store.create_user(&nobody, Actor::default(), document("a", &[]).into()).await.unwrap_err(),
             Failure::TenantNotFound

@@ -9,7 +9,7 @@ use domain::revision::{Position, Revision};
 
 use super::fixture::{Fixture, document, each, many_users};
 use crate::Failure;
-use crate::model::{Actor, CatalogueRead, Change, GroupUpdate};
+use crate::model::{Actor, CatalogueRead, Change, GroupUpdate, Wanted};
 
 async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
     let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();
@@ -144,7 +144,7 @@ async fn what_is_older_than_seven_days_is_forgotten() {
         let head = f.head().await;
         let read = |revision| {
             let at = Position { revision: Revision(revision), ..head };
-            async move { f.store.read_feed(&f.tenant, at, 0).await.map(|read| read.value.len()) }
+            async move { f.store.read_feed(&f.tenant, at, Wanted::All, 0).await.map(|read| read.value.entries.len()) }
         };
         assert_eq!((read(2).await, read(3).await), (Err(Failure::FeedTruncated), Ok(1)));
         let left = f.store.database.read(|tx| {

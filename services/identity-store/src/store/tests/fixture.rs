@@ -9,7 +9,7 @@ use domain::settings::Settings;
 use domain::token::Pepper;
 use sql::{Statement, Value, params};
 
-use crate::model::{Actor, Entry, Holding, User, UserKey, Written};
+use crate::model::{Actor, Entry, Holding, User, UserKey, Wanted, Written};
 use crate::{Failure, Store};
 
 pub(super) struct Fixture {
@@ -74,7 +74,7 @@ impl Fixture {
 
     pub(super) async fn feed(&self) -> Vec<Entry> {
         let start = Position { revision: Revision(0), ..self.head().await };
-        self.store.read_feed(&self.tenant, start, 0).await.unwrap().value
+        self.store.read_feed(&self.tenant, start, Wanted::All, 0).await.unwrap().value.entries
     }
 }
 

@@ -4,7 +4,7 @@ use sql::{Engine, Value, params};
 
 use super::fixture::each;
 use crate::Failure;
-use crate::store::{affected, holdings, members};
+use crate::store::{affected, feed, holdings, members};
 
 /// PostgreSQL plans by what is there: enough of everything that its indexes differ.
 const ENOUGH: &str = "
@@ -18,6 +18,7 @@ const ENOUGH: &str = "
         WHERE n <= 1000;
     INSERT INTO labels SELECT 't', id, 'l' || n % 100, 0 FROM numbers;
     INSERT INTO label_readings SELECT 't', id, 'AGENT', 'c' || n, 'r' || n, 0 FROM numbers;
+    INSERT INTO feed SELECT 't', n, 0, 0, CASE WHEN n % 100 = 0 THEN 1 ELSE 0 END, 'rules', '' FROM numbers;
     ANALYZE;
 ";
 
@@ -59,6 +60,8 @@ async fn hot_queries_use_their_index() {
                 params!["t", "AGENT", text()],
                 ["label_readings_by_context", "label_readings_by_context"],
             ),
+            (feed::NEXT, params!["t", 1, i64::MAX, 9, 64], ["feed_pkey", "tenant=?"]),
+            (feed::NEXT_TAKING_AWAY, params!["t", 1, i64::MAX, 9, 64], ["feed_taking_away", "feed_taking_away"]),
             (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {
