@@ -106,6 +106,8 @@ pub(crate) fn person(answer: identity::GetHoldingsResponse) -> Result<Option<Per
         groups: _,
         version: _,
         document,
+        // Nothing is kept here, so nothing is answered so.
+        unchanged: _,
     } = holding;
     Ok(found.then_some(Person { user_name, active, document }))
 }

@@ -145,7 +145,12 @@ impl Identity {
     ) -> Result<Option<Person>, Error> {
         let key = identity::user_key::Key::Id(user.to_string());
         let users = vec![identity::UserKey { key: Some(key) }];
-        let request = identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: with_document };
+        let request = identity::GetHoldingsRequest {
+            tenant: tenant.to_string(),
+            users,
+            with_documents: with_document,
+            kept: Vec::new(),
+        };
         let answer = self.access.clone().get_holdings(request).await?.into_inner();
         convert::person(answer).map_err(nonsense)
     }

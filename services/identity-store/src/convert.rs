@@ -15,7 +15,7 @@ use proto::common::v1 as pb;
 use runtime::error::{Error, Reason};
 use tonic::Status;
 
-pub(crate) use self::access::{catalogue_read, ground, holdings, user_keys, user_outcomes};
+pub(crate) use self::access::{catalogue_read, ground, holdings, kept_sets, user_keys, user_outcomes};
 pub(crate) use self::admin::{extension, settings, settings_to_proto, token_record};
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::groups::{group, group_update, member};

@@ -180,7 +180,27 @@ pub struct Holdings {
     /// The revision that last changed catalogue, rules or settings.
     pub ground_version: Revision,
     /// One for each user asked for; `None` where there is none.
-    pub users: Vec<Option<Holding>>,
+    pub users: Vec<Option<Held>>,
+}
+
+/// What is told of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The effective set that the caller keeps of this user is still right.
+    Unchanged(UserId),
+    /// Everything its effective set depends on.
+    Read(Holding),
+}
+
+/// An effective set that a caller keeps, named by what it depends on besides the ground.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSet {
+    /// The user.
+    pub user: UserId,
+    /// The revision it is right at.
+    pub revision: Revision,
+    /// Every group the user was in.
+    pub groups: Vec<GroupId>,
 }
 
 /// What one user's effective set depends on.

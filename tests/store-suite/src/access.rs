@@ -62,7 +62,7 @@ pub async fn users_are_named_in_three_ways(backend: &Backend) {
     assert_eq!(answer.holdings[1].user_name, "Ann");
     assert!(answer.holdings[1].document.is_empty());
     let users = vec![UserKey { key: Some(Key::Id(ann.clone())) }];
-    let request = GetHoldingsRequest { tenant: tenant.name.clone(), users, with_documents: true };
+    let request = GetHoldingsRequest { tenant: tenant.name.clone(), users, with_documents: true, kept: vec![] };
     let answer = tenant.access().get_holdings(request).await.unwrap().into_inner();
     assert!(document.is(&answer.holdings[0].document));
     let many = tenant.holdings(vec![Key::Id(ann); 1_001]).await;

@@ -26,6 +26,7 @@ pub mod catalogue;
 pub mod feed;
 pub mod filters;
 pub mod groups;
+pub mod stamps;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
@@ -126,6 +127,11 @@ macro_rules! behaviours {
                 a_change_of_access_stamps_its_own_holder_alone
                 what_is_read_together_is_of_one_revision
                 holdings_and_their_ground_belong_to_one_revision
+            }
+            stamps {
+                a_kept_set_is_right_until_what_it_depends_on_changes
+                a_kept_set_of_another_user_or_of_the_future_is_read_again
+                the_feed_tells_every_stamp
             }
             catalogue {
                 a_ground_is_sent_whole_to_one_who_does_not_hold_it

@@ -15,7 +15,7 @@ use proto::identity::v1::user_service_client::UserServiceClient;
 use proto::identity::v1::{
     Catalogue, CreateGroupRequest, CreateGroupResponse, CreateUserRequest, CreateUserResponse, DeleteGroupRequest,
     DeleteGroupResponse, DeleteUserRequest, DeleteUserResponse, FeedEntry, GetGroundRequest, GetGroundResponse,
-    GetGroupRequest, GetHoldingsRequest, GetHoldingsResponse, GetUserRequest, Group, Head, Holding,
+    GetGroupRequest, GetHoldingsRequest, GetHoldingsResponse, GetUserRequest, Group, Head, Holding, KeptSet,
     ListAffectedUsersRequest, ListAllUsersRequest, ListAllUsersResponse, ListGroupsRequest, ListGroupsResponse,
     ListMembersRequest, ListUsersRequest, ListUsersResponse, Outcome, Place, PutCatalogueRequest, PutCatalogueResponse,
     ReadFeedRequest, ReadFeedResponse, ReplaceUserRequest, ReplaceUserResponse, ReportOutcomesRequest,
@@ -244,7 +244,18 @@ impl Tenant {
 
     pub(crate) async fn holdings(&self, users: Vec<user_key::Key>) -> Result<GetHoldingsResponse, Error> {
         let users = users.into_iter().map(|key| UserKey { key: Some(key) }).collect();
-        let request = GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false };
+        let request = GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept: vec![] };
+        answered(self.access().get_holdings(request).await)
+    }
+
+    /// What is told of users by one who keeps sets of them.
+    pub(crate) async fn holdings_beside(
+        &self,
+        users: &[user_key::Key],
+        kept: Vec<KeptSet>,
+    ) -> Result<GetHoldingsResponse, Error> {
+        let users = users.iter().map(|key| UserKey { key: Some(key.clone()) }).collect();
+        let request = GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept };
         answered(self.access().get_holdings(request).await)
     }
 

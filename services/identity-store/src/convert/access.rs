@@ -2,12 +2,14 @@
 
 use domain::catalogue::Catalogue;
 use domain::id::UserId;
-use domain::revision::Epoch;
+use domain::revision::{Epoch, Revision};
 use proto::identity::v1 as pb;
 
 use super::{place, position, read_epoch, read_place, settings_to_proto, users};
 use crate::failure::Failure;
-use crate::model::{CatalogueRead, Ground, GroundContent, HeldThrough, Holding, Holdings, Outcome, Read, UserKey};
+use crate::model::{
+    CatalogueRead, Ground, GroundContent, Held, HeldThrough, Holding, Holdings, KeptSet, Outcome, Read, UserKey,
+};
 
 pub(crate) fn user_keys(keys: Vec<pb::UserKey>) -> Result<Vec<UserKey>, Failure> {
     use pb::user_key::Key;
@@ -23,12 +25,30 @@ pub(crate) fn user_keys(keys: Vec<pb::UserKey>) -> Result<Vec<UserKey>, Failure>
         .collect()
 }
 
+/// Reads what a caller keeps. A set that names what is no id was not made here, so it is not kept.
+pub(crate) fn kept_sets(kept: Vec<pb::KeptSet>) -> Vec<KeptSet> {
+    let read = |pb::KeptSet { user_id, revision, group_ids }| {
+        let groups = group_ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        Some(KeptSet { user: user_id.parse().ok()?, revision: Revision(revision), groups })
+    };
+    kept.into_iter().filter_map(read).collect()
+}
+
 pub(crate) fn holdings(read: Read<Holdings>) -> pb::GetHoldingsResponse {
     let Read { value: Holdings { ground_version, users }, position: at } = read;
     pb::GetHoldingsResponse {
         position: Some(position(at)),
         ground_version: ground_version.0,
-        holdings: users.into_iter().map(|user| user.map_or_else(pb::Holding::default, holding)).collect(),
+        holdings: users.into_iter().map(|user| user.map_or_else(pb::Holding::default, held)).collect(),
+    }
+}
+
+fn held(held: Held) -> pb::Holding {
+    match held {
+        Held::Unchanged(user) => {
+            pb::Holding { found: true, unchanged: true, user_id: user.to_string(), ..Default::default() }
+        }
+        Held::Read(read) => holding(read),
     }
 }
 
@@ -54,6 +74,7 @@ fn holding(holding: Holding) -> pb::Holding {
             .collect(),
         version: version.0,
         document: document.unwrap_or_default().into(),
+        unchanged: false,
     }
 }
 

@@ -22,9 +22,9 @@ impl AccessService for Service {
         &self,
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
-        let GetHoldingsRequest { tenant, users, with_documents } = asked(request)?;
+        let GetHoldingsRequest { tenant, users, with_documents, kept } = asked(request)?;
         let (tenant, keys) = (convert::tenant(&tenant)?, convert::user_keys(users)?);
-        let read = self.store.get_holdings(&tenant, keys, with_documents).await?;
+        let read = self.store.get_holdings(&tenant, keys, convert::kept_sets(kept), with_documents).await?;
         Ok(Response::new(convert::holdings(read)))
     }
 

@@ -1,5 +1,8 @@
 //! Everything effective sets depend on, for many users at once and from one snapshot. The number of statements does not
 //! depend on the number of users.
+//!
+//! A caller that keeps a set names what it depends on; one statement compares the stamps, and where none is above the
+//! set's revision nothing more is read. A rename makes a user's set count as changed: callers find sets by name too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,22 +12,23 @@ use domain::label::Label;
 use domain::revision::Revision;
 use sql::{Row, Tx, Value, params};
 
-use super::{Store, group_id, standing, user_id};
+use super::{Standing, Store, group_id, standing, user_id};
 use crate::failure::Failure;
-use crate::model::{HeldThrough, Holding, Holdings, Read, UserKey};
+use crate::model::{Held, HeldThrough, Holding, Holdings, KeptSet, Read, UserKey};
 
 /// The most users in one call.
 const USERS: usize = 1_000;
 
 impl Store {
-    /// The holdings of the users named, in the order asked for.
+    /// The holdings of the users named, in the order asked for; of those whose kept set is still right, only that.
     pub async fn get_holdings(
         &self,
         tenant: &TenantId,
         keys: Vec<UserKey>,
+        kept: Vec<KeptSet>,
         with_documents: bool,
     ) -> Result<Read<Holdings>, Failure> {
-        if keys.len() > USERS {
+        if keys.len() > USERS || kept.len() > USERS {
             return Err(Failure::TooLarge { what: "one call may ask for at most 1,000 users".into() });
         }
         let tenant = tenant.clone();
@@ -32,7 +36,8 @@ impl Store {
             .read(move |tx| {
                 Box::pin(async move {
                     let stands = standing(tx, &tenant).await?;
-                    let mut found = Found::read(tx, &tenant, &keys, with_documents).await?;
+                    let mut found = Found::read(tx, &tenant, &keys, &kept, with_documents).await?;
+                    found.leave_out(&kept, &stands);
                     reach(tx, &tenant, &mut found.users).await?;
                     label(tx, &tenant, &mut found.users).await?;
                     let users = keys.iter().map(|key| found.of(key)).collect();
@@ -47,13 +52,22 @@ impl Store {
 /// The users that were found, and how they were named.
 struct Found {
     users: BTreeMap<UserId, Holding>,
+    /// The stamps of groups that kept sets depend on; those that are gone have none.
+    groups: HashMap<GroupId, Revision>,
+    unchanged: BTreeSet<UserId>,
     by_name: HashMap<String, UserId>,
     /// `None` where several users have the externalId: which is meant can't be known.
     by_external_id: HashMap<String, Option<UserId>>,
 }
 
 impl Found {
-    async fn read(tx: &mut Tx<'_>, tenant: &TenantId, keys: &[UserKey], documents: bool) -> Result<Self, Failure> {
+    async fn read(
+        tx: &mut Tx<'_>,
+        tenant: &TenantId,
+        keys: &[UserKey],
+        kept: &[KeptSet],
+        documents: bool,
+    ) -> Result<Self, Failure> {
         macro_rules! select {
             ($condition:literal) => {
                 concat!(
@@ -69,6 +83,9 @@ impl Found {
             select!("user_name_folded IN {texts:$3}"),
             " UNION ALL ",
             select!("external_id IN {texts:$4}"),
+            // Groups have no folded userName: that tells them from users.
+            " UNION ALL SELECT id, '', NULL, NULL, 0, stamp, version, NULL FROM groups \
+             WHERE tenant = $1 AND id IN {ids:$6}",
         );
         let mut ids = Vec::new();
         let (mut names, mut external_ids) = (Vec::new(), Vec::new());
@@ -87,8 +104,16 @@ impl Found {
             Value::texts(external_ids),
         ];
         let [ids, names, external_ids] = lists;
-        let rows = tx.rows(FIND, params![tenant.as_str(), ids, names, external_ids, documents]).await?;
-        let mut found = Self { users: BTreeMap::new(), by_name: HashMap::new(), by_external_id: HashMap::new() };
+        let groups: BTreeSet<_> = kept.iter().flat_map(|set| &set.groups).collect();
+        let groups = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
+        let rows = tx.rows(FIND, params![tenant.as_str(), ids, names, external_ids, documents, groups]).await?;
+        let mut found = Self {
+            users: BTreeMap::new(),
+            groups: HashMap::new(),
+            unchanged: BTreeSet::new(),
+            by_name: HashMap::new(),
+            by_external_id: HashMap::new(),
+        };
         for row in rows {
             found.add(&row)?;
         }
@@ -96,8 +121,12 @@ impl Found {
     }
 
     fn add(&mut self, row: &Row) -> Result<(), Failure> {
+        let Some(name) = row.maybe_text(2)? else {
+            self.groups.insert(group_id(row, 0)?, Revision::from_db(row.int(5)?));
+            return Ok(());
+        };
         let id = user_id(row, 0)?;
-        self.by_name.insert(row.text(2)?.to_owned(), id);
+        self.by_name.insert(name.to_owned(), id);
         if let Some(external_id) = row.maybe_text(3)? {
             let known = self.by_external_id.entry(external_id.to_owned()).or_insert(Some(id));
             *known = known.filter(|known| *known == id);
@@ -116,13 +145,33 @@ impl Found {
         Ok(())
     }
 
-    fn of(&self, key: &UserKey) -> Option<Holding> {
+    /// Moves those whose kept sets are still right out of those that are to be read.
+    fn leave_out(&mut self, kept: &[KeptSet], stands: &Standing) {
+        for KeptSet { user, revision, groups } in kept {
+            let Some(holding) = self.users.get(user) else { continue };
+            let stamps = [Some(stands.ground_version), Some(holding.stamp), Some(holding.version)]
+                .into_iter()
+                .chain(groups.iter().map(|group| self.groups.get(group).copied()));
+            // One ahead of the head is of a future that this database does not have.
+            let right = *revision <= stands.position.revision;
+            if right && stamps.into_iter().all(|stamp| stamp.is_some_and(|stamp| stamp <= *revision)) {
+                self.users.remove(user);
+                self.unchanged.insert(*user);
+            }
+        }
+    }
+
+    fn of(&self, key: &UserKey) -> Option<Held> {
         let id = match key {
             UserKey::Id(id) => id.parse().ok(),
             UserKey::UserName(name) => self.by_name.get(&fold(name)).copied(),
             UserKey::ExternalId(id) => self.by_external_id.get(id).copied().flatten(),
         };
-        self.users.get(&id?).cloned()
+        let id = id?;
+        if self.unchanged.contains(&id) {
+            return Some(Held::Unchanged(id));
+        }
+        self.users.get(&id).cloned().map(Held::Read)
     }
 }
 

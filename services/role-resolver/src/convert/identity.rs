@@ -37,7 +37,7 @@ pub(crate) enum Malformed {
 
 pub(crate) fn holdings_request(tenant: &str, users: &[Who]) -> identity::GetHoldingsRequest {
     let users = users.iter().cloned().map(user_key).collect();
-    identity::GetHoldingsRequest { tenant: tenant.to_owned(), users, with_documents: false }
+    identity::GetHoldingsRequest { tenant: tenant.to_owned(), users, with_documents: false, kept: Vec::new() }
 }
 
 fn user_key(who: Who) -> identity::UserKey {
@@ -73,6 +73,7 @@ fn user(holding: identity::Holding) -> Result<Option<(UserId, Holding)>, Malform
         groups: _,
         version: _,
         document: _,
+        unchanged: _,
     } = holding;
     if !found {
         return Ok(None);

@@ -110,7 +110,7 @@ impl AccessService for Fake {
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
         self.speak().await;
-        let GetHoldingsRequest { tenant, users, with_documents: _ } = request.into_inner();
+        let GetHoldingsRequest { tenant, users, with_documents: _, kept: _ } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.happen();
         state.asked.holdings += 1;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{document, each};
 use crate::Failure;
-use crate::model::{Actor, Change, UserKey, Wanted};
+use crate::model::{Actor, Change, Held, UserKey, Wanted};
 
 #[tokio::test]
 async fn a_user_is_read_as_it_was_stored() {
@@ -79,10 +79,14 @@ async fn users_are_found_by_id_name_and_external_id() {
             UserKey::ExternalId("8".into()),
             UserKey::Id(id.to_string()),
         ];
-        let found = f.store.get_holdings(&f.tenant, keys, true).await.unwrap().value.users;
-        let ids: Vec<_> = found.iter().map(|holding| holding.as_ref().map(|holding| holding.id)).collect();
+        let found = f.store.get_holdings(&f.tenant, keys, vec![], true).await.unwrap().value.users;
+        let read = |held: &Option<Held>| match held {
+            Some(Held::Read(holding)) => Some(holding.clone()),
+            _ => None,
+        };
+        let ids: Vec<_> = found.iter().map(|held| read(held).map(|holding| holding.id)).collect();
         assert_eq!(ids, [Some(id), Some(id), None, None, None, Some(id)], "two have the externalId 8");
-        let holding = found[0].as_ref().unwrap();
+        let holding = read(&found[0]).unwrap();
         assert!(holding.document.is_some() && holding.labels.values().all(|through| through.direct));
     })
     .await;

@@ -9,7 +9,7 @@ use domain::settings::Settings;
 use domain::token::Pepper;
 use sql::{Statement, Value, params};
 
-use crate::model::{Actor, Entry, Holding, User, UserKey, Wanted, Written};
+use crate::model::{Actor, Entry, Held, Holding, User, UserKey, Wanted, Written};
 use crate::{Failure, Store};
 
 pub(super) struct Fixture {
@@ -65,11 +65,15 @@ impl Fixture {
 
     pub(super) async fn holding(&self, id: UserId) -> Option<Holding> {
         let keys = vec![UserKey::Id(id.to_string())];
-        self.store.get_holdings(&self.tenant, keys, false).await.unwrap().value.users.remove(0)
+        let mut users = self.store.get_holdings(&self.tenant, keys, vec![], false).await.unwrap().value.users;
+        users.remove(0).map(|held| match held {
+            Held::Read(holding) => holding,
+            Held::Unchanged(_) => unreachable!("nothing is kept"),
+        })
     }
 
     pub(super) async fn head(&self) -> Position {
-        self.store.get_holdings(&self.tenant, vec![], false).await.unwrap().position
+        self.store.get_holdings(&self.tenant, vec![], vec![], false).await.unwrap().position
     }
 
     pub(super) async fn feed(&self) -> Vec<Entry> {

@@ -65,7 +65,7 @@ async fn settings_are_a_change_of_the_ground() {
         let put = f.store.put_settings(&f.tenant, settings.clone()).await.unwrap();
         assert!(put.changed && !f.store.put_settings(&f.tenant, settings.clone()).await.unwrap().changed);
         assert_eq!(f.store.get_settings(&f.tenant).await.unwrap(), settings);
-        let holdings = f.store.get_holdings(&f.tenant, vec![], false).await.unwrap();
+        let holdings = f.store.get_holdings(&f.tenant, vec![], vec![], false).await.unwrap();
         assert_eq!((holdings.value.ground_version, holdings.position), (put.position.revision, put.position));
         assert_eq!(f.store.create_tenant(&f.tenant, Settings::default()).await, Err(Failure::TenantExists));
     })
