@@ -2,10 +2,41 @@
 
 use std::fmt::Display;
 
+use crate::error::Error;
+
 /// The weak entity tag for a version, as it stands in the `ETag` header and in `meta.version`.
 #[must_use]
 pub fn weak(version: impl Display) -> String {
     format!("W/\"{version}\"")
+}
+
+/// What the headers `If-Match` and `If-None-Match` of a write make it depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// `If-Match`, its lines joined.
+    pub if_match: Option<String>,
+    /// `If-None-Match`, its lines joined.
+    pub if_none_match: Option<String>,
+}
+
+impl Conditions {
+    /// Whether the write depends on what stands there.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.if_match.is_some() || self.if_none_match.is_some()
+    }
+
+    /// Lets a write to the resource with tag `current` pass, or refuses it with 412 (RFC 9110 section 13.2.2).
+    pub fn check(&self, current: &str) -> Result<(), Error> {
+        let Self { if_match: matching, if_none_match: other } = self;
+        if !if_match(matching.as_deref(), current) {
+            return Err(Error::precondition_failed());
+        }
+        if if_none_match(other.as_deref(), current) {
+            return Err(Error::new(412, "the resource is one that If-None-Match excludes"));
+        }
+        Ok(())
+    }
 }
 
 /// Whether the resource with tag `current` meets an `If-Match` header; without the header it does.
@@ -16,7 +47,7 @@ pub fn if_match(header: Option<&str>, current: &str) -> bool {
     header.is_none_or(|header| names(header, current))
 }
 
-/// Whether an `If-None-Match` header says the client already has `current`, so that a read is answered with 304.
+/// Whether an `If-None-Match` header names `current`: a read is answered with 304 then, for the client has it already.
 #[must_use]
 pub fn if_none_match(header: Option<&str>, current: &str) -> bool {
     header.is_some_and(|header| names(header, current))
@@ -49,7 +80,7 @@ fn opaque(tag: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{if_match, if_none_match, weak};
+    use super::{Conditions, if_match, if_none_match, weak};
 
     #[test]
     fn a_tag_matches_itself_in_a_list_weak_or_not() {
@@ -62,6 +93,20 @@ mod tests {
         for header in ["W/\"6\"", "", ",", "\"7", "W/", "\"17\"", "7"] {
             assert!(!if_match(Some(header), &current), "{header}");
         }
+    }
+
+    #[test]
+    fn a_write_passes_if_it_meets_every_condition() {
+        let given = |if_match: Option<&str>, if_none_match: Option<&str>| {
+            let conditions =
+                Conditions { if_match: if_match.map(Into::into), if_none_match: if_none_match.map(Into::into) };
+            (conditions.any(), conditions.check("W/\"1\"").err().map(|error| error.status))
+        };
+        assert_eq!(given(None, None), (false, None));
+        assert_eq!(given(Some("\"1\""), Some("\"2\"")), (true, None));
+        assert_eq!(given(Some("\"2\""), None), (true, Some(412)));
+        assert_eq!(given(None, Some("*")), (true, Some(412)));
+        assert_eq!(given(Some("*"), Some("W/\"1\"")), (true, Some(412)));
     }
 
     #[test]

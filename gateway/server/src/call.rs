@@ -11,12 +11,15 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use parking_lot::Mutex;
+use scim::etag::Conditions;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::admission::{Admission, Turn};
 use crate::caller::Caller;
 use crate::scim_error::Refusal;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// What the layer around all routes found out about a request, in its extensions.
 #[derive(Clone, Debug)]
@@ -121,14 +124,14 @@ impl Call {
         Err(scim::Error::new(415, "the body must be application/scim+json or application/json, in UTF-8").into())
     }
 
-    /// The `If-Match` header, its lines joined.
-    pub(crate) fn if_match(&self) -> Option<String> {
-        self.joined(&IF_MATCH)
+    /// What a write depends on.
+    pub(crate) fn conditions(&self) -> Conditions {
+        Conditions { if_match: self.joined(&IF_MATCH), if_none_match: self.joined(&IF_NONE_MATCH) }
     }
 
-    /// The `If-None-Match` header, its lines joined.
-    pub(crate) fn if_none_match(&self) -> Option<String> {
-        self.joined(&IF_NONE_MATCH)
+    /// The `Prefer` header, its lines joined.
+    pub(crate) fn prefer(&self) -> Option<String> {
+        self.joined(&PREFER)
     }
 
     fn joined(&self, name: &HeaderName) -> Option<String> {

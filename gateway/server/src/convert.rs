@@ -37,6 +37,19 @@ pub(crate) struct User {
     pub(crate) stored: Stored,
     /// The pusher's last report.
     pub(crate) outcome: Option<Outcome>,
+    /// The groups it is in, if they were read.
+    pub(crate) groups: Vec<UserGroup>,
+}
+
+/// A group a user is in.
+#[derive(Clone, Debug)]
+pub(crate) struct UserGroup {
+    /// The SCIM id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) display_name: String,
+    /// Whether the user is a member of the group itself.
+    pub(crate) direct: bool,
 }
 
 /// A group, without its members.
@@ -93,11 +106,16 @@ pub(crate) fn actor(caller: &Caller) -> common::Actor {
 }
 
 pub(crate) fn user(message: Option<identity::User>) -> Result<User, Error> {
-    let identity::User { id, document, created_at_us, modified_at_us, version, outcome } =
+    let identity::User { id, document, created_at_us, modified_at_us, version, outcome, groups } =
         message.ok_or_else(|| missing("user"))?;
     let stored =
         Stored { id, document, created: Timestamp(created_at_us), modified: Timestamp(modified_at_us), version };
-    Ok(User { stored, outcome: outcome.map(self::outcome) })
+    let groups = groups.into_iter().map(|identity::UserGroup { id, display_name, direct }| UserGroup {
+        id,
+        display_name,
+        direct,
+    });
+    Ok(User { stored, outcome: outcome.map(self::outcome), groups: groups.collect() })
 }
 
 pub(crate) fn group(message: Option<identity::Group>) -> Result<Group, Error> {

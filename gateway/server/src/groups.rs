@@ -26,6 +26,7 @@ use crate::convert::{Group, Member};
 use crate::guard::Guard;
 use crate::guardrail::{self, Settings};
 use crate::query::Query;
+use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
@@ -89,27 +90,27 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
 /// `GET /Groups/{id}`.
 pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let query = Query::parse(call.query())?;
-    let projection = query.projection(gateway.schemas(&call, &query).await?.groups);
+    let reply = Reply::to_read(&query, gateway.schemas(&call, &query).await?.groups);
     let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
     let tag = resource::tag(&group.stored);
-    if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
+    if etag::if_none_match(call.conditions().if_none_match.as_deref(), &tag) {
         return Ok(respond::empty(StatusCode::NOT_MODIFIED).etag(&tag).revision(&revision));
     }
-    answer(&gateway, &call, StatusCode::OK, &group, &revision, projection.as_ref()).await
+    answer(&gateway, &call, StatusCode::OK, &group, &revision, &reply).await
 }
 
 /// `POST /Groups`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.group_body).await?;
     let groups = gateway.tenant(&call).await?.schemas.groups;
-    let projection = Query::parse(call.query())?.projection(groups);
+    let reply = Reply::to_create(&call, groups)?;
     let (resource, members) = normalise(groups, object(&body)?, Mode::Lenient)?.created(groups)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
     guard.pass(change).await?;
     let created = gateway.upstream.create_group(&call.caller, resource::document(resource), members).await;
     let (group, revision) = created?;
-    answer(&gateway, &call, StatusCode::CREATED, &group, &revision, projection.as_ref()).await
+    answer(&gateway, &call, StatusCode::CREATED, &group, &revision, &reply).await
 }
 
 /// `PUT /Groups/{id}`.
@@ -140,15 +141,14 @@ pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -
 
 /// `DELETE /Groups/{id}`.
 pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let Some(if_match) = call.if_match() else {
+    let conditions = call.conditions();
+    if !conditions.any() {
         let revision = gateway.upstream.delete_group(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
-    };
+    }
     for _ in 0..TRIES {
         let (group, _) = gateway.upstream.get_group(&call.caller, &call.id).await?;
-        if !etag::if_match(Some(&if_match), &resource::tag(&group.stored)) {
-            return Err(scim::Error::precondition_failed().into());
-        }
+        conditions.check(&resource::tag(&group.stored))?;
         match gateway.upstream.delete_group(&call.caller, &call.id, group.stored.version).await {
             Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
             Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
@@ -166,15 +166,12 @@ async fn change(
     may_be_terse: bool,
     edit: impl Fn(&Resource, &Settings) -> Result<Edit, Refusal>,
 ) -> Result<Response, Refusal> {
-    let query = Query::parse(call.query())?;
-    let projection = query.projection(gateway.tenant(call).await?.schemas.groups);
-    let if_match = call.if_match();
+    let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.groups)?;
+    let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
     for _ in 0..TRIES {
         let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
-        if !etag::if_match(if_match.as_deref(), &resource::tag(&group.stored)) {
-            return Err(scim::Error::precondition_failed().into());
-        }
+        conditions.check(&resource::tag(&group.stored))?;
         let stored = resource::parse(&group.stored)?;
         let Edit { resource, members } = edit(&stored, &guard.settings)?;
         let (before, after) = (labels(&stored), labels(&resource));
@@ -182,7 +179,7 @@ async fn change(
         guard.pass(guardrail::Group { before: &before, after: &after, loses_members }.judge()).await?;
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
-            let expected = if changed || if_match.is_some() { group.stored.version } else { 0 };
+            let expected = if changed || conditions.any() { group.stored.version } else { 0 };
             let change = group_change(changed.then(|| resource::document(resource)), members);
             gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
         } else {
@@ -190,11 +187,11 @@ async fn change(
         };
         match written {
             Ok((group, revision)) => {
-                if may_be_terse && group.member_count > MOST_ANSWERED && !query.names_attributes() {
+                if may_be_terse && reply.has_body() && group.member_count > MOST_ANSWERED && !reply.names_attributes() {
                     let terse = respond::empty(StatusCode::NO_CONTENT);
                     return Ok(terse.etag(&resource::tag(&group.stored)).revision(&revision));
                 }
-                return answer(gateway, call, StatusCode::OK, &group, &revision, projection.as_ref()).await;
+                return answer(gateway, call, StatusCode::OK, &group, &revision, &reply).await;
             }
             Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
             Err(error) => return Err(error.into()),
@@ -234,12 +231,12 @@ async fn answer(
     status: StatusCode,
     group: &Group,
     revision: &str,
-    projection: Option<&Projection>,
+    reply: &Reply,
 ) -> Result<Response, Refusal> {
     let base = gateway.base(call);
-    let body = body(gateway, call, group, &base, projection).await?;
+    let body = if reply.has_body() { Some(body(gateway, call, group, &base, reply.projection()).await?) } else { None };
     let location = resource::location(&GROUPS, &group.stored, &base);
-    Ok(respond::json(status, body).etag(&resource::tag(&group.stored)).location(&location).revision(revision))
+    Ok(reply.response(status, body).etag(&resource::tag(&group.stored)).location(&location).revision(revision))
 }
 
 /// A group as it is answered; its members are read only if they are wanted.

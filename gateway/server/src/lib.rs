@@ -19,6 +19,7 @@ mod groups;
 mod guard;
 mod guardrail;
 mod query;
+mod reply;
 mod resource;
 mod respond;
 mod scim_error;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-use crate::convert::{Group, Member, Outcome, PENDING, Stored, User};
+use crate::convert::{Group, Member, Outcome, PENDING, Stored, User, UserGroup};
 
 /// The resource in a stored document.
 pub(crate) fn parse(stored: &Stored) -> Result<scim::Resource, Error> {
@@ -44,7 +44,11 @@ pub(crate) fn location(kind: &ResourceType, stored: &Stored, base: &str) -> Stri
 /// A user as it is answered.
 pub(crate) fn user(user: &User, base: &str, projection: Option<&Projection>) -> Result<String, Error> {
     let with_roles = projection.is_some_and(|projection| projection.wants("effectiveRoles"));
-    let server = Map::from_iter([(FLUENT_USER_URN.to_owned(), extension(user, with_roles))]);
+    let mut server = Map::from_iter([(FLUENT_USER_URN.to_owned(), extension(user, with_roles))]);
+    if !user.groups.is_empty() {
+        let groups = user.groups.iter().map(|it| group_of_user(it, base));
+        server.insert("groups".to_owned(), groups.collect());
+    }
     assemble(&USERS, &user.stored, server, base, projection)
 }
 
@@ -66,6 +70,16 @@ fn member(member: &Member, base: &str) -> Value {
         "value": member.id,
         "$ref": format!("{base}{}/{}", kind.endpoint, member.id),
         "type": kind.name,
+    })
+}
+
+fn group_of_user(group: &UserGroup, base: &str) -> Value {
+    let UserGroup { id, display_name, direct } = group;
+    json!({
+        "value": id,
+        "$ref": format!("{base}{}/{id}", GROUPS.endpoint),
+        "display": display_name,
+        "type": if *direct { "direct" } else { "indirect" },
     })
 }
 

@@ -12,6 +12,9 @@ const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json; 
 /// The header that proves how fresh an answer is, and that later reads may present.
 pub(crate) const REVISION: HeaderName = HeaderName::from_static("rolecall-revision");
 
+/// Which preferences of the client the answer honours (RFC 7240 section 3).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let mut response = empty(status);
@@ -36,6 +39,8 @@ pub(crate) trait Headers: Sized {
     fn etag(self, tag: &str) -> Self;
     /// With the resource's URI.
     fn location(self, uri: &str) -> Self;
+    /// With the word that the client's wish for a short answer was followed.
+    fn minimal(self) -> Self;
 }
 
 impl Headers for Response {
@@ -49,6 +54,10 @@ impl Headers for Response {
 
     fn location(self, uri: &str) -> Self {
         set(self, LOCATION, uri)
+    }
+
+    fn minimal(self) -> Self {
+        set(self, PREFERENCE_APPLIED, "return=minimal")
     }
 }
 

@@ -134,15 +134,20 @@ impl Upstream {
         Ok((convert::user(answer.user)?, answer.revision_token))
     }
 
-    pub(crate) async fn get_user(&self, caller: &Caller, id: &str) -> Result<Fresh<User>, Error> {
-        let request = GetUserRequest { tenant: caller.tenant.to_string(), id: id.to_owned() };
+    pub(crate) async fn get_user(&self, caller: &Caller, id: &str, with_groups: bool) -> Result<Fresh<User>, Error> {
+        let request = GetUserRequest { tenant: caller.tenant.to_string(), id: id.to_owned(), with_groups };
         let answer = self.users.clone().get_user(request).await?.into_inner();
         Ok((convert::user(answer.user)?, answer.revision_token))
     }
 
-    pub(crate) async fn list_users(&self, caller: &Caller, wanted: Selection) -> Result<Fresh<Page<User>>, Error> {
+    pub(crate) async fn list_users(
+        &self,
+        caller: &Caller,
+        wanted: Selection,
+        with_groups: bool,
+    ) -> Result<Fresh<Page<User>>, Error> {
         let Selection { filter, start_index, count } = wanted;
-        let request = ListUsersRequest { tenant: caller.tenant.to_string(), filter, start_index, count };
+        let request = ListUsersRequest { tenant: caller.tenant.to_string(), filter, start_index, count, with_groups };
         let answer = self.users.clone().list_users(request).await?.into_inner();
         let items = answer.users.into_iter().map(|user| convert::user(Some(user))).collect::<Result<_, _>>()?;
         Ok((Page { items, total: answer.total_results }, answer.revision_token))

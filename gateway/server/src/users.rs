@@ -10,7 +10,6 @@ use http::StatusCode;
 use runtime::error::Reason;
 use scim::list::SearchRequest;
 use scim::patch::PatchRequest;
-use scim::project::Projection;
 use scim::put::{Unmentioned, put as put_over};
 use scim::resource::normalise;
 use scim::schema::USERS;
@@ -23,6 +22,7 @@ use crate::convert::User;
 use crate::guard::Guard;
 use crate::guardrail::{self, Label, Settings, Standing};
 use crate::query::Query;
+use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
@@ -49,8 +49,9 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
-    let (page, revision) = gateway.upstream.list_users(&call.caller, wanted).await?;
     let (base, projection) = (gateway.base(call), query.projection(users));
+    let with_groups = projection.as_ref().is_none_or(|projection| projection.wants("groups"));
+    let (page, revision) = gateway.upstream.list_users(&call.caller, wanted, with_groups).await?;
     let users = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
     let users = users.collect::<Result<Vec<_>, _>>()?;
     let body = resource::list(&users, page.total, query.start_index());
@@ -60,27 +61,27 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
 /// `GET /Users/{id}`.
 pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let query = Query::parse(call.query())?;
-    let projection = query.projection(gateway.schemas(&call, &query).await?.users);
-    let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;
+    let reply = Reply::to_read(&query, gateway.schemas(&call, &query).await?.users);
+    let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id, reply.wants("groups")).await?;
     let tag = resource::tag(&user.stored);
-    if etag::if_none_match(call.if_none_match().as_deref(), &tag) {
+    if etag::if_none_match(call.conditions().if_none_match.as_deref(), &tag) {
         return Ok(respond::empty(StatusCode::NOT_MODIFIED).etag(&tag).revision(&revision));
     }
-    answer(&gateway, &call, StatusCode::OK, &user, &revision, projection.as_ref())
+    answer(&gateway, &call, StatusCode::OK, &user, &revision, &reply)
 }
 
 /// `POST /Users`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
     let users = gateway.tenant(&call).await?.schemas.users;
-    let projection = Query::parse(call.query())?.projection(users);
+    let reply = Reply::to_create(&call, users)?;
     let (resource, _) = normalise(users, object(&body)?, Mode::Lenient)?.created(users)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let after = standing(&resource);
     let change = guardrail::User { before: None, after: &after, has_account: false };
     guard.pass(change.judge(&guard.settings)).await?;
     let (user, revision) = gateway.upstream.create_user(&call.caller, resource::document(resource)).await?;
-    answer(&gateway, &call, StatusCode::CREATED, &user, &revision, projection.as_ref())
+    answer(&gateway, &call, StatusCode::CREATED, &user, &revision, &reply)
 }
 
 /// `PUT /Users/{id}`.
@@ -107,15 +108,14 @@ pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -
 
 /// `DELETE /Users/{id}`.
 pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let Some(if_match) = call.if_match() else {
+    let conditions = call.conditions();
+    if !conditions.any() {
         let revision = gateway.upstream.delete_user(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
-    };
+    }
     for _ in 0..TRIES {
-        let (user, _) = gateway.upstream.get_user(&call.caller, &call.id).await?;
-        if !etag::if_match(Some(&if_match), &resource::tag(&user.stored)) {
-            return Err(scim::Error::precondition_failed().into());
-        }
+        let (user, _) = gateway.upstream.get_user(&call.caller, &call.id, false).await?;
+        conditions.check(&resource::tag(&user.stored))?;
         match gateway.upstream.delete_user(&call.caller, &call.id, user.stored.version).await {
             Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
             Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
@@ -134,17 +134,17 @@ async fn change(
     call: &Call,
     edit: impl Fn(&Resource, &Settings) -> Result<Resource, Refusal>,
 ) -> Result<Response, Refusal> {
-    let projection = Query::parse(call.query())?.projection(gateway.tenant(call).await?.schemas.users);
+    let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.users)?;
+    let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
     for _ in 0..TRIES {
-        let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id).await?;
-        if !etag::if_match(call.if_match().as_deref(), &resource::tag(&user.stored)) {
-            return Err(scim::Error::precondition_failed().into());
-        }
+        // No change of a user changes its groups, so those read now are shown afterwards.
+        let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id, reply.wants("groups")).await?;
+        conditions.check(&resource::tag(&user.stored))?;
         let stored = resource::parse(&user.stored)?;
         let new = edit(&stored, &guard.settings)?;
         if new == stored {
-            return answer(gateway, call, StatusCode::OK, &user, &revision, projection.as_ref());
+            return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
         }
         let has_account = user.outcome.as_ref().is_some_and(|outcome| outcome.fluent_user_id.is_some());
         let (before, after) = (standing(&stored), standing(&new));
@@ -152,8 +152,9 @@ async fn change(
         guard.pass(change.judge(&guard.settings)).await?;
         let document = resource::document(new);
         match gateway.upstream.replace_user(&call.caller, &call.id, user.stored.version, document).await {
-            Ok((user, revision)) => {
-                return answer(gateway, call, StatusCode::OK, &user, &revision, projection.as_ref());
+            Ok((changed, revision)) => {
+                let user = User { groups: user.groups, ..changed };
+                return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
             }
             Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
             Err(error) => return Err(error.into()),
@@ -168,12 +169,12 @@ fn answer(
     status: StatusCode,
     user: &User,
     revision: &str,
-    projection: Option<&Projection>,
+    reply: &Reply,
 ) -> Result<Response, Refusal> {
     let base = gateway.base(call);
-    let body = resource::user(user, &base, projection)?;
+    let body = reply.has_body().then(|| resource::user(user, &base, reply.projection())).transpose()?;
     let location = resource::location(&USERS, &user.stored, &base);
-    Ok(respond::json(status, body).etag(&resource::tag(&user.stored)).location(&location).revision(revision))
+    Ok(reply.response(status, body).etag(&resource::tag(&user.stored)).location(&location).revision(revision))
 }
 
 fn standing(user: &Resource) -> Standing {

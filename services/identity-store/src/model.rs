@@ -36,6 +36,19 @@ pub struct User {
     pub version: Revision,
     /// What became of it in Fluent, as last reported.
     pub outcome: Option<Outcome>,
+    /// The groups it is in, direct ones first; empty where they were not asked for.
+    pub groups: Vec<UserGroup>,
+}
+
+/// A group a user is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserGroup {
+    /// The group.
+    pub id: GroupId,
+    /// Its name.
+    pub display_name: String,
+    /// Whether the user is a member of the group itself, and not only of one within it.
+    pub direct: bool,
 }
 
 /// What the pusher made of a user.

@@ -21,6 +21,7 @@ mod outcomes;
 mod retention;
 mod tenants;
 mod tokens;
+mod user_groups;
 mod users;
 
 use std::sync::Arc;

@@ -11,6 +11,9 @@
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
 //! | `{ids:$1}` | a select of the ids in a [`Value::ids`](crate::Value::ids) | the same |
 //! | `{texts:$1}` | a select of the texts in a [`Value::texts`](crate::Value::texts) | the same |
+//! | `{list}` | `json_build_array`: its arguments as a JSON array | `json_array` |
+//! | `{list of rows}` | `json_agg`: its argument in every row as a JSON array | `json_group_array` |
+//! | `{hex:x}` | the bytes in column `x` as a text | the same |
 //! | `{triples:$1}` | a select of `a`, `b` and `c` in a [`Value::triples`](crate::Value::triples) | the same |
 //! | `{records:$1}` | a select of the `record`s in a [`Value::records`](crate::Value::records) | the same |
 //! | `{int:r.record 0}` | the first column of the record, an integer | the same |
@@ -53,6 +56,12 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
         "binary" if !sqlite => "COLLATE \"C\"".into(),
         "for update" if !sqlite => "FOR UPDATE".into(),
         "skip locked" if !sqlite => "FOR UPDATE SKIP LOCKED".into(),
+        "list" if sqlite => "json_array".into(),
+        "list" => "json_build_array".into(),
+        "list of rows" if sqlite => "json_group_array".into(),
+        "list of rows" => "json_agg".into(),
+        "hex" if sqlite => format!("hex({parameter})"),
+        "hex" => format!("encode({parameter}, 'hex')"),
         "ids" if sqlite => format!("(SELECT unhex(value) AS value FROM json_each(?{number}))"),
         "ids" => format!(
             "(SELECT decode(item, 'hex') AS value FROM json_array_elements_text(${number}::text::json) AS items(item))"

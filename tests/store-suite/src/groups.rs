@@ -143,6 +143,32 @@ pub async fn members_are_taken_away_whatever_else_is_asked(backend: &Backend) {
     assert_eq!(tenant.update_group(&staff, request).await.unwrap_err().reason(), Reason::UNIQUENESS);
 }
 
+/// A user shows the groups it is in, each once, direct ones first, nested ones too; alone and in a list; until it leaves.
+pub async fn a_user_shows_the_groups_it_is_in(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ids = users(&tenant, "u", 3).await;
+    let inner = tenant.group(&group("inner \"x\""), &ids[..2]).await;
+    let outer = tenant.group(&group("outer"), std::slice::from_ref(&inner)).await;
+    let both = tenant.group(&group("both"), &[inner.clone(), ids[0].clone()]).await;
+    let direct = |id: &String, name: &str| (id.clone(), name.to_owned(), true);
+    let indirect = |id: &String, name: &str| (id.clone(), name.to_owned(), false);
+    let first = vec![direct(&inner, "inner \"x\""), direct(&both, "both"), indirect(&outer, "outer")];
+    let second = vec![direct(&inner, "inner \"x\""), indirect(&outer, "outer"), indirect(&both, "both")];
+    let listed = tenant.list_users("", 1, 10).await.unwrap().users;
+    for (id, expected) in ids.iter().zip([first, second, vec![]]) {
+        assert_eq!(tenant.groups_of(id).await, expected);
+        let user = listed.iter().find(|user| user.id == *id).unwrap();
+        let groups = user.groups.iter().map(|group| (group.id.clone(), group.display_name.clone(), group.direct));
+        assert_eq!(groups.collect::<Vec<_>>(), expected);
+    }
+    assert!(tenant.get_user(&ids[0]).await.unwrap().groups.is_empty(), "nobody asked");
+
+    tenant.remove_members(&inner, &ids[..1]).await.unwrap();
+    assert_eq!(tenant.groups_of(&ids[0]).await, [direct(&both, "both")]);
+    tenant.delete_group(&outer).await.unwrap();
+    assert_eq!(tenant.groups_of(&ids[1]).await, [direct(&inner, "inner \"x\""), indirect(&both, "both")]);
+}
+
 /// A user deleted while it is added to a group is no member afterwards, and one who gets its name has nothing of it. `C11`
 pub async fn a_deleted_user_is_a_member_of_nothing(backend: &Backend) {
     let tenant = Tenant::new(backend).await;

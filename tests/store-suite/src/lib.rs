@@ -108,6 +108,7 @@ macro_rules! behaviours {
                 a_groups_document_changes_beside_its_members_and_nobody_is_lost
                 a_replacement_of_the_members_keeps_exactly_those_named
                 members_are_taken_away_whatever_else_is_asked
+                a_user_shows_the_groups_it_is_in
                 a_deleted_user_is_a_member_of_nothing
                 two_groups_at_once_do_not_come_to_contain_each_other
                 a_group_does_not_contain_itself_through_others

@@ -126,7 +126,17 @@ impl Tenant {
     }
 
     pub(crate) async fn get_user(&self, id: &str) -> Result<User, Error> {
-        let request = GetUserRequest { tenant: self.name.clone(), id: id.to_owned() };
+        self.read_user(id, false).await
+    }
+
+    /// The groups a user is in, as (id, name, whether directly).
+    pub(crate) async fn groups_of(&self, id: &str) -> Vec<(String, String, bool)> {
+        let groups = self.read_user(id, true).await.unwrap().groups;
+        groups.into_iter().map(|group| (group.id, group.display_name, group.direct)).collect()
+    }
+
+    async fn read_user(&self, id: &str, with_groups: bool) -> Result<User, Error> {
+        let request = GetUserRequest { tenant: self.name.clone(), id: id.to_owned(), with_groups };
         Ok(answered(self.users().get_user(request).await)?.user.unwrap())
     }
 
@@ -157,8 +167,13 @@ impl Tenant {
     }
 
     pub(crate) async fn list_users(&self, filter: &str, start: u32, count: u32) -> Result<ListUsersResponse, Error> {
-        let request =
-            ListUsersRequest { tenant: self.name.clone(), filter: filter.to_owned(), start_index: start, count };
+        let request = ListUsersRequest {
+            tenant: self.name.clone(),
+            filter: filter.to_owned(),
+            start_index: start,
+            count,
+            with_groups: true,
+        };
         answered(self.users().list_users(request).await)
     }
 

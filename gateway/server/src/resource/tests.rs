@@ -4,7 +4,7 @@ use scim::schema::USERS;
 use serde_json::{Map, Value, json};
 
 use super::{list, user};
-use crate::convert::{Outcome, Stored, User};
+use crate::convert::{Outcome, Stored, User, UserGroup};
 
 fn alice(document: &Value) -> User {
     let stored = Stored {
@@ -22,7 +22,8 @@ fn alice(document: &Value) -> User {
         effective_roles: Vec::new(),
         revision: 5,
     };
-    User { stored, outcome: Some(outcome) }
+    let groups = vec![UserGroup { id: "9c".into(), display_name: "Staff \"A\"".into(), direct: true }];
+    User { stored, outcome: Some(outcome), groups }
 }
 
 #[test]

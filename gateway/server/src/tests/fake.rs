@@ -141,6 +141,19 @@ impl State {
         self.revision
     }
 
+    /// The groups a user is in directly.
+    fn groups_of(&self, tenant: &str, id: &str) -> Vec<identity::UserGroup> {
+        let has = |((t, _), (_, members)): &(&(String, String), &(identity::Group, BTreeSet<String>))| {
+            t == tenant && members.contains(id)
+        };
+        let group = |(group, _): &(identity::Group, BTreeSet<String>)| identity::UserGroup {
+            id: group.id.clone(),
+            display_name: parse(&group.document)["displayName"].as_str().unwrap().to_owned(),
+            direct: true,
+        };
+        self.groups.iter().filter(has).map(|(_, stored)| group(stored)).collect()
+    }
+
     fn race(&mut self) -> Result<(), Status> {
         if self.races > 0 {
             self.races -= 1;
@@ -190,6 +203,7 @@ impl UserService for World {
             modified_at_us: 1_000_000,
             version,
             outcome: None,
+            groups: Vec::new(),
         };
         state.users.insert((tenant, id), user.clone());
         Ok(Response::new(identity::CreateUserResponse { user: Some(user), revision_token: token(version) }))
@@ -200,9 +214,12 @@ impl UserService for World {
         request: Request<identity::GetUserRequest>,
     ) -> Result<Response<identity::GetUserResponse>, Status> {
         let state = self.enter("GetUser")?;
-        let identity::GetUserRequest { tenant, id } = request.into_inner();
-        let user = state.users.get(&(tenant, id)).cloned();
-        let user = user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "no"))?;
+        let identity::GetUserRequest { tenant, id, with_groups } = request.into_inner();
+        let user = state.users.get(&(tenant.clone(), id)).cloned();
+        let mut user = user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "no"))?;
+        if with_groups {
+            user.groups = state.groups_of(&tenant, &user.id);
+        }
         Ok(Response::new(identity::GetUserResponse { user: Some(user), revision_token: token(state.revision) }))
     }
 
@@ -211,7 +228,7 @@ impl UserService for World {
         request: Request<identity::ListUsersRequest>,
     ) -> Result<Response<identity::ListUsersResponse>, Status> {
         let state = self.enter("ListUsers")?;
-        let identity::ListUsersRequest { tenant, filter, start_index, count } = request.into_inner();
+        let identity::ListUsersRequest { tenant, filter, start_index, count, with_groups } = request.into_inner();
         let all: Vec<_> = state
             .users
             .iter()
@@ -219,7 +236,10 @@ impl UserService for World {
             .map(|(_, user)| user.clone())
             .collect();
         let total_results = all.len() as u64;
-        let users = all.into_iter().skip(start_index as usize - 1).take(count as usize).collect();
+        let mut users: Vec<_> = all.into_iter().skip(start_index as usize - 1).take(count as usize).collect();
+        for user in users.iter_mut().filter(|_| with_groups) {
+            user.groups = state.groups_of(&tenant, &user.id);
+        }
         let revision_token = token(state.revision);
         Ok(Response::new(identity::ListUsersResponse { users, total_results, revision_token }))
     }

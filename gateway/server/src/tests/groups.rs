@@ -1,5 +1,6 @@
 //! `/Groups`: documents, and members as deltas.
 
+use axum::body::Body;
 use serde_json::{Value, json};
 
 use super::Face;
@@ -72,6 +73,31 @@ async fn members_are_not_read_where_they_are_not_wanted() {
     assert_eq!(list.body["totalResults"], 1);
     assert_eq!(face.world.count("ListMembers"), before);
     assert_eq!(members(&face.get("/Groups").await.body["Resources"][0]), ["a"]);
+}
+
+#[tokio::test]
+async fn versions_guard_groups_and_members_too() {
+    let face = Face::new();
+    let id = group(&face, &["a"]).await;
+    let path = format!("/Groups/{id}");
+    let send = |method: &'static str, header: &'static str, tag: &'static str| {
+        let body = match method {
+            "PATCH" => json!({"Operations": [{"op": "add", "path": "members", "value": [{"value": tag}]}]}).to_string(),
+            "PUT" => json!({"displayName": "Two"}).to_string(),
+            _ => String::new(),
+        };
+        face.send(face.request(method, &path).header(header, tag).body(Body::from(body)).unwrap())
+    };
+    assert_eq!(send("GET", "if-none-match", "W/\"1\"").await.status, 304);
+    for method in ["PATCH", "PUT", "DELETE"] {
+        send(method, "if-match", "W/\"9\"").await.is_error(412, None);
+        send(method, "if-none-match", "W/\"1\"").await.is_error(412, None);
+    }
+    let joined = send("PATCH", "if-match", "W/\"1\"").await;
+    assert_eq!((joined.status.as_u16(), joined.header("etag")), (200, "W/\"2\""));
+    assert_eq!(joined.header("etag"), joined.body["meta"]["version"]);
+    assert_eq!(send("PUT", "prefer", "return=minimal").await.status, 204);
+    assert_eq!(send("DELETE", "if-match", "W/\"3\"").await.status, 204);
 }
 
 #[tokio::test]

@@ -194,6 +194,12 @@ async fn versions_guard_reads_and_writes() {
     for method in ["PATCH", "PUT", "DELETE"] {
         send(method, "if-match", "W/\"9\"").await.is_error(412, None);
     }
+    for method in ["PATCH", "PUT", "DELETE"] {
+        send(method, "if-none-match", "*").await.is_error(412, None);
+        send(method, "if-none-match", "\"1\"").await.is_error(412, None);
+    }
+    assert_eq!(send("GET", "if-none-match", "*").await.status, 304);
+    assert_eq!(send("HEAD", "if-none-match", "W/\"1\"").await.status, 304);
     assert_eq!(send("PATCH", "if-match", "W/\"1\"").await.header("etag"), "W/\"2\"");
     assert_eq!(send("PUT", "if-match", "*").await.status, 200);
     assert_eq!(send("DELETE", "if-match", "W/\"9\", W/\"3\"").await.status, 204);
@@ -229,6 +235,72 @@ async fn the_extension_says_how_the_user_stands() {
     assert_eq!(changed.body[FLUENT]["state"], "pending", "the report is about an older version");
     let stored = face.world.document(&id);
     assert!(stored.get(FLUENT).is_none());
+}
+
+#[tokio::test]
+async fn a_user_shows_its_groups_where_they_are_wanted_and_they_are_read_nowhere_else() {
+    let face = Face::new();
+    let id = face.user("alice", &[]).await;
+    let bare = face.get(&format!("/Users/{id}")).await;
+    assert!(bare.body.get("groups").is_none(), "nothing is shown as nothing");
+    let staff = json!({"displayName": "Staff", "members": [{"value": id}]});
+    let staff = face.call("POST", "/Groups", &staff).await.body["id"].as_str().unwrap().to_owned();
+    let shown = json!([{"value": staff, "$ref": format!("http://scim.test/scim/v2/Groups/{staff}"),
+        "display": "Staff", "type": "direct"}]);
+    let change = json!({"Operations": [{"op": "add", "path": "title", "value": "T"}]});
+    let path = format!("/Users/{id}");
+    assert_eq!(face.get(&path).await.body["groups"], shown);
+    assert_eq!(face.get("/Users").await.body["Resources"][0]["groups"], shown);
+    assert_eq!(face.call("POST", "/Users/.search", &json!({})).await.body["Resources"][0]["groups"], shown);
+    assert_eq!(face.call("PATCH", &path, &change).await.body["groups"], shown);
+    assert_eq!(face.call("PUT", &path, &json!({"userName": "alice", "groups": []})).await.body["groups"], shown);
+    let part = face.get(&format!("{path}?attributes=groups.display")).await;
+    assert_eq!(part.body["groups"], json!([{"display": "Staff"}]));
+    for without in ["excludedAttributes=groups", "attributes=userName"] {
+        assert!(face.get(&format!("{path}?{without}")).await.body.get("groups").is_none());
+        assert!(face.get(&format!("/Users?{without}")).await.body["Resources"][0].get("groups").is_none());
+    }
+}
+
+#[tokio::test]
+async fn who_prefers_a_short_answer_gets_one_unless_attributes_are_named() {
+    let face = Face::new();
+    let send = |method: &'static str, path: String, body: serde_json::Value| {
+        let request = face.request(method, &path).header("prefer", "handling=lenient, return=minimal");
+        face.send(request.body(Body::from(body.to_string())).unwrap())
+    };
+    let made = send("POST", "/Users".into(), json!({"userName": "alice", "title": "T"})).await;
+    assert_eq!((made.status.as_u16(), made.header("preference-applied")), (201, "return=minimal"));
+    let keys: Vec<_> = made.body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["id", "schemas"]);
+    let path = format!("/Users/{}", made.body["id"].as_str().unwrap());
+    let change = || json!({"Operations": [{"op": "replace", "path": "title", "value": "U"}]});
+    for (method, body) in [("PATCH", change()), ("PATCH", change()), ("PUT", json!({"userName": "alice"}))] {
+        let short = send(method, path.clone(), body).await;
+        assert_eq!((short.status.as_u16(), short.header("preference-applied")), (204, "return=minimal"));
+        assert!(short.body.is_null() && short.header("etag").starts_with("W/\""), "{short:?}");
+        assert!(short.header("location").ends_with(&path));
+    }
+    let named = send("PATCH", format!("{path}?attributes=title"), change()).await;
+    assert_eq!((named.status.as_u16(), &named.body["title"]), (200, &json!("U")));
+    assert_eq!(named.header("preference-applied"), "");
+    let read = face.send(face.request("GET", &path).header("prefer", "return=minimal").body(Body::empty()).unwrap());
+    assert_eq!(read.await.body["userName"], "alice", "a read is what it is");
+}
+
+#[tokio::test]
+async fn attributes_are_chosen_in_the_answers_to_writes_too() {
+    let face = Face::new();
+    let keys = |body: &serde_json::Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let made = face.call("POST", "/Users?attributes=userName", &json!({"userName": "alice", "title": "T"})).await;
+    assert_eq!(keys(&made.body), ["id", "schemas", "userName"]);
+    let path = format!("/Users/{}", made.body["id"].as_str().unwrap());
+    let put = face.call("PUT", &format!("{path}?attributes=title"), &json!({"userName": "alice", "title": "U"})).await;
+    assert_eq!(keys(&put.body), ["id", "schemas", "title"]);
+    let change = json!({"Operations": [{"op": "add", "path": "title", "value": "V"}]});
+    let patched = face.call("PATCH", &format!("{path}?excludedAttributes=title,meta"), &change).await;
+    assert!(patched.body.get("title").is_none() && patched.body.get("meta").is_none());
+    assert_eq!(patched.body["userName"], "alice");
 }
 
 #[tokio::test]

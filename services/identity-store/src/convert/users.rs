@@ -6,10 +6,10 @@ use proto::identity::v1 as pb;
 
 use super::{grant, read_grant};
 use crate::failure::Failure;
-use crate::model::{Outcome, State, User};
+use crate::model::{Outcome, State, User, UserGroup};
 
 pub(crate) fn user(user: User) -> pb::User {
-    let User { id, document, created_at, modified_at, version, outcome: reported } = user;
+    let User { id, document, created_at, modified_at, version, outcome: reported, groups } = user;
     pb::User {
         id: id.to_string(),
         document: document.into(),
@@ -17,7 +17,13 @@ pub(crate) fn user(user: User) -> pb::User {
         modified_at_us: modified_at.0,
         version: version.0,
         outcome: reported.map(outcome),
+        groups: groups.into_iter().map(user_group).collect(),
     }
+}
+
+fn user_group(group: UserGroup) -> pb::UserGroup {
+    let UserGroup { id, display_name, direct } = group;
+    pb::UserGroup { id: id.to_string(), display_name, direct }
 }
 
 fn outcome(outcome: Outcome) -> pb::Outcome {

@@ -22,17 +22,18 @@ impl UserService for Service {
     }
 
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
-        let GetUserRequest { tenant, id } = asked(request)?;
+        let GetUserRequest { tenant, id, with_groups } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let read = self.store.get_user(&tenant, &id).await?;
+        let read = self.store.get_user(&tenant, &id, with_groups).await?;
         let revision_token = self.seal(&tenant, read.position);
         Ok(Response::new(GetUserResponse { user: Some(convert::user(read.value)), revision_token }))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
-        let ListUsersRequest { tenant, filter, start_index, count } = asked(request)?;
+        let ListUsersRequest { tenant, filter, start_index, count, with_groups } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let read = self.store.list_users(&tenant, &filter, Window { start: start_index, count }).await?;
+        let window = Window { start: start_index, count };
+        let read = self.store.list_users(&tenant, &filter, window, with_groups).await?;
         let revision_token = self.seal(&tenant, read.position);
         let Page { items, total } = read.value;
         let users = items.into_iter().map(convert::user).collect();

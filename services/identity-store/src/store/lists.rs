@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use sql::{Row, Tx, Value, params};
 
 use super::filter::{self, Kind};
-use super::{Store, extensions, groups, standing, users};
+use super::{Store, extensions, groups, standing, user_groups, users};
 use crate::failure::Failure;
 use crate::model::{Group, Outcome, Page, Read, State, User, Window};
 
@@ -25,14 +25,16 @@ const ROWS: usize = 250;
 const SCANNED: usize = 100_000;
 
 impl Store {
-    /// A page of the users that match a filter; of all users for an empty one.
+    /// A page of the users that match a filter, of all users for an empty one; with the groups they are in if those are
+    /// wanted, which may end the page earlier.
     pub async fn list_users(
         &self,
         tenant: &TenantId,
         filter: &str,
         window: Window,
+        with_groups: bool,
     ) -> Result<Read<Page<User>>, Failure> {
-        self.list(tenant, filter, window).await
+        self.list(tenant, filter, window, with_groups).await
     }
 
     /// A page of the groups that match a filter; of all groups for an empty one.
@@ -42,10 +44,16 @@ impl Store {
         filter: &str,
         window: Window,
     ) -> Result<Read<Page<Group>>, Failure> {
-        self.list(tenant, filter, window).await
+        self.list(tenant, filter, window, false).await
     }
 
-    async fn list<T: Listed>(&self, tenant: &TenantId, filter: &str, window: Window) -> Result<Read<Page<T>>, Failure> {
+    async fn list<T: Listed>(
+        &self,
+        tenant: &TenantId,
+        filter: &str,
+        window: Window,
+        with_groups: bool,
+    ) -> Result<Read<Page<T>>, Failure> {
         if window.count > LARGEST {
             let expected = format!("it must be at most {LARGEST}");
             return Err(Failure::Invalid { field: "count", expected });
@@ -62,7 +70,7 @@ impl Store {
                         Ok(query) => Some(query),
                         Err(_) => Some(filter::parse(&filter, T::schema(extensions::schemas(tx, &tenant).await?))?),
                     };
-                    let value = match query {
+                    let mut value = match query {
                         None => {
                             let total = match T::KIND {
                                 Kind::Users => stands.users,
@@ -79,6 +87,9 @@ impl Store {
                             None => matching(tx, &tenant, &query, window).await?,
                         },
                     };
+                    if with_groups {
+                        T::add_groups(tx, &tenant, &mut value.items).await?;
+                    }
                     Ok(Read { value, position: stands.position })
                 })
             })
@@ -166,6 +177,15 @@ trait Listed: Sized + Send + 'static {
     fn document(&self) -> &[u8];
     /// The resource as a client sees it, for the evaluator.
     fn whole(&self) -> Result<Map<String, Json>, Failure>;
+
+    /// Adds to each the groups it is in. Where that would be too much for one page, the page ends earlier.
+    fn add_groups(
+        _tx: &mut Tx<'_>,
+        _tenant: &TenantId,
+        _page: &mut Vec<Self>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 impl Listed for User {
@@ -186,7 +206,7 @@ impl Listed for User {
     }
 
     fn whole(&self) -> Result<Map<String, Json>, Failure> {
-        let Self { id, document, created_at, modified_at, version, outcome } = self;
+        let Self { id, document, created_at, modified_at, version, outcome, groups: _ } = self;
         let mut server = Map::new();
         if let Some(outcome) = outcome {
             server.insert(FLUENT_USER_URN.into(), extension(outcome, outcome.revision < *version));
@@ -199,6 +219,9 @@ impl Listed for User {
             version.0,
             server,
         )
+    }
+    async fn add_groups(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<Self>) -> Result<(), Failure> {
+        user_groups::add(tx, tenant, page).await
     }
 }
 

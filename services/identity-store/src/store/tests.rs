@@ -10,3 +10,4 @@ mod lists;
 mod plans;
 mod retention;
 mod tokens;
+mod user_groups;

@@ -11,7 +11,7 @@ use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, UserDocument};
 use super::labels::{self, Holder};
-use super::{Store, feed, members, outcomes, time, user_id};
+use super::{Store, feed, members, outcomes, time, user_groups, user_id};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Read, User, UserState, Written};
 
@@ -37,6 +37,23 @@ pub(super) use columns;
 /// How many columns that is.
 const COLUMNS: usize = 11;
 
+/// One look-up answers for the tenant's head, the user and its groups: this is what IdPs ask most.
+pub(super) const fn get(with_groups: bool) -> &'static str {
+    macro_rules! get {
+        ($($more:tt)*) => {
+            concat!(
+                "SELECT ",
+                columns!(u),
+                ", t.revision, (SELECT epoch FROM meta)",
+                $($more)*
+                " FROM tenants t LEFT JOIN users u ON u.tenant = t.id AND u.id = $2 \
+                 LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id WHERE t.id = $1"
+            )
+        };
+    }
+    if with_groups { get!(", ", user_groups::list!(),) } else { get!() }
+}
+
 impl Store {
     /// Stores a new user.
     pub async fn create_user(
@@ -49,25 +66,18 @@ impl Store {
         self.committer.write(tenant, Create { id: UserId::new(), document, actor }).await
     }
 
-    /// Reads one user. A text that is no id names none.
-    pub async fn get_user(&self, tenant: &TenantId, id: &str) -> Result<Read<User>, Failure> {
-        // One look-up answers for the tenant's head and the user: this is what IdPs ask most.
-        const GET: &str = concat!(
-            "SELECT ",
-            columns!(u),
-            ", t.revision, (SELECT epoch FROM meta) FROM tenants t \
-             LEFT JOIN users u ON u.tenant = t.id AND u.id = $2 \
-             LEFT JOIN outcomes o ON o.tenant = u.tenant AND o.user_id = u.id WHERE t.id = $1"
-        );
+    /// Reads one user, with the groups it is in if they are wanted. A text that is no id names none.
+    pub async fn get_user(&self, tenant: &TenantId, id: &str, with_groups: bool) -> Result<Read<User>, Failure> {
         let id = id.parse::<UserId>().map_err(|_| Failure::UserNotFound)?;
-        let row = self.database.point(GET, params![tenant.as_str(), id.as_bytes()]).await?;
+        let row = self.database.point(get(with_groups), params![tenant.as_str(), id.as_bytes()]).await?;
         let row = row.ok_or(Failure::TenantNotFound)?;
         if row.maybe_bytes(0)?.is_none() {
             return Err(Failure::UserNotFound);
         }
         let epoch = Epoch::from_slice(row.bytes(COLUMNS + 1)?).ok_or(Failure::Internal)?;
         let position = Position { epoch, revision: Revision::from_db(row.int(COLUMNS)?) };
-        Ok(Read { value: user(&row)?, position })
+        let groups = if with_groups { user_groups::listed(row.maybe_text(COLUMNS + 2)?)? } else { Vec::new() };
+        Ok(Read { value: User { groups, ..user(&row)? }, position })
     }
 
     /// Replaces a user's document; `expected` is the version it must be at, zero for any.
@@ -106,6 +116,7 @@ pub(super) fn user(row: &Row) -> Result<User, Failure> {
         modified_at: time(row, 3)?,
         version: Revision::from_db(row.int(4)?),
         outcome: outcomes::maybe(row, 5)?,
+        groups: Vec::new(),
     })
 }
 
@@ -159,6 +170,7 @@ impl Write for Create {
             modified_at: scope.now,
             version,
             outcome: None,
+            groups: Vec::new(),
         }))
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{Actor, Change, Held, UserKey, Wanted};
 async fn a_user_is_read_as_it_was_stored() {
     each(async |f| {
         let made = f.create(r#"{"userName":"Ann","emails":[{"value":"a@x"}]}"#).await.unwrap();
-        let read = f.store.get_user(&f.tenant, &made.value.id.to_string()).await.unwrap();
+        let read = f.store.get_user(&f.tenant, &made.value.id.to_string(), false).await.unwrap();
         assert_eq!((read.value, read.position), (made.value, made.position));
         assert_eq!(made.position.revision, Revision(1));
     })

@@ -10,7 +10,7 @@ use crate::model::Window;
 
 async fn found(f: &Fixture, filter: &str) -> Vec<String> {
     let window = Window { start: 1, count: 1_000 };
-    let page = f.store.list_users(&f.tenant, filter, window).await.unwrap().value;
+    let page = f.store.list_users(&f.tenant, filter, window, false).await.unwrap().value;
     assert_eq!(page.items.len() as u64, page.total);
     let name = |document: &[u8]| {
         let document: serde_json::Value = serde_json::from_slice(document).unwrap();
@@ -71,7 +71,8 @@ async fn active_users_are_found_however_many_there_are() {
             })
         });
         counted.await.unwrap();
-        let list = async |filter: &str| f.store.list_users(&f.tenant, filter, Window { start: 1, count: 3 }).await;
+        let list =
+            async |filter: &str| f.store.list_users(&f.tenant, filter, Window { start: 1, count: 3 }, false).await;
         let active = list("active eq true").await.unwrap().value;
         assert_eq!((active.items.len(), active.total), (3, USERS - 1));
         assert!(active.items.iter().all(|user| user.id != bob));
@@ -90,7 +91,7 @@ async fn a_page_has_its_bounds() {
             f.user(&format!("u{n}"), &[]).await;
         }
         let page = async |filter: &str, start, count| {
-            let page = f.store.list_users(&f.tenant, filter, Window { start, count }).await.unwrap().value;
+            let page = f.store.list_users(&f.tenant, filter, Window { start, count }, false).await.unwrap().value;
             (page.items.len(), page.total)
         };
         for filter in ["", "active eq true"] {
@@ -99,7 +100,7 @@ async fn a_page_has_its_bounds() {
             assert_eq!(page(filter, 8, 3).await, (0, 7));
             assert_eq!(page(filter, 1, 0).await, (0, 7));
         }
-        let large = f.store.list_users(&f.tenant, "", Window { start: 1, count: 1_001 }).await;
+        let large = f.store.list_users(&f.tenant, "", Window { start: 1, count: 1_001 }, false).await;
         assert!(matches!(large, Err(Failure::Invalid { field: "count", .. })));
     })
     .await;
