@@ -40,7 +40,6 @@ async fn a_user_in_very_many_groups_shows_a_thousand_and_a_page_of_such_users_en
         let page =
             async |start| f.store.list_users(&f.tenant, "", Window { start, count: 40 }, true).await.unwrap().value;
         let first = page(1).await;
-        assert_eq!(first.total, 40);
         assert!((1..20).contains(&first.items.len()), "{}", first.items.len());
         assert!(first.items.iter().all(|user| user.groups.len() == 1_000));
         let next = u32::try_from(first.items.len() + 1).unwrap();
