@@ -22,14 +22,15 @@ impl Mode {
 }
 
 macro_rules! table {
-    ($($(#[$doc:meta])* $name:ident: $who:literal,)*) => {
+    ($($(#[doc = $what:literal])* $name:ident: $who:literal,)*) => {
         /// One accepted departure from the RFCs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Leniency { $($(#[$doc])* $name,)* }
+        pub enum Leniency { $($(#[doc = $what])* $name,)* }
 
         impl Leniency {
-            /// All of them, each with a provider that needs it.
-            pub const TABLE: &'static [(Self, &'static str)] = &[$((Self::$name, $who),)*];
+            /// All of them, each with what is accepted, and a provider that needs it.
+            pub const TABLE: &'static [(Self, &'static str, &'static str)] =
+                &[$((Self::$name, concat!($($what),*), $who),)*];
         }
     };
 }
@@ -68,6 +69,8 @@ table! {
     PathAsKey: "Entra with its flag",
     /// A PATCH path that filters on `type` or `primary` and matches nothing makes the value it describes.
     CreateFromFilter: "Entra",
+    /// A PATCH `remove` of a value that is not there, or of a member who is none, which changes nothing.
+    RemoveAbsent: "all, which repeat what was not answered",
     /// A PATCH `remove` with a list of values, which takes only those.
     RemoveListed: "Entra, authentik, JumpCloud",
     /// In a filter, text without quotation marks.
@@ -84,8 +87,8 @@ mod tests {
 
     #[test]
     fn every_leniency_names_who_needs_it_and_strict_grants_none() {
-        for (leniency, who) in Leniency::TABLE {
-            assert!(!who.is_empty());
+        for (leniency, what, who) in Leniency::TABLE {
+            assert!(!what.is_empty() && !who.is_empty());
             assert!(Mode::Lenient.allows(*leniency) && !Mode::Strict.allows(*leniency));
         }
     }

@@ -63,6 +63,7 @@ fn is_understood(leniency: Leniency, mode: Mode) -> bool {
         Leniency::CreateFromFilter => {
             patched(json!({"op": "replace", "path": "emails[type eq \"home\"].value", "value": "x"}))
         }
+        Leniency::RemoveAbsent => patched(json!({"op": "remove", "path": "emails[value eq \"y\"]"})),
         Leniency::RemoveListed => patched(json!({"op": "remove", "path": "emails", "value": [{"value": "x"}]})),
         Leniency::BareText => filter(mode, "userName eq foo@bar"),
         Leniency::SubAfterBracket => filter(mode, "emails[type eq \"work\"].value eq \"x\""),
@@ -72,10 +73,19 @@ fn is_understood(leniency: Leniency, mode: Mode) -> bool {
 
 #[test]
 fn every_leniency_is_granted_by_default_and_refused_in_strict_mode() {
-    for (leniency, who) in Leniency::TABLE {
+    for (leniency, _, who) in Leniency::TABLE {
         assert!(is_understood(*leniency, Mode::Lenient), "{leniency:?}, for {who}");
         assert!(!is_understood(*leniency, Mode::Strict), "{leniency:?} is not the RFC's");
     }
+}
+
+#[test]
+fn the_page_lists_every_leniency_as_the_code_does() {
+    let rows = Leniency::TABLE.iter().map(|(_, what, who)| format!("| {} | {who} |", what.trim()));
+    let table = ["| what | who sends it |".to_owned(), "|---|---|".to_owned()].into_iter().chain(rows);
+    let table = table.collect::<Vec<_>>().join("\n");
+    let page = include_str!("../../../docs/protocol.md");
+    assert!(page.contains(&table), "docs/protocol.md must hold:\n{table}");
 }
 
 #[test]

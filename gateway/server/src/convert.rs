@@ -6,7 +6,10 @@ use domain::grant::{ContextType, Grant};
 use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
-use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use domain::settings::{
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
+    WithoutLabels,
+};
 use proto::admin::v1 as admin;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
@@ -214,6 +217,22 @@ fn settings(message: Option<common::Settings>) -> Settings {
         common::RolesPatch::Unspecified | common::RolesPatch::AsSent => RolesPatch::AsSent,
         common::RolesPatch::Overwrite => RolesPatch::Overwrite,
     };
+    let display_names = match message.display_names() {
+        common::DisplayNames::Unspecified | common::DisplayNames::Names => DisplayNames::Names,
+        common::DisplayNames::Labels => DisplayNames::Labels,
+    };
+    let protocol = match message.protocol() {
+        common::Protocol::Unspecified | common::Protocol::Lenient => Protocol::Lenient,
+        common::Protocol::Strict => Protocol::Strict,
+    };
+    let role_locations = match message.role_locations() {
+        common::RoleLocations::Unspecified | common::RoleLocations::OnFilter => RoleLocations::OnFilter,
+        common::RoleLocations::Listed => RoleLocations::Listed,
+    };
+    let environment = match message.environment() {
+        common::Environment::Unspecified | common::Environment::Production => Environment::Production,
+        common::Environment::Development => Environment::Development,
+    };
     Settings {
         account_name: message.account_name,
         guardrail,
@@ -222,6 +241,10 @@ fn settings(message: Option<common::Settings>) -> Settings {
         adoption,
         put_omitted,
         roles_patch,
+        display_names,
+        protocol,
+        role_locations,
+        environment,
     }
 }
 

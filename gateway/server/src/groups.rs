@@ -17,7 +17,7 @@ use scim::project::Projection;
 use scim::put::put as put_over;
 use scim::resource::normalise;
 use scim::schema::GROUPS;
-use scim::{Mode, Resource, etag};
+use scim::{Resource, etag};
 
 use crate::Gateway;
 use crate::admission::Cost;
@@ -30,6 +30,7 @@ use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
+use crate::tenant::mode;
 use crate::upstream::GroupChange;
 use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
 
@@ -61,7 +62,7 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
     let groups = gateway.schemas(call, query).await?.groups;
-    let (wanted, heavy) = query.selection(groups)?;
+    let (wanted, heavy) = query.selection(groups, gateway.mode(call, query).await?)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
@@ -102,13 +103,15 @@ pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Resu
 /// `POST /Groups`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.group_body).await?;
-    let groups = gateway.tenant(&call).await?.schemas.groups;
+    let tenant = gateway.tenant(&call).await?;
+    let groups = tenant.schemas.groups;
     let reply = Reply::to_create(&call, groups)?;
-    let (resource, members) = normalise(groups, object(&body)?, Mode::Lenient)?.created(groups)?;
+    let (resource, members) = normalise(groups, object(&body)?, mode(&tenant.settings))?.created(groups)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
-    guard.pass(change).await?;
-    let created = gateway.upstream.create_group(&call.caller, resource::document(resource), members).await;
+    let adds_unmatched = guard.pass(change).await?;
+    let document = resource::document(resource);
+    let created = gateway.upstream.create_group(&call.caller, document, members, adds_unmatched).await;
     let (group, revision) = created?;
     answer(&gateway, &call, StatusCode::CREATED, &group, &revision, &reply).await
 }
@@ -118,7 +121,7 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
     let body = call.body(gateway.limits.group_body).await?;
     let groups = gateway.tenant(&call).await?.schemas.groups;
     change(&gateway, &call, false, |stored, settings| {
-        let new = normalise(groups, object(&body)?, Mode::Lenient)?;
+        let new = normalise(groups, object(&body)?, mode(settings))?;
         let members = new.members.clone().map(|ids| MemberDelta::Replace(ids.into_iter().collect()));
         let resource = put_over(groups, stored, new, unmentioned(settings))?.resource;
         Ok(Edit { resource, members: members.unwrap_or_default() })
@@ -131,7 +134,7 @@ pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -
     let body = call.body(gateway.limits.group_body).await?;
     let groups = gateway.tenant(&call).await?.schemas.groups;
     change(&gateway, &call, true, |stored, settings| {
-        let mut patch = PatchRequest::parse(groups, object(&body)?, Mode::Lenient)?;
+        let mut patch = PatchRequest::parse(groups, object(&body)?, mode(settings))?;
         let members = patch.take_members().unwrap_or_default();
         let resource = patch.apply(stored, roles_patch(settings))?.resource;
         Ok(Edit { resource, members })
@@ -176,11 +179,13 @@ async fn change(
         let Edit { resource, members } = edit(&stored, &guard.settings)?;
         let (before, after) = (labels(&stored), labels(&resource));
         let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
-        guard.pass(guardrail::Group { before: &before, after: &after, loses_members }.judge()).await?;
+        let verdict = guardrail::Group { before: &before, after: &after, loses_members }.judge();
+        let adds_unmatched = guard.pass(verdict).await?;
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
             let expected = if changed || conditions.any() { group.stored.version } else { 0 };
-            let change = group_change(changed.then(|| resource::document(resource)), members);
+            let document = changed.then(|| resource::document(resource));
+            let change = GroupChange { adds_unmatched, ..group_change(document, members) };
             gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
         } else {
             Ok((group, revision))
@@ -207,9 +212,11 @@ fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupCh
             replace_members: false,
             add: add.into_iter().collect(),
             remove: remove.into_iter().collect(),
+            adds_unmatched: false,
         },
         MemberDelta::Replace(all) => {
-            GroupChange { document, replace_members: true, add: all.into_iter().collect(), remove: Vec::new() }
+            let add = all.into_iter().collect();
+            GroupChange { document, replace_members: true, add, remove: Vec::new(), adds_unmatched: false }
         }
     }
 }

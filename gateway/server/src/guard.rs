@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use domain::matching::describe;
 use runtime::error::{Error, Kind};
 
 use crate::Gateway;
@@ -17,8 +18,6 @@ use crate::scim_error::Refusal;
 const RESERVE: Duration = Duration::from_secs(5);
 /// When a client should come back that nobody could answer about its labels.
 const COME_BACK: Duration = Duration::from_secs(10);
-/// The most labels one refusal names.
-const MOST_NAMED: usize = 100;
 
 /// The guardrail for one request, however often its change is tried.
 #[derive(Debug)]
@@ -36,18 +35,19 @@ impl<'a> Guard<'a> {
         Ok(Self { gateway, call, settings, read_again: false })
     }
 
-    /// Lets a change pass, or refuses it.
-    pub(crate) async fn pass(&mut self, verdict: Verdict) -> Result<(), Refusal> {
+    /// Lets a change pass, or refuses it; says whether labels it adds give nothing.
+    pub(crate) async fn pass(&mut self, verdict: Verdict) -> Result<bool, Refusal> {
         let added = match verdict {
-            Verdict::Accept => return Ok(()),
+            Verdict::Accept => return Ok(false),
             Verdict::Refuse(why) => return Err(refuse(&why)),
             Verdict::DependsOn(added) => added,
         };
         loop {
             let unmatched = self.gateway.upstream.match_labels(&self.call.caller, &added).await;
             let unmatched = unmatched.map_err(cannot_say)?;
+            let adds_unmatched = !unmatched.is_empty();
             match guardrail::settle(unmatched, self.settings.guardrail, self.read_again) {
-                Ruling::Accept => return Ok(()),
+                Ruling::Accept => return Ok(adds_unmatched),
                 Ruling::Refuse(why) => return Err(refuse(&why)),
                 Ruling::ReadAgain => self.await_catalogue().await?,
             }
@@ -83,15 +83,7 @@ fn refuse(why: &Why) -> Refusal {
         Why::WithoutLabels => scim::Error::invalid_value("an active user must have at least one value in roles"),
         Why::Rename => scim::Error::mutability("the userName of a user with a Fluent account cannot change"),
         Why::Unmatched(labels) => {
-            let named = labels.iter().take(MOST_NAMED).map(|(label, why)| {
-                let suggestion = why.suggestion.as_deref().map(guardrail::Label::new);
-                let suggestion = suggestion.map(|near| format!(", did you mean {}?", near.for_people()));
-                format!("{} ({}{})", label.for_people(), why.reason, suggestion.unwrap_or_default())
-            });
-            let named = named.collect::<Vec<_>>().join("; ");
-            let more = labels.len().saturating_sub(MOST_NAMED);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-            scim::Error::invalid_value(format!("Fluent does not recognise these roles: {named}{more}"))
+            scim::Error::invalid_value(format!("Fluent does not recognise these roles: {}", describe(labels)))
         }
     };
     error.into()

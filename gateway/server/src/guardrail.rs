@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 pub(crate) use domain::label::Label;
-pub(crate) use domain::matching::{Reason, Unmatched};
+#[cfg(test)]
+pub(crate) use domain::matching::Reason;
+pub(crate) use domain::matching::Unmatched;
 pub(crate) use domain::settings::Settings;
 use domain::settings::{Guardrail, Rename, WithoutLabels};
 
@@ -125,18 +127,10 @@ pub(crate) fn settle(unmatched: Vec<(Label, Unmatched)>, guardrail: Guardrail, r
         return Ruling::Accept;
     }
     // One label that no read can mend is enough to refuse the request now.
-    if !read_again && unmatched.iter().all(|(_, why)| may_be_new(why.reason)) {
+    if !read_again && unmatched.iter().all(|(_, why)| why.reason.may_be_new()) {
         return Ruling::ReadAgain;
     }
     Ruling::Refuse(Refusal::Unmatched(unmatched))
-}
-
-/// Whether a label that is unmatched for this reason names something that Fluent may have got since it was last read.
-fn may_be_new(reason: Reason) -> bool {
-    match reason {
-        Reason::UnknownContext | Reason::UnknownRole | Reason::RuleTargetUnknown => true,
-        Reason::Malformed | Reason::UnknownContextType | Reason::Ambiguous => false,
-    }
 }
 
 #[cfg(test)]

@@ -69,12 +69,12 @@ impl Query {
     }
 
     /// The page wanted, and whether it is dear: no exact value narrows it. Refused with 400 `invalidFilter`.
-    pub(crate) fn selection(&self, kind: &ResourceType) -> Result<(Selection, bool), Error> {
+    pub(crate) fn selection(&self, kind: &ResourceType, mode: Mode) -> Result<(Selection, bool), Error> {
         let (filter, heavy) = match &self.0.filter {
             None => (String::new(), true),
             Some(text) => {
-                let filter = Filter::parse(text, Mode::Lenient)?;
-                filter.resolve(kind, Mode::Lenient)?;
+                let filter = Filter::parse(text, mode)?;
+                filter.resolve(kind, mode)?;
                 (filter.to_string(), !is_narrow(&filter))
             }
         };
@@ -102,10 +102,11 @@ fn is_narrow(filter: &Filter) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Query;
+    use scim::Mode;
     use scim::schema::USERS;
 
     fn selection(query: &str) -> (String, u32, u32, bool) {
-        let (wanted, heavy) = Query::parse(query).unwrap().selection(&USERS).unwrap();
+        let (wanted, heavy) = Query::parse(query).unwrap().selection(&USERS, Mode::Lenient).unwrap();
         (wanted.filter, wanted.start_index, wanted.count, heavy)
     }
 
@@ -130,7 +131,7 @@ mod tests {
             assert_eq!(Query::parse(bad).unwrap_err().status, 400, "{bad}");
         }
         let filter = Query::parse("filter=userName+regex+%22x%22").unwrap();
-        assert_eq!(filter.selection(&USERS).unwrap_err().status, 400);
+        assert_eq!(filter.selection(&USERS, Mode::Lenient).unwrap_err().status, 400);
     }
 
     #[test]

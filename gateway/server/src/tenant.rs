@@ -2,6 +2,8 @@
 //!
 //! Both come from identity-store in one answer and are used again for a few seconds.
 
+use domain::settings::Protocol;
+use scim::Mode;
 use scim::schema::{Extension, Schemas};
 
 use crate::Gateway;
@@ -31,9 +33,22 @@ impl Gateway {
         Ok(self.tenants.get(tenant, ask).await?)
     }
 
+    /// How strictly a read is read; that of one which names nothing makes no difference.
+    pub(crate) async fn mode(&self, call: &Call, query: &Query) -> Result<Mode, Refusal> {
+        if query.names_nothing() { Ok(Mode::Lenient) } else { Ok(mode(&self.tenant(call).await?.settings)) }
+    }
+
     /// The schemas that a read needs: the tenant's own only where it names attributes.
     pub(crate) async fn schemas(&self, call: &Call, query: &Query) -> Result<Schemas, Refusal> {
         if query.names_nothing() { Ok(Schemas::BUILT_IN) } else { Ok(self.tenant(call).await?.schemas) }
+    }
+}
+
+/// How strictly a tenant's requests are read.
+pub(crate) fn mode(settings: &Settings) -> Mode {
+    match settings.protocol {
+        Protocol::Lenient => Mode::Lenient,
+        Protocol::Strict => Mode::Strict,
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct GroupChange {
     pub(crate) add: Vec<String>,
     /// Members to remove.
     pub(crate) remove: Vec<String>,
+    /// Whether labels it adds give nothing.
+    pub(crate) adds_unmatched: bool,
 }
 
 /// Clients of the parts. Cheap to clone.
@@ -177,9 +179,10 @@ impl Upstream {
         caller: &Caller,
         document: Bytes,
         member_ids: Vec<String>,
+        adds_unmatched: bool,
     ) -> Result<Fresh<Group>, Error> {
         let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
-        let request = CreateGroupRequest { tenant, actor, document, member_ids };
+        let request = CreateGroupRequest { tenant, actor, document, member_ids, adds_unmatched };
         let answer = self.groups.clone().create_group(request).await?.into_inner();
         Ok((convert::group(answer.group)?, answer.revision_token))
     }
@@ -205,7 +208,7 @@ impl Upstream {
         expected_version: u64,
         change: GroupChange,
     ) -> Result<Fresh<Group>, Error> {
-        let GroupChange { document, replace_members, add, remove } = change;
+        let GroupChange { document, replace_members, add, remove, adds_unmatched } = change;
         let request = UpdateGroupRequest {
             tenant: caller.tenant.to_string(),
             actor: Some(convert::actor(caller)),
@@ -215,6 +218,7 @@ impl Upstream {
             replace_members,
             add_member_ids: add,
             remove_member_ids: remove,
+            adds_unmatched,
         };
         let answer = self.groups.clone().update_group(request).await?.into_inner();
         Ok((convert::group(answer.group)?, answer.revision_token))

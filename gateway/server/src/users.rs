@@ -13,7 +13,7 @@ use scim::patch::PatchRequest;
 use scim::put::{Unmentioned, put as put_over};
 use scim::resource::normalise;
 use scim::schema::USERS;
-use scim::{Mode, Resource, etag};
+use scim::{Resource, etag};
 
 use crate::Gateway;
 use crate::admission::Cost;
@@ -26,6 +26,7 @@ use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
+use crate::tenant::mode;
 
 /// How often a change is made anew when others change the same user meanwhile.
 pub(crate) const TRIES: usize = 16;
@@ -45,7 +46,7 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
     let users = gateway.schemas(call, query).await?.users;
-    let (wanted, heavy) = query.selection(users)?;
+    let (wanted, heavy) = query.selection(users, gateway.mode(call, query).await?)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
@@ -73,9 +74,10 @@ pub(crate) async fn get(State(gateway): State<Arc<Gateway>>, call: Call) -> Resu
 /// `POST /Users`.
 pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
-    let users = gateway.tenant(&call).await?.schemas.users;
+    let tenant = gateway.tenant(&call).await?;
+    let users = tenant.schemas.users;
     let reply = Reply::to_create(&call, users)?;
-    let (resource, _) = normalise(users, object(&body)?, Mode::Lenient)?.created(users)?;
+    let (resource, _) = normalise(users, object(&body)?, mode(&tenant.settings))?.created(users)?;
     let mut guard = Guard::new(&gateway, &call).await?;
     let after = standing(&resource);
     let change = guardrail::User { before: None, after: &after, has_account: false };
@@ -89,7 +91,7 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
     let body = call.body(gateway.limits.user_body).await?;
     let users = gateway.tenant(&call).await?.schemas.users;
     change(&gateway, &call, |stored, settings| {
-        let new = normalise(users, object(&body)?, Mode::Lenient)?;
+        let new = normalise(users, object(&body)?, mode(settings))?;
         Ok(put_over(users, stored, new, unmentioned(settings))?.resource)
     })
     .await
@@ -100,7 +102,7 @@ pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -
     let body = call.body(gateway.limits.user_body).await?;
     let users = gateway.tenant(&call).await?.schemas.users;
     change(&gateway, &call, |stored, settings| {
-        let patch = PatchRequest::parse(users, object(&body)?, Mode::Lenient)?;
+        let patch = PatchRequest::parse(users, object(&body)?, mode(settings))?;
         Ok(patch.apply(stored, roles_patch(settings))?.resource)
     })
     .await

@@ -16,6 +16,8 @@ pub enum Source {
     Direct,
     /// On a group the user is in, directly or through nested groups.
     Group(GroupId),
+    /// As the `displayName`, and nothing more, of a group the user is in.
+    GroupName(GroupId),
 }
 
 /// Everything a user's effective set depends on, as of one revision: the input of [`resolve`].
@@ -25,6 +27,23 @@ pub struct Holding {
     pub active: bool,
     /// The labels, each once, with every source it has. One that has lost all its sources is not held.
     pub labels: BTreeMap<Label, BTreeSet<Source>>,
+}
+
+impl Holding {
+    /// The holding of a user whose tenant does not take the names of groups for labels.
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        self.labels.retain(|_, sources| {
+            sources.retain(|source| !matches!(source, Source::GroupName(_)));
+            !sources.is_empty()
+        });
+        self
+    }
+}
+
+/// Whether a label is one only by the name of a group: unless it is recognised, it is just a name.
+fn is_name(sources: &BTreeSet<Source>) -> bool {
+    !sources.is_empty() && sources.iter().all(|source| matches!(source, Source::GroupName(_)))
 }
 
 /// What a user may do, and why.
@@ -51,17 +70,20 @@ impl EffectiveSet {
 /// Turns labels into grants. Pure: the same holding, catalogue and rules give the same set.
 #[must_use]
 pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> EffectiveSet {
-    let mut set = EffectiveSet { active: holding.active, has_labels: !holding.labels.is_empty(), ..Default::default() };
+    let has_labels = holding.labels.values().any(|sources| !is_name(sources));
+    let mut set = EffectiveSet { active: holding.active, has_labels, ..Default::default() };
     if !holding.active {
         return set;
     }
-    for label in holding.labels.keys() {
+    for (label, sources) in &holding.labels {
         match match_label(label, catalogue, rules) {
             Ok(grants) => {
+                set.has_labels = true;
                 for grant in grants {
                     set.grants.entry(grant).or_default().insert(label.clone());
                 }
             }
+            Err(_) if is_name(sources) => {}
             Err(reason) => {
                 let unmatched = if set.unmatched.len() < SUGGESTED {
                     Unmatched::explained(reason, label, catalogue, rules)
@@ -82,6 +104,7 @@ mod tests {
 
     use super::{Holding, SUGGESTED, Source, resolve};
     use crate::catalogue::Catalogue;
+    use crate::id::GroupId;
     use crate::label::Label;
     use crate::rules::Rules;
 
@@ -123,6 +146,28 @@ mod tests {
         let set = resolve(&holding(true, &near), &catalogue, &Rules::default());
         assert_eq!(set.unmatched.len(), 2 * SUGGESTED);
         assert_eq!(set.unmatched.values().filter(|why| why.suggestion.is_some()).count(), SUGGESTED);
+    }
+
+    #[test]
+    fn a_groups_name_counts_where_it_is_recognised_and_is_else_just_a_name() {
+        let catalogue = Catalogue::new("ACME", ["A", "B"].map(Arc::from), [], []);
+        let of = |labels: &[(&str, &[Source])]| {
+            let sources = |sources: &[Source]| sources.iter().copied().collect();
+            let labels = labels.iter().map(|(text, from)| (Label::new(text), sources(from))).collect();
+            Holding { active: true, labels }
+        };
+        let group = GroupId::new();
+        let (name, stated) = (Source::GroupName(group), Source::Group(group));
+        let named = of(&[("ACCOUNT_0_A", &[name]), ("RETAILER_9_A", &[name])]);
+        let set = resolve(&named, &catalogue, &Rules::default());
+        assert!(!set.held() && set.grants.len() == 1 && set.unmatched.is_empty());
+        let without = named.without_names();
+        assert!(without.labels.is_empty() && resolve(&without, &catalogue, &Rules::default()).held());
+        let only_a_name = resolve(&of(&[("RETAILER_9_A", &[name])]), &catalogue, &Rules::default());
+        assert!(only_a_name.held() && !only_a_name.has_labels && only_a_name.unmatched.is_empty());
+        let both = of(&[("RETAILER_9_A", &[name, stated])]);
+        assert_eq!(resolve(&both, &catalogue, &Rules::default()).unmatched.len(), 1);
+        assert_eq!(both.without_names().labels.len(), 1, "it is stated too");
     }
 
     #[test]

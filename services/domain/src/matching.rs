@@ -41,6 +41,15 @@ impl Reason {
         Self::Ambiguous,
     ];
 
+    /// Whether a label that is unmatched for this reason names something that Fluent may have got since it was last read.
+    #[must_use]
+    pub fn may_be_new(self) -> bool {
+        match self {
+            Self::UnknownContext | Self::UnknownRole | Self::RuleTargetUnknown => true,
+            Self::Malformed | Self::UnknownContextType | Self::Ambiguous => false,
+        }
+    }
+
     /// The name callers see.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -68,6 +77,22 @@ pub struct Unmatched {
     pub reason: Reason,
     /// A label that would have been recognised and is written almost the same.
     pub suggestion: Option<String>,
+}
+
+/// The most labels that [`describe`] names.
+const MOST_NAMED: usize = 100;
+
+/// Unmatched labels for a message to people: each with its reason and suggestion.
+#[must_use]
+pub fn describe(unmatched: &[(Label, Unmatched)]) -> String {
+    let named = unmatched.iter().take(MOST_NAMED).map(|(label, why)| {
+        let suggestion = why.suggestion.as_deref().map(Label::new);
+        let suggestion = suggestion.map(|near| format!(", did you mean {}?", near.for_people()));
+        format!("{} ({}{})", label.for_people(), why.reason, suggestion.unwrap_or_default())
+    });
+    let named = named.collect::<Vec<_>>().join("; ");
+    let more = unmatched.len().saturating_sub(MOST_NAMED);
+    if more > 0 { format!("{named}; and {more} more") } else { named }
 }
 
 /// The grants a label gives: one for a role's own name, several for a rule.

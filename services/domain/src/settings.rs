@@ -62,6 +62,46 @@ pub enum RolesPatch {
     Overwrite,
 }
 
+/// Whether the `displayName` of a group is a label of its members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DisplayNames {
+    /// It is just a name.
+    #[default]
+    Names,
+    /// It is one where it is recognised; never for `ACCOUNT`.
+    Labels,
+}
+
+/// How strictly requests of the identity provider are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What real providers send beside the RFCs is understood.
+    #[default]
+    Lenient,
+    /// By the letter of RFC 7643 and RFC 7644: for conformance runs.
+    Strict,
+}
+
+/// Whether the list of labels a tenant accepts names its locations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoleLocations {
+    /// Only to one who asks for labels that begin so.
+    #[default]
+    OnFilter,
+    /// Always.
+    Listed,
+}
+
+/// What a tenant is used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// Real people.
+    #[default]
+    Production,
+    /// Development: HTTP Basic is accepted where the process allows it too.
+    Development,
+}
+
 /// A tenant's choices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -79,4 +119,12 @@ pub struct Settings {
     pub put_omitted: PutOmitted,
     /// See [`RolesPatch`].
     pub roles_patch: RolesPatch,
+    /// See [`DisplayNames`].
+    pub display_names: DisplayNames,
+    /// See [`Protocol`].
+    pub protocol: Protocol,
+    /// See [`RoleLocations`].
+    pub role_locations: RoleLocations,
+    /// See [`Environment`].
+    pub environment: Environment,
 }

@@ -126,6 +126,10 @@ fn policies(settings: &common::Settings) -> Policies {
         adoption: _,
         put_omitted: _,
         roles_patch: _,
+        display_names: _,
+        protocol: _,
+        role_locations: _,
+        environment: _,
     } = settings;
     Policies {
         rename: match settings.rename() {

@@ -4,7 +4,7 @@
 -- Fixed numbers give fixed plans.
 ANALYZE meta;
 DELETE FROM sqlite_stat1 WHERE tbl IN ('users', 'user_emails', 'deleted_users', 'groups', 'members', 'labels',
-    'label_readings', 'outcomes', 'tokens', 'audit', 'feed');
+    'label_readings', 'group_labels', 'outcomes', 'tokens', 'audit', 'feed');
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('users', 'sqlite_autoindex_users_1', '1000000 500000 1'),
     ('users', 'users_by_name', '1000000 500000 1'),
@@ -24,6 +24,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('label_readings', 'label_readings', '1000000 500000 3 3 2 1'),
     ('label_readings', 'label_readings_by_role', '1000000 500000 200'),
     ('label_readings', 'label_readings_by_context', '1000000 500000 200000 50'),
+    ('group_labels', 'group_labels', '10000 5000 2000 1'),
     ('outcomes', 'outcomes', '1000000 500000 1'),
     ('tokens', 'sqlite_autoindex_tokens_1', '100 1'),
     ('tokens', 'tokens_by_tenant', '100 50 2 1'),

@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod feed;
+mod group_labels;
 mod groups;
 mod users;
 
@@ -18,6 +19,7 @@ use tonic::Status;
 pub(crate) use self::access::{catalogue_read, ground, holdings, kept_sets, user_keys, user_outcomes};
 pub(crate) use self::admin::{extension, settings, settings_to_proto, token_record};
 pub(crate) use self::feed::{heads, page, user_state};
+pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};
 pub(crate) use self::groups::{group, group_update, member};
 pub(crate) use self::users::user;
 
@@ -39,6 +41,9 @@ impl From<Failure> for Error {
             Failure::Invalid { .. } => Reason::FIELD_INVALID,
             Failure::TooLarge { .. } => Reason::TOO_LARGE,
             Failure::InvalidFilter(_) => Reason::INVALID_FILTER,
+            Failure::LabelsUnmatched { .. } => Reason::LABEL_UNMATCHED,
+            Failure::TooManyHeld { .. } => Reason::TOO_MANY_HELD,
+            Failure::CatalogueMissing => Reason::CATALOGUE_MISSING,
             Failure::EpochMismatch => Reason::EPOCH_MISMATCH,
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
             Failure::Fenced => Reason::FENCED,

@@ -1,5 +1,8 @@
 //! Every way a call of the store can fail.
 
+use domain::label::Label;
+use domain::matching::{Unmatched, describe};
+
 /// Why a call failed. What the database said is in the log and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -50,6 +53,21 @@ pub enum Failure {
     /// The filter is none, or names what is unknown.
     #[error("{0}")]
     InvalidFilter(String),
+    /// Labels that give nothing, where the tenant wants such a change refused.
+    #[error("Fluent does not recognise these labels: {}", describe(labels))]
+    LabelsUnmatched {
+        /// Each with why.
+        labels: Vec<(Label, Unmatched)>,
+    },
+    /// A change of a group's labels would hold more people than one change may.
+    #[error("the labels it adds give nothing, and more than {most} active users would be held for them")]
+    TooManyHeld {
+        /// How many one change may hold.
+        most: u64,
+    },
+    /// Nobody can say what a label means before the first complete read of the catalogue.
+    #[error("Fluent's roles, retailers and locations have not been read yet")]
+    CatalogueMissing,
     /// A position of another life of the database, or one ahead of the head.
     #[error("the position belongs to another life of the database; start over")]
     EpochMismatch,

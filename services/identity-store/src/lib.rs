@@ -8,6 +8,7 @@ mod config;
 mod convert;
 mod failure;
 mod grpc;
+mod judge;
 pub mod model;
 pub mod store;
 mod upkeep;

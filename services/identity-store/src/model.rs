@@ -174,6 +174,28 @@ pub struct GroupUpdate {
     pub add: Vec<String>,
     /// Ids of members to remove, as sent.
     pub remove: Vec<String>,
+    /// Whether labels it adds give nothing.
+    pub adds_unmatched: bool,
+}
+
+/// How the tenant's own table names a group, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupKey {
+    /// By `externalId`, exactly.
+    ExternalId(String),
+    /// By id.
+    Id(GroupId),
+    /// By `displayName`, without regard to case.
+    DisplayName(String),
+}
+
+/// One entry of the tenant's own table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLabels {
+    /// Which groups.
+    pub key: GroupKey,
+    /// Their labels.
+    pub labels: Vec<Label>,
 }
 
 /// How a user is named.
@@ -244,6 +266,8 @@ pub struct HeldThrough {
     pub direct: bool,
     /// The groups it comes through, in order.
     pub groups: Vec<GroupId>,
+    /// The groups of which it is the `displayName` and nothing more, in order.
+    pub named_by: Vec<GroupId>,
 }
 
 /// Catalogue, rules and settings.

@@ -7,10 +7,12 @@ mod affected;
 mod audit;
 mod catalogue;
 mod commit;
+mod crowd;
 mod document;
 pub(crate) mod extensions;
 mod feed;
 mod filter;
+mod group_labels;
 mod groups;
 mod heads;
 mod holdings;
@@ -33,6 +35,7 @@ use domain::token::{BearerToken, Pepper, TokenHash};
 use sql::{Database, Engine, Migration, Row, Tx, params};
 
 use self::commit::Committer;
+pub(crate) use self::group_labels::sound as sound_group_labels;
 use self::heads::HeadBoard;
 pub(crate) use self::heads::SILENCE;
 use crate::failure::Failure;
@@ -43,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../migrations/0002_inactive_users.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_extensions.sql") },
     Migration { version: 4, sql: include_str!("../migrations/0004_taking_away.sql") },
+    Migration { version: 5, sql: include_str!("../migrations/0005_group_labels.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

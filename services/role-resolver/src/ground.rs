@@ -33,6 +33,8 @@ pub(crate) struct Ground {
     pub(crate) catalogue: Option<Catalogue>,
     /// The tenant's rules.
     pub(crate) rules: Rules,
+    /// Whether the names of groups are labels.
+    pub(crate) names_are_labels: bool,
 }
 
 /// What the store answers to one who may hold the ground already.

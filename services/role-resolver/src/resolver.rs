@@ -123,6 +123,7 @@ async fn compute(
 }
 
 fn effective((id, holding): (UserId, Holding), ground: &Ground) -> Result<(UserId, EffectiveSet), Error> {
+    let holding = if ground.names_are_labels { holding } else { holding.without_names() };
     let set = match &ground.catalogue {
         Some(catalogue) => resolve(&holding, catalogue, &ground.rules),
         // Without a catalogue nothing can be said of labels; but who has none, or is inactive, has no grants under any.

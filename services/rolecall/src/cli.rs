@@ -102,6 +102,11 @@ pub(crate) enum TenantAction {
         #[command(flatten)]
         settings: SettingsArgs,
     },
+    /// Labels for groups whose identity provider can't give them any.
+    GroupLabels {
+        #[command(subcommand)]
+        action: GroupLabelsAction,
+    },
     /// Lists all tenants.
     List,
     /// Defines, lists and removes the tenant's own extensions of users and groups.
@@ -162,6 +167,47 @@ impl ExtensionFile {
         let schema = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         Ok(proto::admin::v1::Extension { resource_type: resource_type.clone(), schema })
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupLabelsAction {
+    /// Gives the groups of a key these labels, and no others.
+    Set {
+        /// The tenant.
+        name: String,
+        #[command(flatten)]
+        key: GroupKeyArgs,
+        /// A label; may be given several times.
+        #[arg(long = "label", required = true)]
+        labels: Vec<String>,
+    },
+    /// Takes the labels of a key away.
+    Remove {
+        /// The tenant.
+        name: String,
+        #[command(flatten)]
+        key: GroupKeyArgs,
+    },
+    /// Lists the whole table.
+    List {
+        /// The tenant.
+        name: String,
+    },
+}
+
+/// Which groups. Of several entries that name a group, the first of these counts.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct GroupKeyArgs {
+    /// Those with this externalId.
+    #[arg(long)]
+    pub(crate) external_id: Option<String>,
+    /// The one with this SCIM id.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// The one with this displayName, in any case; it need not be there yet.
+    #[arg(long)]
+    pub(crate) display_name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

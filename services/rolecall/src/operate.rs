@@ -1,5 +1,7 @@
 //! What operators do from a shell: tenants and tokens, through identity-store's gRPC.
 
+mod group_labels;
+
 use anyhow::{Context as _, Result, bail};
 use proto::admin::v1 as pb;
 use proto::admin::v1::admin_service_client::AdminServiceClient;
@@ -44,6 +46,7 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             let request = pb::PutSettingsRequest { tenant: name, settings: Some(chosen) };
             admin.put_settings(request).await.map_err(said)?;
         }
+        TenantAction::GroupLabels { action } => group_labels::run(action, admin).await?,
         TenantAction::List => {
             let answer = admin.list_tenants(pb::ListTenantsRequest {}).await.map_err(said)?;
             for name in answer.into_inner().tenants {

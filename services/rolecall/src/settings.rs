@@ -74,6 +74,43 @@ choice!(
     }
 );
 
+choice!(
+    /// What the displayName of a group is.
+    DisplayNames {
+        /// Just a name.
+        Names = pb::DisplayNames::Names,
+        /// A label of its members, where it is recognised; never for `ACCOUNT`.
+        Labels = pb::DisplayNames::Labels,
+    }
+);
+choice!(
+    /// How strictly the identity provider's requests are read.
+    Protocol {
+        /// What real providers send is understood.
+        Lenient = pb::Protocol::Lenient,
+        /// By the letter of the RFCs: for conformance runs.
+        Strict = pb::Protocol::Strict,
+    }
+);
+choice!(
+    /// Whether `/Roles` lists labels of locations.
+    RoleLocations {
+        /// Only under a filter on how they begin.
+        OnFilter = pb::RoleLocations::OnFilter,
+        /// Always.
+        Listed = pb::RoleLocations::Listed,
+    }
+);
+choice!(
+    /// What the tenant is used for.
+    Environment {
+        /// Real people.
+        Production = pb::Environment::Production,
+        /// Development: HTTP Basic is accepted where the process allows it too.
+        Development = pb::Environment::Development,
+    }
+);
+
 /// The choices, each optional: what is not named stays as it is.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SettingsArgs {
@@ -98,12 +135,36 @@ pub(crate) struct SettingsArgs {
     /// How the roles of one PATCH are meant.
     #[arg(long)]
     roles_patch: Option<RolesPatch>,
+    /// What the displayName of a group is.
+    #[arg(long)]
+    display_names: Option<DisplayNames>,
+    /// How strictly the identity provider's requests are read.
+    #[arg(long)]
+    protocol: Option<Protocol>,
+    /// Whether `/Roles` lists labels of locations.
+    #[arg(long)]
+    role_locations: Option<RoleLocations>,
+    /// What the tenant is used for.
+    #[arg(long)]
+    environment: Option<Environment>,
 }
 
 impl SettingsArgs {
     /// `settings` with the named choices made.
     pub(crate) fn apply(self, settings: &mut pb::Settings) {
-        let Self { account_name, guardrail, without_labels, rename, adoption, put, roles_patch } = self;
+        let Self {
+            account_name,
+            guardrail,
+            without_labels,
+            rename,
+            adoption,
+            put,
+            roles_patch,
+            display_names,
+            protocol,
+            role_locations,
+            environment,
+        } = self;
         if let Some(name) = account_name {
             settings.account_name = name;
         }
@@ -114,5 +175,9 @@ impl SettingsArgs {
         set(&mut settings.adoption, adoption.map(Into::into));
         set(&mut settings.put_omitted, put.map(Into::into));
         set(&mut settings.roles_patch, roles_patch.map(Into::into));
+        set(&mut settings.display_names, display_names.map(Into::into));
+        set(&mut settings.protocol, protocol.map(Into::into));
+        set(&mut settings.role_locations, role_locations.map(Into::into));
+        set(&mut settings.environment, environment.map(Into::into));
     }
 }

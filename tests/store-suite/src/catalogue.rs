@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use proto::admin::v1::GetSettingsRequest;
-use proto::common::v1::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use proto::common::v1::{
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
+    WithoutLabels,
+};
 use proto::identity::v1::feed_entry::Change;
 use proto::identity::v1::{AwaitCatalogueRequest, AwaitCatalogueResponse};
 use runtime::error::{Error, Reason};
@@ -53,6 +56,10 @@ pub async fn settings_read_back_and_are_part_of_the_ground(backend: &Backend) {
         adoption: Adoption::ParkAll.into(),
         put_omitted: PutOmitted::Keep.into(),
         roles_patch: RolesPatch::Overwrite.into(),
+        display_names: DisplayNames::Labels.into(),
+        protocol: Protocol::Strict.into(),
+        role_locations: RoleLocations::Listed.into(),
+        environment: Environment::Development.into(),
     };
     let before = tenant.head().await;
     tenant.put_settings(settings.clone()).await.unwrap();

@@ -25,6 +25,7 @@ pub mod access;
 pub mod catalogue;
 pub mod feed;
 pub mod filters;
+pub mod group_labels;
 pub mod groups;
 pub mod stamps;
 pub mod tenants;
@@ -101,6 +102,14 @@ macro_rules! behaviours {
                 an_outcome_moves_neither_version_nor_revision
                 of_the_outcomes_in_one_report_each_users_newest_stays
                 a_user_is_deactivated_whatever_else_is_asked
+            }
+            group_labels {
+                the_table_gives_a_group_the_labels_of_its_first_key
+                a_change_of_the_table_stamps_and_tells_the_groups_concerned
+                an_entry_is_judged_by_the_labels_it_adds
+                no_change_of_group_labels_holds_a_crowd
+                a_groups_name_is_held_as_a_name
+                what_came_through_a_group_between_goes_with_it
             }
             groups {
                 members_added_at_once_all_stay

@@ -189,6 +189,7 @@ impl Tenant {
             actor: Some(Self::actor()),
             document: document.bytes(),
             member_ids: member_ids.to_vec(),
+            adds_unmatched: false,
         };
         answered(self.groups().create_group(request).await)
     }

@@ -139,6 +139,9 @@ impl Draft<'_> {
         };
         match parts {
             None if op == Op::Add => {}
+            None if places.is_empty() && op == Op::Remove && !self.request.mode.allows(Leniency::RemoveAbsent) => {
+                return Err(no_match(target));
+            }
             None => {
                 let mut place = 0;
                 list.retain(|_| {
@@ -152,7 +155,7 @@ impl Draft<'_> {
                 let described =
                     if self.request.mode.allows(Leniency::CreateFromFilter) { describe(select) } else { None };
                 let Some(mut element) = described else {
-                    return Err(Error::no_target(format!("no value of {} meets the filter", target.attribute.name)));
+                    return Err(no_match(target));
                 };
                 if let Some(Value::Object(parts)) = assemble(parts) {
                     element.extend(parts);
@@ -249,6 +252,10 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
+
+fn no_match(target: Target) -> Error {
+    Error::no_target(format!("no value of {} meets the filter", target.attribute.name))
 }
 
 /// Sets parts of the elements at `places`, in ascending order. At most one is primary then.

@@ -387,6 +387,8 @@ not_here! {
     create_tenant: CreateTenantRequest -> CreateTenantResponse,
     list_tenants: ListTenantsRequest -> ListTenantsResponse,
     put_settings: PutSettingsRequest -> PutSettingsResponse,
+    put_group_labels: PutGroupLabelsRequest -> PutGroupLabelsResponse,
+    list_group_labels: ListGroupLabelsRequest -> ListGroupLabelsResponse,
     put_extension: PutExtensionRequest -> PutExtensionResponse,
     remove_extension: RemoveExtensionRequest -> RemoveExtensionResponse,
     issue_token: IssueTokenRequest -> IssueTokenResponse,

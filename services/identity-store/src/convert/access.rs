@@ -61,10 +61,11 @@ fn holding(holding: Holding) -> pb::Holding {
         active,
         labels: labels
             .into_iter()
-            .map(|(label, HeldThrough { direct, groups })| pb::HeldLabel {
+            .map(|(label, HeldThrough { direct, groups, named_by })| pb::HeldLabel {
                 label: label.as_str().to_owned(),
                 direct,
                 group_ids: groups.iter().map(ToString::to_string).collect(),
+                named_by_group_ids: named_by.iter().map(ToString::to_string).collect(),
             })
             .collect(),
         stamp: stamp.0,

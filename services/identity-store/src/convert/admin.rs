@@ -1,7 +1,10 @@
 //! Settings and tokens.
 
 use domain::clock::Timestamp;
-use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use domain::settings::{
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
+    WithoutLabels,
+};
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
 use scim::schema::Extension;
@@ -11,8 +14,19 @@ use crate::model::TokenRecord;
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
-    let pb::Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } =
-        settings.unwrap_or_default();
+    let pb::Settings {
+        account_name,
+        guardrail,
+        without_labels,
+        rename,
+        adoption,
+        put_omitted,
+        roles_patch,
+        display_names,
+        protocol,
+        role_locations,
+        environment,
+    } = settings.unwrap_or_default();
     let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
     Ok(Settings {
         account_name,
@@ -41,11 +55,39 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
             pb::RolesPatch::Unspecified | pb::RolesPatch::AsSent => RolesPatch::AsSent,
             pb::RolesPatch::Overwrite => RolesPatch::Overwrite,
         },
+        display_names: match display_names.try_into().map_err(unknown("settings.display_names"))? {
+            pb::DisplayNames::Unspecified | pb::DisplayNames::Names => DisplayNames::Names,
+            pb::DisplayNames::Labels => DisplayNames::Labels,
+        },
+        protocol: match protocol.try_into().map_err(unknown("settings.protocol"))? {
+            pb::Protocol::Unspecified | pb::Protocol::Lenient => Protocol::Lenient,
+            pb::Protocol::Strict => Protocol::Strict,
+        },
+        role_locations: match role_locations.try_into().map_err(unknown("settings.role_locations"))? {
+            pb::RoleLocations::Unspecified | pb::RoleLocations::OnFilter => RoleLocations::OnFilter,
+            pb::RoleLocations::Listed => RoleLocations::Listed,
+        },
+        environment: match environment.try_into().map_err(unknown("settings.environment"))? {
+            pb::Environment::Unspecified | pb::Environment::Production => Environment::Production,
+            pb::Environment::Development => Environment::Development,
+        },
     })
 }
 
 pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
-    let Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } = settings;
+    let Settings {
+        account_name,
+        guardrail,
+        without_labels,
+        rename,
+        adoption,
+        put_omitted,
+        roles_patch,
+        display_names,
+        protocol,
+        role_locations,
+        environment,
+    } = settings;
     let guardrail = match guardrail {
         Guardrail::Reject => pb::Guardrail::Reject,
         Guardrail::Hold => pb::Guardrail::Hold,
@@ -71,6 +113,22 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         RolesPatch::AsSent => pb::RolesPatch::AsSent,
         RolesPatch::Overwrite => pb::RolesPatch::Overwrite,
     };
+    let display_names = match display_names {
+        DisplayNames::Names => pb::DisplayNames::Names,
+        DisplayNames::Labels => pb::DisplayNames::Labels,
+    };
+    let protocol = match protocol {
+        Protocol::Lenient => pb::Protocol::Lenient,
+        Protocol::Strict => pb::Protocol::Strict,
+    };
+    let role_locations = match role_locations {
+        RoleLocations::OnFilter => pb::RoleLocations::OnFilter,
+        RoleLocations::Listed => pb::RoleLocations::Listed,
+    };
+    let environment = match environment {
+        Environment::Production => pb::Environment::Production,
+        Environment::Development => pb::Environment::Development,
+    };
     pb::Settings {
         account_name,
         guardrail: guardrail.into(),
@@ -79,6 +137,10 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         adoption: adoption.into(),
         put_omitted: put_omitted.into(),
         roles_patch: roles_patch.into(),
+        display_names: display_names.into(),
+        protocol: protocol.into(),
+        role_locations: role_locations.into(),
+        environment: environment.into(),
     }
 }
 

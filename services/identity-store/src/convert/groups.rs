@@ -37,6 +37,7 @@ pub(crate) fn group_update(request: pb::UpdateGroupRequest) -> (String, Option<A
         replace_members,
         add_member_ids,
         remove_member_ids,
+        adds_unmatched,
     } = request;
     let update = GroupUpdate {
         expected: Revision(expected_version),
@@ -44,6 +45,7 @@ pub(crate) fn group_update(request: pb::UpdateGroupRequest) -> (String, Option<A
         replace_members,
         add: add_member_ids,
         remove: remove_member_ids,
+        adds_unmatched,
     };
     (tenant, actor, id, update)
 }

@@ -3,15 +3,17 @@
 use proto::admin::v1::admin_service_server::AdminService;
 use proto::admin::v1::{
     CreateTenantRequest, CreateTenantResponse, Extension, GetSettingsRequest, GetSettingsResponse, IssueTokenRequest,
-    IssueTokenResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
-    PutExtensionRequest, PutExtensionResponse, PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest,
-    RemoveExtensionResponse, RevokeTokenRequest, RevokeTokenResponse,
+    IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse, ListTenantsRequest, ListTenantsResponse,
+    ListTokensRequest, ListTokensResponse, PutExtensionRequest, PutExtensionResponse, PutGroupLabelsRequest,
+    PutGroupLabelsResponse, PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse,
+    RevokeTokenRequest, RevokeTokenResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
 use crate::convert;
 use crate::failure::Failure;
+use crate::judge;
 use crate::model::IssuedToken;
 use crate::store::extensions;
 
@@ -78,6 +80,28 @@ impl AdminService for Service {
         let tenant = convert::tenant(&tenant)?;
         let put = self.store.put_settings(&tenant, convert::settings(settings)?).await?;
         Ok(Response::new(PutSettingsResponse { revision_token: self.seal(&tenant, put.position) }))
+    }
+
+    async fn put_group_labels(
+        &self,
+        request: Request<PutGroupLabelsRequest>,
+    ) -> Result<Response<PutGroupLabelsResponse>, Status> {
+        let (tenant, entry) = convert::read_group_labels(asked(request)?)?;
+        let tenant = convert::tenant(&tenant)?;
+        let put = judge::put_group_labels(&self.store, &tenant, entry).await?;
+        let revision_token = self.seal(&tenant, put.position);
+        Ok(Response::new(PutGroupLabelsResponse { revision_token, groups_changed: put.value }))
+    }
+
+    async fn list_group_labels(
+        &self,
+        request: Request<ListGroupLabelsRequest>,
+    ) -> Result<Response<ListGroupLabelsResponse>, Status> {
+        let ListGroupLabelsRequest { tenant, after } = asked(request)?;
+        let (tenant, after) = (convert::tenant(&tenant)?, convert::group_key(after)?);
+        let entries = self.store.list_group_labels(&tenant, after).await?.value;
+        let entries = entries.into_iter().map(convert::group_labels).collect();
+        Ok(Response::new(ListGroupLabelsResponse { entries }))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {

@@ -22,9 +22,10 @@ impl GroupService for Service {
         &self,
         request: Request<CreateGroupRequest>,
     ) -> Result<Response<CreateGroupResponse>, Status> {
-        let CreateGroupRequest { tenant, actor, document, member_ids } = asked(request)?;
+        let CreateGroupRequest { tenant, actor, document, member_ids, adds_unmatched } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let made = self.store.create_group(&tenant, convert::actor(actor), document.into(), &member_ids).await?;
+        let (actor, document) = (convert::actor(actor), document.into());
+        let made = self.store.create_group(&tenant, actor, document, &member_ids, adds_unmatched).await?;
         let revision_token = self.seal(&tenant, made.position);
         Ok(Response::new(CreateGroupResponse { group: Some(convert::group(made.value)), revision_token }))
     }

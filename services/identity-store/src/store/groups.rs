@@ -10,9 +10,9 @@ use sql::{Row, Statement, Tx, params};
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, GroupDocument};
-use super::labels::{self, Holder};
+use super::labels::{self, Holder, Labels};
 use super::members::{self, Delta, Wanted};
-use super::{Store, feed, group_id, standing, time};
+use super::{Store, crowd, feed, group_id, group_labels, standing, time};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Group, GroupUpdate, Read, Written};
 
@@ -34,10 +34,11 @@ impl Store {
         actor: Actor,
         document: Vec<u8>,
         members: &[String],
+        adds_unmatched: bool,
     ) -> Result<Written<Group>, Failure> {
         let document = GroupDocument::parse(document)?;
         let wanted = Wanted::parse(false, members, &[])?;
-        self.committer.write(tenant, Create { id: GroupId::new(), document, wanted, actor }).await
+        self.committer.write(tenant, Create { id: GroupId::new(), document, wanted, adds_unmatched, actor }).await
     }
 
     /// Reads one group. A text that is no id names none.
@@ -63,11 +64,11 @@ impl Store {
         id: &str,
         update: GroupUpdate,
     ) -> Result<Written<Group>, Failure> {
-        let GroupUpdate { expected, document, replace_members, add, remove } = update;
+        let GroupUpdate { expected, document, replace_members, add, remove, adds_unmatched } = update;
         let id = id.parse().map_err(|_| Failure::GroupNotFound)?;
         let document = document.map(GroupDocument::parse).transpose()?;
         let wanted = Wanted::parse(replace_members, &add, &remove)?;
-        self.committer.write(tenant, Update { id, expected, document, wanted, actor }).await
+        self.committer.write(tenant, Update { id, expected, document, wanted, adds_unmatched, actor }).await
     }
 
     /// Deletes a group; its members stay, without what came through it.
@@ -99,6 +100,7 @@ struct Create {
     id: GroupId,
     document: GroupDocument,
     wanted: Wanted,
+    adds_unmatched: bool,
     actor: Actor,
 }
 
@@ -110,9 +112,10 @@ impl Write for Create {
         const INSERT: &str = "INSERT INTO groups (tenant, id, display_name, display_name_folded, external_id, document, \
              member_count, created_at, modified_at, version, stamp) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $9) ON CONFLICT DO NOTHING";
-        let Self { id, ref document, ref wanted, ref actor } = *self;
+        let Self { id, ref document, ref wanted, adds_unmatched, ref actor } = *self;
         let (tenant, version) = (scope.tenant, scope.revision);
         let delta = members::delta(scope.tx, tenant, None, wanted, false).await?;
+        let labels = group_labels::of(scope.tx, tenant, id, document).await?;
         let member_count = delta.added.len() as u64;
         let mut statements = vec![
             Statement::new(
@@ -133,11 +136,14 @@ impl Write for Create {
             audit(scope, actor, "group.create", id)
                 .write(attributes(document.attributes.keys().map(String::as_str).collect(), &delta)),
         ];
-        statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &BTreeSet::new(), &document.labels));
+        statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &Labels::default(), &labels));
         statements.extend(members::change(scope, id, &delta, 1));
         let changed = scope.tx.batch(statements).await?;
         if changed.first() != Some(&1) {
             return Err(Failure::NameTaken { attribute: "displayName" });
+        }
+        if adds_unmatched {
+            crowd::check(scope.tx, tenant, &[id]).await?;
         }
         scope.counts.groups += 1;
         let (created_at, modified_at) = (scope.now, scope.now);
@@ -157,6 +163,7 @@ struct Update {
     expected: Revision,
     document: Option<GroupDocument>,
     wanted: Wanted,
+    adds_unmatched: bool,
     actor: Actor,
 }
 
@@ -165,12 +172,16 @@ impl Write for Update {
     type Answer = Group;
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
-        let Self { id, expected, ref document, ref wanted, ref actor } = *self;
+        let Self { id, expected, ref document, ref wanted, adds_unmatched, ref actor } = *self;
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
-        let loses_labels = document.as_ref().is_some_and(|new| !old.labels.is_subset(&new.labels));
+        let mut document = document.clone().filter(|new| new.attributes != old.attributes);
+        let mut held = match &document {
+            Some(new) => Held::read(scope.tx, tenant, id, new).await?,
+            None => Held::default(),
+        };
+        let loses_labels = held.old.loses_stated(&held.new);
         let delta = members::delta(scope.tx, tenant, Some(id), wanted, loses_labels).await?;
-        let mut document = document.clone();
         if let Some(new) = &mut document
             && new.folded_name() != old.folded_name()
             && name_taken(scope.tx, tenant, new).await?
@@ -180,6 +191,7 @@ impl Write for Update {
             }
             // Taking away is never refused for what a request says besides.
             new.keep_name(&old)?;
+            held.new = group_labels::of(scope.tx, tenant, id, new).await?;
         }
         let document = document.filter(|new| new.attributes != old.attributes);
         if document.is_none() && delta.is_empty() {
@@ -192,27 +204,42 @@ impl Write for Update {
         let mut part = 0;
         if let Some(new) = &document {
             changed = document::changed(&old.attributes, &new.attributes);
-            statements.extend(rewrite(scope, id, &old, new));
+            statements.extend(rewrite(scope, id, &held, new));
             part = 1;
         }
         statements.push(touch(scope, id, member_count));
         statements.push(audit(scope, actor, "group.update", id).write(attributes(changed, &delta)));
         statements.extend(members::change(scope, id, &delta, part));
         scope.tx.batch(statements).await?;
+        if adds_unmatched && delta.removed.is_empty() && !loses_labels {
+            crowd::check(scope.tx, tenant, &[id]).await?;
+        }
         let document = document.map_or(stored.document, |document| document.bytes);
         let (modified_at, version) = (scope.now, scope.revision);
         Ok(Applied::Changed(Group { document, modified_at, version, member_count, ..stored }))
     }
 }
 
+/// A group's labels before and after a change of its document, whichever way they come to it.
+#[derive(Default)]
+struct Held {
+    old: Labels,
+    new: Labels,
+}
+
+impl Held {
+    async fn read(tx: &mut Tx<'_>, tenant: &TenantId, id: GroupId, new: &GroupDocument) -> Result<Self, Failure> {
+        let old = labels::rows(tx, tenant, id.as_bytes()).await?;
+        Ok(Self { old, new: group_labels::of(tx, tenant, id, new).await? })
+    }
+}
+
 /// The statements that give a group a new document.
-fn rewrite(scope: &mut Scope<'_, '_>, id: GroupId, old: &GroupDocument, new: &GroupDocument) -> Vec<Statement> {
+fn rewrite(scope: &mut Scope<'_, '_>, id: GroupId, held: &Held, new: &GroupDocument) -> Vec<Statement> {
     const UPDATE: &str = "UPDATE groups SET display_name = $3, display_name_folded = $4, external_id = $5, \
          document = $6, stamp = CASE WHEN $7 = 1 THEN $8 ELSE stamp END WHERE tenant = $1 AND id = $2";
-    // A tenant may key labels by a group's externalId or name, and take its name for a label.
-    let keyed = new.external_id != old.external_id || new.display_name != old.display_name;
-    let access_changed = keyed || new.labels != old.labels;
-    let takes_away = keyed || old.labels.difference(&new.labels).next().is_some();
+    let Held { old: labels_old, new: labels_new } = held;
+    let (access_changed, takes_away) = (labels_old != labels_new, labels_old.loses(labels_new));
     let tenant = scope.tenant;
     let mut statements = vec![
         Statement::new(
@@ -230,7 +257,7 @@ fn rewrite(scope: &mut Scope<'_, '_>, id: GroupId, old: &GroupDocument, new: &Gr
         ),
         feed::write(scope, 0, takes_away, &Change::Group { group: id, exists: true }),
     ];
-    statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &old.labels, &new.labels));
+    statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, labels_old, labels_new));
     statements
 }
 
@@ -257,7 +284,8 @@ impl Write for Delete {
         const DISMISS: &str = "UPDATE members SET removed = $3 WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
         let Self { id, expected, ref actor } = *self;
         let tenant = scope.tenant;
-        let (_, old) = stored(scope.tx, tenant, id, expected).await?;
+        stored(scope.tx, tenant, id, expected).await?;
+        let held = labels::rows(scope.tx, tenant, id.as_bytes()).await?;
         let mut statements = members::leave_all(scope, id.as_bytes());
         statements.extend([
             Statement::new(DELETE, params![tenant.as_str(), id.as_bytes()]),
@@ -265,7 +293,7 @@ impl Write for Delete {
             feed::write(scope, 0, true, &Change::Group { group: id, exists: false }),
             audit(scope, actor, "group.delete", id).write([]),
         ]);
-        statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &old.labels, &BTreeSet::new()));
+        statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &held, &Labels::default()));
         scope.tx.batch(statements).await?;
         scope.counts.groups -= 1;
         Ok(Applied::Changed(()))

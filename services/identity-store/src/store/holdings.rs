@@ -14,7 +14,7 @@ use sql::{Row, Tx, Value, params};
 
 use super::{Standing, Store, group_id, standing, user_id};
 use crate::failure::Failure;
-use crate::model::{Held, HeldThrough, Holding, Holdings, KeptSet, Read, UserKey};
+use crate::model::{Held, Holding, Holdings, KeptSet, Read, UserKey};
 
 /// The most users in one call.
 const USERS: usize = 1_000;
@@ -198,7 +198,7 @@ pub(super) const REACH: &str = "WITH RECURSIVE reached (user_id, group_id) AS (\
      SELECT r.user_id, r.group_id, g.stamp FROM reached r JOIN groups g ON g.tenant = $1 AND g.id = r.group_id";
 
 /// The labels of users and groups.
-pub(super) const LABELS: &str = "SELECT holder, label FROM labels WHERE tenant = $1 AND holder IN {ids:$2}";
+pub(super) const LABELS: &str = "SELECT holder, label, named FROM labels WHERE tenant = $1 AND holder IN {ids:$2}";
 
 /// Gives each user the labels it holds, with where each comes from.
 async fn label(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, Holding>) -> Result<(), Failure> {
@@ -208,20 +208,20 @@ async fn label(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, 
     let groups: BTreeSet<GroupId> = users.values().flat_map(|holding| holding.groups.keys().copied()).collect();
     let holders = users.keys().map(|id| &id.as_bytes()[..]).chain(groups.iter().map(|id| &id.as_bytes()[..]));
     let rows = tx.rows(LABELS, params![tenant.as_str(), Value::ids(holders)]).await?;
-    let mut of_groups = HashMap::<GroupId, Vec<Label>>::new();
+    let mut of_groups = HashMap::<GroupId, Vec<(Label, bool)>>::new();
     for row in rows {
         let label = Label::new(row.text(1)?);
         if let Some(holding) = users.get_mut(&user_id(&row, 0)?) {
             holding.labels.entry(label).or_default().direct = true;
         } else {
-            of_groups.entry(group_id(&row, 0)?).or_default().push(label);
+            of_groups.entry(group_id(&row, 0)?).or_default().push((label, row.flag(2)?));
         }
     }
     for holding in users.values_mut() {
         for group in holding.groups.keys() {
-            for label in of_groups.get(group).into_iter().flatten() {
-                let HeldThrough { groups, .. } = holding.labels.entry(label.clone()).or_default();
-                groups.push(*group);
+            for (label, named) in of_groups.get(group).into_iter().flatten() {
+                let through = holding.labels.entry(label.clone()).or_default();
+                if *named { through.named_by.push(*group) } else { through.groups.push(*group) }
             }
         }
     }

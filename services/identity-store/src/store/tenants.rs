@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 use domain::id::TenantId;
-use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+use domain::settings::{
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
+    WithoutLabels,
+};
 use serde_json::{Value, json};
-use sql::params;
+use sql::{Tx, params};
 
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
@@ -58,14 +61,7 @@ impl Store {
     /// A tenant's settings.
     pub async fn get_settings(&self, tenant: &TenantId) -> Result<Settings, Failure> {
         let tenant = tenant.clone();
-        self.database
-            .read(move |tx| {
-                Box::pin(async move {
-                    let row = tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
-                    from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)
-                })
-            })
-            .await
+        self.database.read(move |tx| Box::pin(async move { settings(tx, &tenant).await })).await
     }
 
     /// Replaces a tenant's settings.
@@ -73,6 +69,12 @@ impl Store {
         check(&settings)?;
         self.committer.write(tenant, PutSettings(settings)).await
     }
+}
+
+/// A tenant's settings in the snapshot being read.
+pub(super) async fn settings(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Settings, Failure> {
+    let row = tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
+    from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)
 }
 
 struct PutSettings(Settings);
@@ -84,13 +86,14 @@ impl Write for PutSettings {
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         let Self(settings) = self;
         let tenant = scope.tenant;
-        let row = scope.tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
-        let old = from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)?;
+        let old = self::settings(scope.tx, tenant).await?;
         if old == *settings {
             return Ok(Applied::Unchanged(()));
         }
         // A label may name the account by the name it had.
-        let takes_away = old.account_name != settings.account_name;
+        // A name may no longer be one.
+        let names_end = old.display_names == DisplayNames::Labels && settings.display_names == DisplayNames::Names;
+        let takes_away = names_end || old.account_name != settings.account_name;
         let record = Record {
             tenant,
             at: scope.now,
@@ -120,7 +123,19 @@ fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn to_db(settings: &Settings) -> String {
-    let Settings { account_name, guardrail, without_labels, rename, adoption, put_omitted, roles_patch } = settings;
+    let Settings {
+        account_name,
+        guardrail,
+        without_labels,
+        rename,
+        adoption,
+        put_omitted,
+        roles_patch,
+        display_names,
+        protocol,
+        role_locations,
+        environment,
+    } = settings;
     json!({
         "account_name": account_name,
         "guardrail": match guardrail {
@@ -147,6 +162,22 @@ fn to_db(settings: &Settings) -> String {
         "roles_patch": match roles_patch {
             RolesPatch::AsSent => "as_sent",
             RolesPatch::Overwrite => "overwrite",
+        },
+        "display_names": match display_names {
+            DisplayNames::Names => "names",
+            DisplayNames::Labels => "labels",
+        },
+        "protocol": match protocol {
+            Protocol::Lenient => "lenient",
+            Protocol::Strict => "strict",
+        },
+        "role_locations": match role_locations {
+            RoleLocations::OnFilter => "on_filter",
+            RoleLocations::Listed => "listed",
+        },
+        "environment": match environment {
+            Environment::Production => "production",
+            Environment::Development => "development",
         },
     })
     .to_string()
@@ -186,13 +217,32 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
             "overwrite" => RolesPatch::Overwrite,
             _ => RolesPatch::AsSent,
         },
+        display_names: match choice("display_names") {
+            "labels" => DisplayNames::Labels,
+            _ => DisplayNames::Names,
+        },
+        protocol: match choice("protocol") {
+            "strict" => Protocol::Strict,
+            _ => Protocol::Lenient,
+        },
+        role_locations: match choice("role_locations") {
+            "listed" => RoleLocations::Listed,
+            _ => RoleLocations::OnFilter,
+        },
+        environment: match choice("environment") {
+            "development" => Environment::Development,
+            _ => Environment::Production,
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{from_db, to_db};
-    use domain::settings::{Adoption, Guardrail, PutOmitted, Rename, RolesPatch, Settings, WithoutLabels};
+    use domain::settings::{
+        Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch,
+        Settings, WithoutLabels,
+    };
 
     #[test]
     fn settings_are_read_as_they_were_written() {
@@ -204,6 +254,10 @@ mod tests {
             adoption: Adoption::ParkAll,
             put_omitted: PutOmitted::Keep,
             roles_patch: RolesPatch::Overwrite,
+            display_names: DisplayNames::Labels,
+            protocol: Protocol::Strict,
+            role_locations: RoleLocations::Listed,
+            environment: Environment::Development,
         };
         let replace = Settings { rename: Rename::Replace, ..Settings::default() };
         for settings in [unusual, replace, Settings::default()] {

@@ -10,7 +10,7 @@ use sql::{Row, Statement, Tx, Value, params};
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, UserDocument};
-use super::labels::{self, Holder};
+use super::labels;
 use super::{Store, feed, members, outcomes, time, user_groups, user_id};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Read, User, UserState, Written};
@@ -157,7 +157,7 @@ impl Write for Create {
             audit(scope, actor, "user.create", id).write(document.attributes.keys().map(String::as_str)),
         ];
         statements.extend(emails(tenant, id, &BTreeSet::new(), &document.emails));
-        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &BTreeSet::new(), &document.labels));
+        statements.extend(labels::of_user(tenant, id.as_bytes(), &BTreeSet::new(), &document.labels));
         let changed = scope.tx.batch(statements).await?;
         if changed.first() != Some(&1) {
             return Err(Failure::NameTaken { attribute: "userName" });
@@ -230,7 +230,7 @@ impl Write for Replace {
             audit(scope, actor, "user.replace", id).write(document::changed(&old.attributes, &document.attributes)),
         ];
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
-        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &document.labels));
+        statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &document.labels));
         scope.tx.batch(statements).await?;
         Ok(Applied::Changed(User { document: document.bytes, modified_at: scope.now, version, ..stored }))
     }
@@ -264,7 +264,7 @@ impl Write for Delete {
         ];
         statements.extend(members::leave_all(scope, id.as_bytes()));
         statements.extend(emails(tenant, id, &old.emails, &BTreeSet::new()));
-        statements.extend(labels::change(tenant, id.as_bytes(), Holder::User, &old.labels, &BTreeSet::new()));
+        statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &BTreeSet::new()));
         scope.tx.batch(statements).await?;
         scope.counts.users -= 1;
         Ok(Applied::Changed(()))

@@ -83,10 +83,13 @@ fn user(holding: identity::Holding) -> Result<Option<(UserId, Holding)>, Malform
 }
 
 fn held_label(held: identity::HeldLabel) -> Result<(Label, BTreeSet<Source>), Malformed> {
-    let identity::HeldLabel { label, direct, group_ids } = held;
+    let identity::HeldLabel { label, direct, group_ids, named_by_group_ids } = held;
     let mut sources: BTreeSet<Source> = direct.then_some(Source::Direct).into_iter().collect();
     for group in group_ids {
         sources.insert(Source::Group(group.parse()?));
+    }
+    for group in named_by_group_ids {
+        sources.insert(Source::GroupName(group.parse()?));
     }
     if sources.is_empty() {
         return Err(Malformed::Sourceless);
@@ -114,7 +117,12 @@ pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) ->
         adoption: _,
         put_omitted: _,
         roles_patch: _,
+        display_names,
+        protocol: _,
+        role_locations: _,
+        environment: _,
     } = settings.unwrap_or_default();
+    let names_are_labels = display_names == i32::from(common::DisplayNames::Labels);
     let rules = Rules::new(rules.into_iter().map(|rule| {
         let identity::Rule { logical_role, target_roles } = rule;
         (Arc::from(logical_role), target_roles.into_iter().map(Arc::from).collect())
@@ -124,7 +132,8 @@ pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) ->
         let [retailers, locations] = [retailers, locations].map(|places| places.into_iter().map(place));
         Catalogue::new(&account_name, roles.into_iter().map(Arc::from), retailers, locations)
     });
-    Ok(GroundRead::Whole(Ground { version: GroundVersion { epoch, revision: Revision(version) }, catalogue, rules }))
+    let version = GroundVersion { epoch, revision: Revision(version) };
+    Ok(GroundRead::Whole(Ground { version, catalogue, rules, names_are_labels }))
 }
 
 fn place(place: identity::Place) -> catalogue::Place {

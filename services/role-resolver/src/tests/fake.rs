@@ -240,7 +240,7 @@ impl World {
     /// A user with direct labels; its `userName` is `name`, its `externalId` `name` in capitals.
     pub(super) fn add_user(&self, name: &str, active: bool, labels: &[&str]) -> String {
         let user_id = UserId::new().to_string();
-        let direct = |label: &&str| HeldLabel { label: (*label).to_owned(), direct: true, group_ids: vec![] };
+        let direct = |label: &&str| HeldLabel { label: (*label).to_owned(), direct: true, ..HeldLabel::default() };
         let holding = Holding {
             found: true,
             user_id: user_id.clone(),

@@ -13,7 +13,7 @@ use crate::model::{Actor, CatalogueRead, Change, GroupUpdate, Wanted};
 
 async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
     let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();
-    f.store.create_group(&f.tenant, Actor::default(), document.into(), members).await.unwrap().value.id
+    f.store.create_group(&f.tenant, Actor::default(), document.into(), members, false).await.unwrap().value.id
 }
 
 async fn affected(f: &Fixture, revision: u64) -> Vec<(UserId, bool)> {

@@ -4,7 +4,7 @@ use sql::{Engine, Value, params};
 
 use super::fixture::each;
 use crate::Failure;
-use crate::store::{affected, feed, holdings, members, user_groups, users};
+use crate::store::{affected, crowd, feed, holdings, members, user_groups, users};
 
 /// PostgreSQL plans by what is there: enough of everything that its indexes differ.
 const ENOUGH: &str = "
@@ -65,6 +65,7 @@ async fn hot_queries_use_their_index() {
             (users::get(false), params!["t", &id], ["users_pkey", "id=?"]),
             (users::get(true), params!["t", &id], ["members_by_member", "members_by_member"]),
             (user_groups::OF_MANY, params!["t", ids(), 10], ["members_by_member", "members_by_member"]),
+            (crowd::ACTIVE_INSIDE, params!["t", ids(), 10], ["members_pkey", "group_id=?"]),
             (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {
