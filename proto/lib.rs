@@ -3,6 +3,8 @@
 //! The `.proto` files are the documentation. A generated type goes no further than a conversion module: inwards of it,
 //! `domain` is spoken.
 
+pub mod anywhere;
+
 macro_rules! package {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

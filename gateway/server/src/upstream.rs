@@ -1,5 +1,7 @@
 //! The other parts, as this one calls them: identity-store for everything stored, role-resolver for what labels give.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use proto::identity::v1::access_service_client::AccessServiceClient;
 use proto::identity::v1::group_service_client::GroupServiceClient;
 use proto::identity::v1::token_service_client::TokenServiceClient;
 use proto::identity::v1::user_service_client::UserServiceClient;
+use proto::identity::v1::user_service_server::UserService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, CreateGroupRequest, CreateUserRequest, DeleteGroupRequest, DeleteUserRequest,
     GetGroupRequest, GetUserRequest, ListGroupsRequest, ListMembersRequest, ListUsersRequest, ReplaceUserRequest,
@@ -18,6 +21,7 @@ use proto::roles::v1::MatchLabelsRequest;
 use proto::roles::v1::label_service_client::LabelServiceClient;
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
+use tonic::Request;
 
 use crate::caller::Caller;
 use crate::convert::{self, Credential, Group, Member, User};
@@ -66,14 +70,20 @@ pub(crate) struct GroupChange {
 }
 
 /// Clients of the parts. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Upstream {
-    users: UserServiceClient<Transport>,
+    users: Arc<dyn UserService>,
     groups: GroupServiceClient<Transport>,
     access: AccessServiceClient<Transport>,
     tokens: TokenServiceClient<Transport>,
     admin: AdminServiceClient<Transport>,
     labels: LabelServiceClient<Transport>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upstream(…)")
+    }
 }
 
 macro_rules! client {
@@ -87,7 +97,7 @@ macro_rules! client {
 impl Upstream {
     pub(crate) fn new(identity: &Transport, roles: &Transport) -> Self {
         Self {
-            users: client!(UserServiceClient, identity.clone()),
+            users: identity.here().unwrap_or_else(|| Arc::new(client!(UserServiceClient, identity.clone()))),
             groups: client!(GroupServiceClient, identity.clone()),
             access: client!(AccessServiceClient, identity.clone()),
             tokens: client!(TokenServiceClient, identity.clone()),
@@ -124,7 +134,7 @@ impl Upstream {
 
     /// Returns once a read of the catalogue that began after this call is stored; fails if none is within `wait`.
     pub(crate) async fn await_catalogue(&self, caller: &Caller, wait: Duration) -> Result<(), Error> {
-        let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: caller.tenant.to_string() });
+        let mut request = Request::new(AwaitCatalogueRequest { tenant: caller.tenant.to_string() });
         request.set_timeout(wait);
         self.access.clone().await_catalogue(request).await?;
         Ok(())
@@ -132,13 +142,14 @@ impl Upstream {
 
     pub(crate) async fn create_user(&self, caller: &Caller, document: Bytes) -> Result<Fresh<User>, Error> {
         let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
-        let answer = self.users.clone().create_user(CreateUserRequest { tenant, actor, document }).await?.into_inner();
+        let answer =
+            self.users.create_user(Request::new(CreateUserRequest { tenant, actor, document })).await?.into_inner();
         Ok((convert::user(answer.user)?, answer.revision_token))
     }
 
     pub(crate) async fn get_user(&self, caller: &Caller, id: &str, with_groups: bool) -> Result<Fresh<User>, Error> {
         let request = GetUserRequest { tenant: caller.tenant.to_string(), id: id.to_owned(), with_groups };
-        let answer = self.users.clone().get_user(request).await?.into_inner();
+        let answer = self.users.get_user(Request::new(request)).await?.into_inner();
         Ok((convert::user(answer.user)?, answer.revision_token))
     }
 
@@ -150,7 +161,7 @@ impl Upstream {
     ) -> Result<Fresh<Page<User>>, Error> {
         let Selection { filter, start_index, count } = wanted;
         let request = ListUsersRequest { tenant: caller.tenant.to_string(), filter, start_index, count, with_groups };
-        let answer = self.users.clone().list_users(request).await?.into_inner();
+        let answer = self.users.list_users(Request::new(request)).await?.into_inner();
         let items = answer.users.into_iter().map(|user| convert::user(Some(user))).collect::<Result<_, _>>()?;
         Ok((Page { items, total: answer.total_results }, answer.revision_token))
     }
@@ -164,14 +175,14 @@ impl Upstream {
     ) -> Result<Fresh<User>, Error> {
         let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
         let request = ReplaceUserRequest { tenant, actor, id: id.to_owned(), expected_version, document };
-        let answer = self.users.clone().replace_user(request).await?.into_inner();
+        let answer = self.users.replace_user(Request::new(request)).await?.into_inner();
         Ok((convert::user(answer.user)?, answer.revision_token))
     }
 
     pub(crate) async fn delete_user(&self, caller: &Caller, id: &str, expected_version: u64) -> Result<String, Error> {
         let (tenant, actor) = (caller.tenant.to_string(), Some(convert::actor(caller)));
         let request = DeleteUserRequest { tenant, actor, id: id.to_owned(), expected_version };
-        Ok(self.users.clone().delete_user(request).await?.into_inner().revision_token)
+        Ok(self.users.delete_user(Request::new(request)).await?.into_inner().revision_token)
     }
 
     pub(crate) async fn create_group(

@@ -19,6 +19,10 @@ use clap::Parser as _;
 
 use cli::{Command, Program};
 
+/// A request makes and drops many small things; the C library's allocator takes several times as long for each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Program { command } = Program::parse();
     let done = process::runtime().and_then(|runtime| {

@@ -7,9 +7,11 @@
 mod deadline;
 mod server;
 mod transport;
+mod within;
 
 pub use server::{BuildError, Server, ServerBuilder, ServerStack};
 pub use transport::{Transport, TransportConfig, TransportError};
+pub use within::Within;
 
 /// The largest message in either direction, in bytes; whatever may grow beyond it travels in pages or as a stream.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -1,12 +1,19 @@
 //! PostgreSQL: a pool of connections, statements prepared once each, independent statements sent together.
+//!
+//! What opens, divides or ends a transaction is not waited for by itself: it travels with the statement after it, or with
+//! the last one. So a round trip is spent only on answers that something depends on.
 
 use std::error::Error as StdError;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::try_join_all;
+use futures_util::{FutureExt as _, try_join};
+use tokio::sync::oneshot;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Config, IsolationLevel};
+use tokio_postgres::{Config, Statement as Prepared};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Work;
@@ -26,13 +33,28 @@ impl std::fmt::Debug for Postgres {
     }
 }
 
-/// A transaction open on one of them.
-pub(crate) struct Session<'c>(Transaction<'c>);
+/// A transaction on one of them.
+pub(crate) struct Session<'c> {
+    client: &'c Client,
+    /// What is sent ahead of the next statement.
+    ahead: Vec<&'static str>,
+    /// What is sent with the commit.
+    last: Vec<Statement>,
+    /// Whether the server knows of the transaction.
+    begun: bool,
+}
 
 impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Session(…)")
     }
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Write,
 }
 
 impl Postgres {
@@ -62,27 +84,7 @@ impl Postgres {
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        let mut client = self.0.get().await.map_err(Error::from)?;
-        // On a task of its own: were it dropped with its caller, the next would get a connection that is still busy.
-        let task = tokio::spawn(async move {
-            let transaction = client
-                .build_transaction()
-                .isolation_level(IsolationLevel::RepeatableRead)
-                .read_only(true)
-                .start()
-                .await
-                .map_err(Error::from)?;
-            let mut tx = Tx(Inner::Postgres(Session(transaction)));
-            let answer = work(&mut tx).await;
-            if let Tx(Inner::Postgres(Session(transaction))) = tx {
-                match &answer {
-                    Ok(_) => transaction.commit().await.map_err(Error::from)?,
-                    Err(_) => drop(transaction.rollback().await),
-                }
-            }
-            answer
-        });
-        task.await.map_err(|stopped| E::from(Error::unavailable(stopped)))?
+        self.run(Purpose::Read, work).await
     }
 
     /// One look-up by key, in one round trip.
@@ -98,28 +100,54 @@ impl Postgres {
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        let pool = self.0.clone();
-        // On a task of its own: a caller that goes away can't leave it half done.
-        let task = tokio::spawn(async move {
-            let mut client = pool.get().await.map_err(Error::from)?;
-            let transaction = client.transaction().await.map_err(Error::from)?;
-            let mut tx = Tx(Inner::Postgres(Session(transaction)));
-            let answer = work(&mut tx).await;
-            let Tx(Inner::Postgres(Session(transaction))) = tx else {
-                return Err(Error::defect("not a PostgreSQL session").into());
-            };
-            match answer {
-                Ok(answer) => {
-                    transaction.commit().await.map_err(|error| Error::from(error).in_commit())?;
-                    Ok(answer)
-                }
-                Err(error) => {
-                    let _ = transaction.rollback().await;
-                    Err(error)
-                }
-            }
-        });
-        task.await.map_err(|stopped| E::from(Error::unavailable(stopped)))?
+        self.run(Purpose::Write, work).await
+    }
+
+    async fn run<T, E, F>(&self, purpose: Purpose, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        let client = self.0.get().await.map_err(Error::from)?;
+        let (done, answer) = oneshot::channel();
+        // On a task of its own: a caller that goes away can't leave it half done, nor the connection busy for the next.
+        tokio::spawn(transact(client, purpose, work, done));
+        answer.await.map_err(|stopped| E::from(Error::unavailable(stopped)))?
+    }
+}
+
+/// Runs `work` in a transaction, ends that, and says so: of a read as soon as it has its answer, of a write once it is
+/// committed.
+async fn transact<T, E, F>(client: Client, purpose: Purpose, work: F, done: oneshot::Sender<Result<T, E>>)
+where
+    E: From<Error>,
+    F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
+{
+    let begin = match purpose {
+        Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Purpose::Write => "BEGIN",
+    };
+    let mut tx = Tx(Inner::Postgres(Session::new(&client, begin)));
+    let answer = AssertUnwindSafe(work(&mut tx)).catch_unwind().await;
+    let Tx(Inner::Postgres(session)) = tx else { return };
+    // A caller that went away does not hear the answer; the work is done all the same.
+    let ended = match answer {
+        Ok(Ok(answer)) if purpose == Purpose::Write => {
+            let committed = session.commit().await;
+            let ended = committed.is_ok();
+            let _ = done.send(committed.map(|()| answer).map_err(E::from));
+            ended
+        }
+        Ok(answer) => {
+            let _ = done.send(answer);
+            session.roll_back().await.is_ok()
+        }
+        Err(_) => false,
+    };
+    if !ended {
+        // Nobody may meet what it left open.
+        drop(Client::take(client));
     }
 }
 
@@ -140,31 +168,91 @@ fn bound(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-impl Session<'_> {
+impl<'c> Session<'c> {
+    fn new(client: &'c Client, begin: &'static str) -> Self {
+        Self { client, ahead: vec![begin], last: Vec::new(), begun: false }
+    }
+
+    /// Has a statement without values sent ahead of the next one.
+    pub(crate) fn ahead(&mut self, sql: &'static str) {
+        self.ahead.push(sql);
+    }
+
+    /// Has statements sent with the commit.
+    pub(crate) fn last(&mut self, statements: Vec<Statement>) {
+        self.last.extend(statements);
+    }
+
+    /// Sends `what`, and before it what is to be sent ahead of it.
+    async fn send<T>(&mut self, what: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Error> {
+        if self.ahead.is_empty() {
+            return Ok(what.await?);
+        }
+        self.begun = true;
+        let ahead = std::mem::take(&mut self.ahead).join("; ");
+        // Polled in order, so sent in order; the server runs them one after another.
+        let ((), answer) = try_join!(self.client.batch_execute(&ahead), what)?;
+        Ok(answer)
+    }
+
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
-        let statement = self.0.prepare_cached(&translate(Engine::Postgres, sql)).await?;
-        Ok(self.0.execute(&statement, &bound(values)).await?)
+        let client = self.client;
+        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        self.send(client.execute(&statement, &bound(values))).await
     }
 
     pub(crate) async fn batch(&mut self, statements: &[Statement]) -> Result<Vec<u64>, Error> {
+        let client = self.client;
+        let prepared = self.prepared(statements).await?;
+        self.send(all(client, &prepared, statements)).await
+    }
+
+    async fn prepared(&self, statements: &[Statement]) -> Result<Vec<Prepared>, Error> {
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
-            prepared.push(self.0.prepare_cached(&translate(Engine::Postgres, statement.sql)).await?);
+            prepared.push(self.client.prepare_cached(&translate(Engine::Postgres, statement.sql)).await?);
         }
-        let bound: Vec<_> = statements.iter().map(|statement| bound(&statement.values)).collect();
-        // Polled in order, so sent in order; the server runs them one after another.
-        let running = prepared.iter().zip(&bound).map(|(statement, values)| self.0.execute(statement, values));
-        Ok(try_join_all(running).await?)
+        Ok(prepared)
     }
 
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
-        let statement = self.0.prepare_cached(&translate(Engine::Postgres, sql)).await?;
-        rows(&self.0.query(&statement, &bound(values)).await?)
+        let client = self.client;
+        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        rows(&self.send(client.query(&statement, &bound(values))).await?)
     }
 
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), Error> {
-        Ok(self.0.batch_execute(sql).await?)
+        let client = self.client;
+        self.send(client.batch_execute(sql)).await
     }
+
+    async fn commit(mut self) -> Result<(), Error> {
+        let last = std::mem::take(&mut self.last);
+        if !self.begun && last.is_empty() {
+            return Ok(());
+        }
+        let client = self.client;
+        let prepared = self.prepared(&last).await?;
+        // After a statement that failed the server takes a commit for a rollback, so neither waits for the other.
+        let both = async { try_join!(all(client, &prepared, &last), client.batch_execute("COMMIT")) };
+        self.send(both).await.map_err(Error::in_commit)?;
+        Ok(())
+    }
+
+    async fn roll_back(self) -> Result<(), Error> {
+        if self.begun { Ok(self.client.batch_execute("ROLLBACK").await?) } else { Ok(()) }
+    }
+}
+
+/// Runs statements together.
+async fn all(
+    client: &Client,
+    prepared: &[Prepared],
+    statements: &[Statement],
+) -> Result<Vec<u64>, tokio_postgres::Error> {
+    let bound: Vec<_> = statements.iter().map(|statement| bound(&statement.values)).collect();
+    let running = prepared.iter().zip(&bound).map(|(statement, values)| client.execute(statement, values));
+    try_join_all(running).await
 }
 
 fn rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {

@@ -103,12 +103,12 @@ async fn a_part_can_be_undone_by_itself() {
             .write(|tx| {
                 Box::pin(async move {
                     for (id, keep) in [(1, true), (2, false), (3, true)] {
-                        tx.savepoint().await?;
+                        tx.savepoint()?;
                         let name = format!("n{id}");
                         let insert =
                             Statement::new("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![id], name]);
                         assert_eq!(tx.batch(vec![insert]).await?, [1]);
-                        if keep { tx.release().await? } else { tx.undo().await? }
+                        if keep { tx.release()? } else { tx.undo().await? }
                     }
                     Ok::<_, Error>(())
                 })

@@ -59,6 +59,17 @@ impl Tx<'_> {
         }
     }
 
+    /// Runs the transaction's last statements: on PostgreSQL they travel with the commit.
+    pub async fn last(&mut self, statements: Vec<Statement>) -> Result<(), Error> {
+        match &mut self.0 {
+            Inner::Sqlite(_) => self.batch(statements).await.map(|_| ()),
+            Inner::Postgres(session) => {
+                session.last(statements);
+                Ok(())
+            }
+        }
+    }
+
     /// Runs a query; answers all its rows. Bound them in the query.
     pub async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
         self.composed(sql, values).await
@@ -97,17 +108,28 @@ impl Tx<'_> {
     }
 
     /// Begins a part of the transaction that can be undone by itself.
-    pub async fn savepoint(&mut self) -> Result<(), Error> {
-        self.script("SAVEPOINT part").await
+    pub fn savepoint(&mut self) -> Result<(), Error> {
+        self.soon("SAVEPOINT part")
     }
 
     /// Keeps what was done since the savepoint.
-    pub async fn release(&mut self) -> Result<(), Error> {
-        self.script("RELEASE SAVEPOINT part").await
+    pub fn release(&mut self) -> Result<(), Error> {
+        self.soon("RELEASE SAVEPOINT part")
     }
 
     /// Undoes what was done since the savepoint.
     pub async fn undo(&mut self) -> Result<(), Error> {
         self.script("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await
+    }
+
+    /// Runs a statement that nothing depends on but those after it: on PostgreSQL it travels with the next.
+    fn soon(&mut self, sql: &'static str) -> Result<(), Error> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => session.script(sql),
+            Inner::Postgres(session) => {
+                session.ahead(sql);
+                Ok(())
+            }
+        }
     }
 }

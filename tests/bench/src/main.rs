@@ -24,6 +24,10 @@ use harness::Dial;
 
 use report::Report;
 
+/// The product's allocator, so that the floors have no worse one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(name = "bench", about = "Rolecall, measured")]
 struct Program {

@@ -1,11 +1,14 @@
 //! All services behind one stack.
 
+use std::sync::Arc;
+
 use proto::admin::v1::admin_service_server::AdminServiceServer;
+use proto::anywhere::Surrounded;
 use proto::identity::v1::access_service_server::AccessServiceServer;
 use proto::identity::v1::feed_service_server::FeedServiceServer;
 use proto::identity::v1::group_service_server::GroupServiceServer;
 use proto::identity::v1::token_service_server::TokenServiceServer;
-use proto::identity::v1::user_service_server::UserServiceServer;
+use proto::identity::v1::user_service_server::{UserService, UserServiceServer};
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
@@ -21,7 +24,10 @@ macro_rules! sized {
 }
 
 pub(crate) async fn server(service: Service, peers: PeerSecret, metrics: &Metrics) -> Result<Server, BuildError> {
+    let users = service.clone();
     Server::builder(peers, metrics)
+        // What IdPs ask most.
+        .here::<dyn UserService>(|around| Arc::new(Surrounded { service: users, around }))
         .service(sized!(UserServiceServer, service))
         .service(sized!(GroupServiceServer, service))
         .service(sized!(AccessServiceServer, service))

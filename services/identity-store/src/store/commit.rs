@@ -244,7 +244,7 @@ async fn each(
         }
         let Some(standing) = standings.get_mut(&tenant) else { continue };
         if !alone {
-            tx.savepoint().await?;
+            tx.savepoint()?;
         }
         let revision = standing.revision.next();
         let mut scope = Scope { tx: &mut *tx, tenant: &tenant, revision, now, counts: Counts::default() };
@@ -263,7 +263,7 @@ async fn each(
                 }
                 waiting.settle(standing.revision);
                 if !alone {
-                    tx.release().await?;
+                    tx.release()?;
                 }
             }
             // The transaction goes with its only change, which met nobody's doing but its own.
@@ -279,9 +279,7 @@ async fn each(
         }
     }
     let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();
-    if !advance.is_empty() {
-        tx.batch(advance).await?;
-    }
+    tx.last(advance).await?;
     Ok((standings, epoch))
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::task::{Context, Poll};
 
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use prost::Message;
 use prost_types::FileDescriptorSet;
@@ -24,7 +25,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tower::Service;
 use tracing::{Instrument, Span, field};
 
-use super::{Request, Response, deadline, transport::Transport};
+use super::{Request, Response, Within, deadline, transport::Transport};
 use crate::error::{Error, Reason};
 use crate::peer::{Caller, PeerSecret};
 use crate::propagation::continue_trace;
@@ -44,10 +45,13 @@ pub enum BuildError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// Puts a service, with what surrounds its calls, among those that are called in the process.
+type Placing = Box<dyn FnOnce(Within, &mut Extensions) + Send>;
+
 /// Puts a [`Server`] together.
-#[derive(Debug)]
 pub struct ServerBuilder {
     routes: Routes,
+    here: Vec<Placing>,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     secret: PeerSecret,
@@ -58,6 +62,7 @@ pub struct ServerBuilder {
 #[derive(Clone, Debug)]
 pub struct Server {
     routes: Routes,
+    here: Extensions,
     health: HealthReporter,
     names: Arc<[&'static str]>,
     methods: Arc<Methods>,
@@ -71,6 +76,7 @@ impl Server {
     pub fn builder(secret: PeerSecret, metrics: &Metrics) -> ServerBuilder {
         ServerBuilder {
             routes: Routes::default(),
+            here: Vec::new(),
             names: Vec::new(),
             descriptors: vec![tonic_health::pb::FILE_DESCRIPTOR_SET],
             secret,
@@ -87,7 +93,7 @@ impl Server {
     /// The same services for clients in this process: no network, and every caller is a peer.
     #[must_use]
     pub fn in_process(&self) -> Transport {
-        Transport::in_process(self.stack(Trust::Everyone))
+        Transport::in_process(self.stack(Trust::Everyone)).with_services(self.here.clone())
     }
 
     /// Tells health checks whether the services are served; they are from the start.
@@ -108,6 +114,12 @@ impl Server {
     }
 }
 
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
 impl ServerBuilder {
     /// Adds a generated service, its health included. Its message limits are [`super::MAX_MESSAGE_BYTES`] only if it was
     /// told so.
@@ -123,6 +135,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Has a service called through its trait by those in this process: see [`Transport::here`].
+    #[must_use]
+    pub fn here<S: ?Sized + Send + Sync + 'static>(
+        mut self,
+        service: impl FnOnce(Within) -> Arc<S> + Send + 'static,
+    ) -> Self {
+        self.here.push(Box::new(move |within, here| drop(here.insert(service(within)))));
+        self
+    }
+
     /// Adds an encoded file descriptor set, for reflection and for the names of methods in metrics.
     #[must_use]
     pub fn descriptors(mut self, set: &'static [u8]) -> Self {
@@ -132,7 +154,7 @@ impl ServerBuilder {
 
     /// The finished server, serving.
     pub async fn build(self) -> Result<Server, BuildError> {
-        let Self { routes, names, descriptors, secret, metrics } = self;
+        let Self { routes, here: placing, names, descriptors, secret, metrics } = self;
         let mut reflection = tonic_reflection::server::Builder::configure();
         let mut methods = Methods::default();
         for encoded in descriptors {
@@ -145,7 +167,13 @@ impl ServerBuilder {
             .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
             .add_service(reflection.build_v1()?)
             .prepare();
-        let server = Server { routes, health, names: names.into(), methods: Arc::new(methods), secret, metrics };
+        let methods = Arc::new(methods);
+        let within = Within::new(Arc::clone(&methods), metrics.server().clone());
+        let mut here = Extensions::new();
+        for place in placing {
+            place(within.clone(), &mut here);
+        }
+        let server = Server { routes, here, health, names: names.into(), methods, secret, metrics };
         server.set_serving(true).await;
         Ok(server)
     }
@@ -166,6 +194,18 @@ impl Methods {
                     self.0.insert(path, (label.clone(), Label::from(method.name())));
                 }
             }
+        }
+    }
+}
+
+impl Methods {
+    /// The span and the count of a call that begins.
+    pub(super) fn begin(&self, path: &str, metrics: &RequestMetrics) -> (Span, Recorder) {
+        match self.0.get_key_value(path) {
+            Some((path, (service, method))) => {
+                (call_span(&path[1..], "server"), metrics.start(service.clone(), method.clone()))
+            }
+            None => (call_span(UNKNOWN, "server"), metrics.start(UNKNOWN.into(), UNKNOWN.into())),
         }
     }
 }
@@ -202,12 +242,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let (span, recorder) = match self.methods.0.get_key_value(request.uri().path()) {
-            Some((path, (service, method))) => {
-                (call_span(&path[1..], "server"), self.metrics.start(service.clone(), method.clone()))
-            }
-            None => (call_span(UNKNOWN, "server"), self.metrics.start(UNKNOWN.into(), UNKNOWN.into())),
-        };
+        let (span, recorder) = self.methods.begin(request.uri().path(), &self.metrics);
         let caller = match &*self.trust {
             Trust::Everyone => Caller::Peer,
             Trust::Secret(secret) => {
@@ -264,7 +299,7 @@ fn status_of(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
 }
 
-fn finish(recorder: Recorder, span: &Span, code: Code) {
+pub(super) fn finish(recorder: Recorder, span: &Span, code: Code) {
     span.record("rpc.grpc.status_code", i32::from(code));
     if matches!(code, Code::Internal | Code::Unknown | Code::Unavailable | Code::DataLoss | Code::DeadlineExceeded) {
         span.record("otel.status_code", "ERROR");

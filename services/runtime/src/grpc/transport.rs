@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Uri};
+use http::{Extensions, HeaderValue, Uri};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use tonic::body::Body;
@@ -27,7 +27,7 @@ use crate::telemetry::{Label, Metrics, RequestMetrics};
 use crate::tls::{ClientTls, TlsError};
 
 /// How long a call may take that says nothing about it.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a part is, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -90,6 +90,7 @@ pub enum TransportError {
 pub struct Transport {
     service: BoxCloneSyncService<Request, Response, BoxError>,
     network: Option<Arc<Network>>,
+    here: Extensions,
     timeout: Duration,
 }
 
@@ -123,6 +124,7 @@ impl Transport {
         Self {
             service: BoxCloneSyncService::new(channel.map_err(BoxError::from)),
             network: Some(Arc::new(Network { authorization, metrics: metrics.client().clone() })),
+            here: Extensions::new(),
             timeout: CALL_TIMEOUT,
         }
     }
@@ -134,7 +136,25 @@ impl Transport {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        Self { service: BoxCloneSyncService::new(service.map_err(Into::into)), network: None, timeout: CALL_TIMEOUT }
+        Self {
+            service: BoxCloneSyncService::new(service.map_err(Into::into)),
+            network: None,
+            here: Extensions::new(),
+            timeout: CALL_TIMEOUT,
+        }
+    }
+
+    pub(super) fn with_services(mut self, here: Extensions) -> Self {
+        self.here = here;
+        self
+    }
+
+    /// The service of this type that stands in this process, to be called through its trait: nothing is encoded, and
+    /// what is around each call is the same ([`Within`](super::Within)). `None` if it is elsewhere, or if this transport
+    /// has a deadline of its own.
+    #[must_use]
+    pub fn here<S: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        self.here.get::<Arc<S>>().filter(|_| self.timeout == CALL_TIMEOUT).cloned()
     }
 
     /// The same transport with another deadline for calls that set none.
