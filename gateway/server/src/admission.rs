@@ -100,6 +100,12 @@ impl Admission {
     pub(crate) async fn turn(&self, tenant: &TenantId) -> Result<Turn, Refusal> {
         let of_tenant = self.of_tenant(tenant);
         let all = Arc::clone(&self.all);
+        // Mostly nobody waits.
+        if let Ok(tenant) = Arc::clone(&of_tenant).try_acquire_owned()
+            && let Ok(all) = Arc::clone(&all).try_acquire_owned()
+        {
+            return Ok(Turn { _tenant: tenant, _all: all });
+        }
         // The tenant's turn comes first, so that those who wait for it hold none of everybody's.
         let both = async move { Some((of_tenant.acquire_owned().await.ok()?, all.acquire_owned().await.ok()?)) };
         match tokio::time::timeout(self.queue_time, both).await {

@@ -44,8 +44,10 @@ impl Authenticator {
         }
         let token: BearerToken = text.parse().map_err(|_| Refusal::unauthorized())?;
         let key = (token.id().clone(), *token.hash(&self.pepper).as_bytes());
-        let upstream = self.upstream.clone();
-        let ask = move || async move { upstream.verify_token(token.expose()).await };
+        let ask = || {
+            let upstream = self.upstream.clone();
+            async move { upstream.verify_token(token.expose()).await }
+        };
         // Only good tokens are kept: bad ones, of which anybody can make as many as they like, push nobody out.
         match self.known.get(&key, ask).await {
             Ok(credential) if credential.scim => Ok(credential),

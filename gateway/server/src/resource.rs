@@ -14,7 +14,7 @@ use scim::list::LIST_URN;
 use scim::project::Projection;
 use scim::resource::Meta;
 use scim::schema::{FLUENT_USER_URN, GROUPS, ResourceType, USERS};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
@@ -156,32 +156,38 @@ fn splice(kind: &ResourceType, stored: &Stored, meta: &Meta<'_>, server: Map<Str
     extensions.sort_unstable();
     let schemas: Vec<_> = std::iter::once(kind.schema.id).chain(extensions).collect();
     let Meta { id, created, last_modified, location, version } = *meta;
-    let meta = json!({
-        "resourceType": kind.name,
-        "created": created,
-        "lastModified": last_modified,
-        "location": location,
-        "version": version,
-    });
-    let mut text = String::with_capacity(inner.len() + 768);
-    text.push_str("{\"schemas\":");
-    text.push_str(&json!(schemas).to_string());
-    text.push_str(",\"id\":");
-    text.push_str(&json!(id).to_string());
+    let mut text = Vec::with_capacity(inner.len() + 768);
+    text.extend_from_slice(b"{\"schemas\":");
+    push(&mut text, &schemas)?;
+    text.extend_from_slice(b",\"id\":");
+    push(&mut text, id)?;
     if !inner.is_empty() {
-        text.push(',');
-        text.push_str(inner);
+        text.push(b',');
+        text.extend_from_slice(inner.as_bytes());
     }
     for (name, value) in server {
-        text.push(',');
-        text.push_str(&json!(name).to_string());
-        text.push(':');
-        text.push_str(&value.to_string());
+        text.push(b',');
+        push(&mut text, &name)?;
+        text.push(b':');
+        push(&mut text, &value)?;
     }
-    text.push_str(",\"meta\":");
-    text.push_str(&meta.to_string());
-    text.push('}');
-    Ok(text)
+    text.extend_from_slice(b",\"meta\":{\"resourceType\":");
+    push(&mut text, kind.name)?;
+    for (name, value) in
+        [("created", created), ("lastModified", last_modified), ("location", location), ("version", version)]
+    {
+        text.push(b',');
+        push(&mut text, name)?;
+        text.push(b':');
+        push(&mut text, value)?;
+    }
+    text.extend_from_slice(b"}}");
+    String::from_utf8(text).map_err(|error| Error::internal("writing a resource", &error))
+}
+
+/// Appends a value as JSON.
+fn push(text: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+    serde_json::to_writer(text, value).map_err(|error| Error::internal("writing a resource", &error))
 }
 
 fn is_urn(name: &str) -> bool {

@@ -25,9 +25,8 @@ impl Gateway {
     /// The caller's tenant.
     pub(crate) async fn tenant(&self, call: &Call) -> Result<Tenant, Refusal> {
         let tenant = &call.caller.tenant;
-        let upstream = self.upstream.clone();
         let ask = || {
-            let tenant = tenant.to_string();
+            let (upstream, tenant) = (self.upstream.clone(), tenant.to_string());
             async move { upstream.tenant(tenant).await }
         };
         Ok(self.tenants.get(tenant, ask).await?)

@@ -59,6 +59,15 @@ impl std::fmt::Debug for Url {
     }
 }
 
+/// When a commit has reached the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// Before it is answered.
+    AtOnce,
+    /// With the next that is, or a little later.
+    Soon,
+}
+
 /// How many connections, and how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -159,9 +168,31 @@ impl Database {
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
+        self.write_lasting(Lasting::AtOnce, work).await
+    }
+
+    /// The same for what can be done again: its answer does not wait for the disk. Every later read sees it, also after a
+    /// crash of the program; a crash of the machine may undo it, with all that was written after it. So it suits a
+    /// transaction that holds everything needed to find out what was lost, such as a place in a feed with what came of
+    /// it, and none that was told to somebody else.
+    pub async fn write_soon<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        self.write_lasting(Lasting::Soon, work).await
+    }
+
+    async fn write_lasting<T, E, F>(&self, lasting: Lasting, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
         match &self.0 {
-            Inner::Sqlite(sqlite) => sqlite.write(work).await,
-            Inner::Postgres(postgres) => postgres.write(work).await,
+            Inner::Sqlite(sqlite) => sqlite.write(lasting, work).await,
+            Inner::Postgres(postgres) => postgres.write(lasting, work).await,
         }
     }
 }

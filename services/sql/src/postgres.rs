@@ -17,7 +17,7 @@ use tokio_postgres::{Config, Statement as Prepared};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Work;
-use crate::database::{Engine, Options};
+use crate::database::{Engine, Lasting, Options};
 use crate::dialect::translate;
 use crate::error::Error;
 use crate::tx::{Inner, Statement, Tx};
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Session<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Read,
-    Write,
+    Write(Lasting),
 }
 
 impl Postgres {
@@ -94,13 +94,13 @@ impl Postgres {
         rows(&client.query(&statement, &bound(values)).await?)
     }
 
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, lasting: Lasting, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        self.run(Purpose::Write, work).await
+        self.run(Purpose::Write(lasting), work).await
     }
 
     async fn run<T, E, F>(&self, purpose: Purpose, work: F) -> Result<T, E>
@@ -126,14 +126,15 @@ where
 {
     let begin = match purpose {
         Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Purpose::Write => "BEGIN",
+        Purpose::Write(Lasting::AtOnce) => "BEGIN",
+        Purpose::Write(Lasting::Soon) => "BEGIN; SET LOCAL synchronous_commit = off",
     };
     let mut tx = Tx(Inner::Postgres(Session::new(&client, begin)));
     let answer = AssertUnwindSafe(work(&mut tx)).catch_unwind().await;
     let Tx(Inner::Postgres(session)) = tx else { return };
     // A caller that went away does not hear the answer; the work is done all the same.
     let ended = match answer {
-        Ok(Ok(answer)) if purpose == Purpose::Write => {
+        Ok(Ok(answer)) if purpose != Purpose::Read => {
             let committed = session.commit().await;
             let ended = committed.is_ok();
             let _ = done.send(committed.map(|()| answer).map_err(E::from));

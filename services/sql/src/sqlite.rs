@@ -11,13 +11,13 @@ use rusqlite::{Connection, OpenFlags, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::Work;
-use crate::database::{Engine, Options};
+use crate::database::{Engine, Lasting, Options};
 use crate::dialect::translate;
 use crate::error::Error;
 use crate::tx::{Inner, Tx};
 use crate::value::{Row, Value};
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// An open SQLite file.
 #[derive(Clone, Debug)]
@@ -27,6 +27,32 @@ pub(crate) struct Sqlite {
     /// Connections for single look-ups, which are made where they are asked for.
     points: Arc<Mutex<Vec<Connection>>>,
     wait: std::time::Duration,
+}
+
+/// The one connection that writes.
+struct Writer {
+    connection: Connection,
+    /// How it commits now.
+    lasting: Lasting,
+}
+
+impl Writer {
+    fn write<T, E, F>(&mut self, lasting: Lasting, work: F) -> Result<T, E>
+    where
+        E: From<Error>,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
+    {
+        if self.lasting != lasting {
+            let synchronous = match lasting {
+                Lasting::AtOnce => "FULL",
+                // In the log's order: a later commit that is synced takes this one with it.
+                Lasting::Soon => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", synchronous).map_err(Error::from)?;
+            self.lasting = lasting;
+        }
+        transact(&mut self.connection, "BEGIN IMMEDIATE", work)
+    }
 }
 
 #[derive(Debug)]
@@ -120,16 +146,16 @@ impl Sqlite {
         Some(rows)
     }
 
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, lasting: Lasting, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
         let (done, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job: Job = Box::new(move |writer| {
             // A caller that went away does not hear the answer; the work is done all the same.
-            let _ = done.send(transact(connection, "BEGIN IMMEDIATE", work));
+            let _ = done.send(writer.write(lasting, work));
         });
         self.writer.send(job).map_err(|_| E::from(Error::unavailable("the writer has stopped")))?;
         answer.await.map_err(|_| E::from(Error::unavailable("the writer has stopped")))?
@@ -146,17 +172,18 @@ fn connect(path: &PathBuf, flags: OpenFlags, lock: std::time::Duration) -> Resul
     Ok(connection)
 }
 
-fn spawn_writer(mut connection: Connection) -> Result<mpsc::UnboundedSender<Job>, Error> {
+fn spawn_writer(connection: Connection) -> Result<mpsc::UnboundedSender<Job>, Error> {
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+    let mut writer = Writer { connection, lasting: Lasting::AtOnce };
     std::thread::Builder::new()
         .name("sqlite-writer".into())
         .spawn(move || {
             while let Some(job) = jobs.blocking_recv() {
                 // A panic in one job ends that job: its caller hears that nobody answered, and the next finds the
                 // connection without an open transaction.
-                let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut writer)));
                 if done.is_err() {
-                    let _ = connection.execute_batch("ROLLBACK");
+                    let _ = writer.connection.execute_batch("ROLLBACK");
                 }
             }
         })

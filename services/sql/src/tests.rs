@@ -96,6 +96,61 @@ async fn an_error_undoes_the_whole_transaction() {
 }
 
 #[tokio::test]
+async fn what_is_to_last_soon_is_there_at_once_and_changes_nothing_for_others() {
+    const INSERT: &str = "INSERT INTO things (id, name) VALUES ($1, $2)";
+    each(async |fresh| {
+        let database = &fresh.database;
+        let synchronous = async || {
+            let asked = database.write(|tx| {
+                Box::pin(async move {
+                    let sql = match tx.engine() {
+                        Engine::Sqlite => "SELECT synchronous = 2 FROM pragma_synchronous",
+                        Engine::Postgres => "SELECT (current_setting('synchronous_commit') <> 'off')::INT",
+                    };
+                    tx.row(sql, vec![]).await?.unwrap().flag(0)
+                })
+            });
+            asked.await.unwrap()
+        };
+        let soon =
+            database.write_soon(|tx| Box::pin(async move { tx.execute(INSERT, params![vec![1], "a"]).await }));
+        assert_eq!(soon.await.unwrap(), 1);
+        assert!(synchronous().await, "the next waits for the disk");
+        let undone = database.write_soon(|tx| {
+            Box::pin(async move {
+                tx.execute(INSERT, params![vec![2], "b"]).await?;
+                Err::<(), Error>(Error::defect("changed my mind"))
+            })
+        });
+        assert!(undone.await.is_err());
+        assert!(synchronous().await);
+        assert_eq!(all(database).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_statements_are_committed_or_undo_the_rest() {
+    const INSERT: &str = "INSERT INTO things (id, name) VALUES ($1, $2)";
+    each(async |fresh| {
+        let both = async |first: u8, last: u8, name: &'static str| {
+            let write = fresh.database.write(move |tx| {
+                Box::pin(async move {
+                    tx.execute(INSERT, params![vec![first], format!("first {first}")]).await?;
+                    tx.last(vec![Statement::new(INSERT, params![vec![last], name])]).await
+                })
+            });
+            write.await
+        };
+        both(1, 2, "last").await.unwrap();
+        assert_eq!(both(3, 4, "last").await.unwrap_err().kind(), ErrorKind::Defect, "the name is taken");
+        assert_eq!(all(&fresh.database).await.len(), 2);
+        both(3, 4, "another").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_part_can_be_undone_by_itself() {
     each(async |fresh| {
         fresh
