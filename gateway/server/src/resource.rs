@@ -14,8 +14,8 @@ use scim::list::LIST_URN;
 use scim::project::Projection;
 use scim::resource::Meta;
 use scim::schema::{FLUENT_USER_URN, GROUPS, ResourceType, USERS};
-use serde::{Deserialize, Serialize};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::convert::{Group, Member, Outcome, PENDING, Stored, User, UserGroup};

@@ -210,14 +210,14 @@ where
     F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
 {
     let mut session = Session(connection);
-    session.script(begin)?;
+    session.execute(begin, &[])?;
     let mut tx = Tx(Inner::Sqlite(session));
     let answer =
         work(&mut tx).now_or_never().unwrap_or_else(|| Err(Error::defect("work awaited something else").into()));
     let Tx(Inner::Sqlite(mut session)) = tx else { return Err(Error::defect("not a SQLite session").into()) };
     match answer {
-        Ok(answer) => match session.script("COMMIT") {
-            Ok(()) => Ok(answer),
+        Ok(answer) => match session.execute("COMMIT", &[]) {
+            Ok(_) => Ok(answer),
             Err(error) => {
                 // SQLite has undone nothing yet: a commit it refuses leaves the transaction open.
                 let _ = session.script("ROLLBACK");

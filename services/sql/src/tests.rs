@@ -112,8 +112,7 @@ async fn what_is_to_last_soon_is_there_at_once_and_changes_nothing_for_others() 
             });
             asked.await.unwrap()
         };
-        let soon =
-            database.write_soon(|tx| Box::pin(async move { tx.execute(INSERT, params![vec![1], "a"]).await }));
+        let soon = database.write_soon(|tx| Box::pin(async move { tx.execute(INSERT, params![vec![1], "a"]).await }));
         assert_eq!(soon.await.unwrap(), 1);
         assert!(synchronous().await, "the next waits for the disk");
         let undone = database.write_soon(|tx| {

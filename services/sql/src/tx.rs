@@ -125,7 +125,7 @@ impl Tx<'_> {
     /// Runs a statement that nothing depends on but those after it: on PostgreSQL it travels with the next.
     fn soon(&mut self, sql: &'static str) -> Result<(), Error> {
         match &mut self.0 {
-            Inner::Sqlite(session) => session.script(sql),
+            Inner::Sqlite(session) => session.execute(sql, &[]).map(drop),
             Inner::Postgres(session) => {
                 session.ahead(sql);
                 Ok(())

@@ -29,7 +29,8 @@ pub struct Change {
 }
 
 impl Store {
-    /// Stores what the feed caused up to `position`, and moves on to it. Stored twice, it is stored once.
+    /// Stores what the feed caused up to `position`, and moves on to it. Stored twice, it is stored once; and were it lost
+    /// with the machine, so would be the place in the feed, from which it is read again. So nobody waits for the disk.
     pub async fn advance(&self, tenant: &TenantId, changes: Vec<Change>, position: Position) -> Result<(), Error> {
         let mut chunks = changes.chunks(CHUNK).map(<[Change]>::to_vec).collect::<Vec<_>>();
         let last = chunks.pop().unwrap_or_default();
@@ -38,7 +39,7 @@ impl Store {
         }
         let (tenant, now) = (tenant.clone(), self.now());
         self.database
-            .write(move |tx| {
+            .write_soon(move |tx| {
                 Box::pin(async move {
                     store_all(tx, &tenant, &last, now).await?;
                     move_to(tx, &tenant, position).await
@@ -50,7 +51,7 @@ impl Store {
     /// Stores changes without moving on.
     pub async fn enqueue(&self, tenant: &TenantId, changes: Vec<Change>) -> Result<(), Error> {
         let (tenant, now) = (tenant.clone(), self.now());
-        self.database.write(move |tx| Box::pin(async move { store_all(tx, &tenant, &changes, now).await })).await
+        self.database.write_soon(move |tx| Box::pin(async move { store_all(tx, &tenant, &changes, now).await })).await
     }
 
     /// The feed was lost, or is another's: every account known is to be looked at again as of `position`. Those whose

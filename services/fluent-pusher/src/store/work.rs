@@ -96,7 +96,7 @@ impl Store {
 
     /// Gives an entry back. `report` is what identity-store shall be told. Whoever lost the lease changes nothing by it:
     /// the entry is made due, since what it sent may have crossed what its successor sent. Answers whether the lease
-    /// still held.
+    /// still held. Were it lost with the machine, the account would be looked at again.
     pub async fn finish(
         &self,
         tenant: &TenantId,
@@ -106,7 +106,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
         self.database
-            .write(move |tx| Box::pin(async move { finish(tx, &tenant, &job, ending, report, now).await }))
+            .write_soon(move |tx| Box::pin(async move { finish(tx, &tenant, &job, ending, report, now).await }))
             .await
     }
 
@@ -140,11 +140,11 @@ impl Store {
             .await
     }
 
-    /// These outcomes have been told. One that changed since stays.
+    /// These outcomes have been told. One that changed since stays; told twice, it is told once.
     pub async fn reported(&self, tenant: &TenantId, reports: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
         let tenant = tenant.clone();
         self.database
-            .write(move |tx| {
+            .write_soon(move |tx| {
                 Box::pin(async move {
                     const SQL: &str =
                         "UPDATE push_work SET report = NULL WHERE tenant = $1 AND account = $2 AND report = $3";
