@@ -162,26 +162,26 @@ impl Database {
     /// if the caller goes away.
     ///
     /// `work` may await nothing but the methods of its [`Tx`].
-    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub fn write<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>> + Send
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        self.write_lasting(Lasting::AtOnce, work).await
+        self.write_lasting(Lasting::AtOnce, work)
     }
 
     /// The same for what can be done again: its answer does not wait for the disk. Every later read sees it, also after a
     /// crash of the program; a crash of the machine may undo it, with all that was written after it. So it suits a
     /// transaction that holds everything needed to find out what was lost, such as a place in a feed with what came of
     /// it, and none that was told to somebody else.
-    pub async fn write_soon<T, E, F>(&self, work: F) -> Result<T, E>
+    pub fn write_soon<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>> + Send
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
-        self.write_lasting(Lasting::Soon, work).await
+        self.write_lasting(Lasting::Soon, work)
     }
 
     async fn write_lasting<T, E, F>(&self, lasting: Lasting, work: F) -> Result<T, E>
@@ -191,8 +191,9 @@ impl Database {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
         match &self.0 {
-            Inner::Sqlite(sqlite) => sqlite.write(lasting, work).await,
-            Inner::Postgres(postgres) => postgres.write(lasting, work).await,
+            // In boxes, so that the futures of all who write stay small.
+            Inner::Sqlite(sqlite) => Box::pin(sqlite.write(lasting, work)).await,
+            Inner::Postgres(postgres) => Box::pin(postgres.write(lasting, work)).await,
         }
     }
 }
