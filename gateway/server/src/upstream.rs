@@ -97,7 +97,10 @@ macro_rules! client {
 impl Upstream {
     pub(crate) fn new(identity: &Transport, roles: &Transport) -> Self {
         Self {
-            users: identity.here().unwrap_or_else(|| Arc::new(client!(UserServiceClient, identity.clone()))),
+            // Named, or the compiler would look for the client here.
+            users: identity
+                .here::<dyn UserService>()
+                .unwrap_or_else(|| Arc::new(client!(UserServiceClient, identity.clone()))),
             groups: client!(GroupServiceClient, identity.clone()),
             access: client!(AccessServiceClient, identity.clone()),
             tokens: client!(TokenServiceClient, identity.clone()),
