@@ -11,6 +11,7 @@
 //! | PATCH | `patch::PatchRequest::parse`, then `members` for groups and `apply` for the rest |
 //! | answer | `Resource::complete`, then `project::Projection::apply` |
 //! | filter | `filter::Query::parse`; match on the tree for SQL, or `Query::matches` on a complete resource |
+//! | bulk | `bulk::Job`: which operation is next, until there is none; then `response` |
 //! | list, search | `list::Page`, `list::SearchRequest`, `list::response` |
 //! | conditional requests | `etag` |
 //! | `/Schemas`, `/ResourceTypes`, `/ServiceProviderConfig` | `schema::discovery` |
@@ -19,6 +20,7 @@
 //! Beyond PATCH's members, a group's membership never passes through here as a whole: a stored `Resource` has none.
 //! What departs from the RFCs and is accepted all the same is listed in `leniency`, once.
 
+pub mod bulk;
 mod elements;
 pub mod error;
 pub mod etag;

@@ -317,7 +317,10 @@ fn names_patch(schemas: Option<&Value>) -> bool {
 }
 
 /// The members called `names`, in any case; others are ignored, the same name in two spellings is refused.
-fn members_of<const N: usize>(map: Map<String, Value>, names: [&str; N]) -> Result<[Option<Value>; N], Error> {
+pub(crate) fn members_of<const N: usize>(
+    map: Map<String, Value>,
+    names: [&str; N],
+) -> Result<[Option<Value>; N], Error> {
     let mut found = [const { None }; N];
     for (key, value) in map {
         if let Some(n) = names.iter().position(|name| name.eq_ignore_ascii_case(&key))

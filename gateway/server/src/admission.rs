@@ -96,6 +96,14 @@ impl Admission {
         Err(refusal.retry_after(wait))
     }
 
+    /// Waits until one of many requests that came as one has its place in its tenant's rate.
+    pub(crate) async fn pace(&self, tenant: &TenantId) {
+        let Some((_, writes)) = &self.writes else { return };
+        while let Err(not_until) = writes.check_key(tenant) {
+            tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
+        }
+    }
+
     /// Waits for a turn. Refused with 503 if none comes in time.
     pub(crate) async fn turn(&self, tenant: &TenantId) -> Result<Turn, Refusal> {
         let of_tenant = self.of_tenant(tenant);

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH};
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use parking_lot::Mutex;
@@ -67,6 +67,8 @@ pub(crate) struct Call {
     pub(crate) id: String,
     uri: Uri,
     headers: HeaderMap,
+    /// Whether it is an operation of a bulk request, whose answer is read for its headers alone.
+    pub(crate) is_part: bool,
     deadline: Instant,
     /// In a lock only because a body cannot be shared between threads, and a call can.
     body: Mutex<Body>,
@@ -83,7 +85,8 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         let Admitted { caller, deadline, slot } =
             parts.extensions.remove::<Admitted>().ok_or_else(Refusal::unauthorized)?;
         let id = id.unwrap_or_default();
-        Ok(Self { caller, slot, id, uri: parts.uri, headers: parts.headers, deadline, body: Mutex::new(body) })
+        let (uri, headers, body) = (parts.uri, parts.headers, Mutex::new(body));
+        Ok(Self { caller, slot, id, uri, headers, is_part: false, deadline, body })
     }
 }
 
@@ -91,6 +94,30 @@ impl Call {
     /// The query, percent-encoded as it came.
     pub(crate) fn query(&self) -> &str {
         self.uri.query().unwrap_or_default()
+    }
+
+    /// One operation of this request as a call of its own: on behalf of the same caller, in the same turn and time.
+    /// Refused with 400 for a version that could stand in no header.
+    pub(crate) fn part(&self, id: String, version: Option<&str>, body: Bytes) -> Result<Self, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.extend(self.headers.get(HOST).map(|host| (HOST, host.clone())));
+        if let Some(version) = version {
+            let version = HeaderValue::from_str(version)
+                .map_err(|_| scim::Error::invalid_value("version must be an entity tag"))?;
+            headers.insert(IF_MATCH, version);
+        }
+        let mut uri = self.uri.clone().into_parts();
+        uri.path_and_query = Some(PathAndQuery::from_static("/"));
+        Ok(Self {
+            caller: self.caller.clone(),
+            slot: self.slot.clone(),
+            id,
+            uri: Uri::from_parts(uri).unwrap_or_default(),
+            headers,
+            is_part: true,
+            deadline: self.deadline,
+            body: Mutex::new(Body::from(body)),
+        })
     }
 
     /// Reads the body, once. Refused: 415 for a media type or encoding that is not read here, 413 beyond `limit`, 408 if

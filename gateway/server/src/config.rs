@@ -38,6 +38,8 @@ pub struct Limits {
     pub user_body: usize,
     /// The largest body of a request about groups, in bytes.
     pub group_body: usize,
+    /// The largest body of a bulk request, in bytes.
+    pub bulk_body: usize,
     /// How long a whole request may take, its body included.
     #[serde(with = "humantime_serde")]
     pub request_time: Duration,
@@ -81,6 +83,7 @@ impl Default for Limits {
         Self {
             user_body: 1 << 20,
             group_body: 8 << 20,
+            bulk_body: 8 << 20,
             request_time: Duration::from_secs(30),
             catalogue_wait: Duration::from_secs(15),
             cache_time: Duration::from_secs(5),
@@ -118,6 +121,7 @@ impl Validate for Limits {
         for (key, size) in [
             ("user_body", self.user_body),
             ("group_body", self.group_body),
+            ("bulk_body", self.bulk_body),
             ("tenant_concurrency", self.tenant_concurrency),
             ("concurrency", self.concurrency),
         ] {

@@ -8,28 +8,32 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use scim::schema::discovery::{Authentication, Features, config_body, resource_type_body, schema_body};
+use scim::bulk::MAX_OPERATIONS;
+use scim::schema::discovery::{Authentication, Bulk, Features, config_body, resource_type_body, schema_body};
 use serde_json::Value;
 
-use crate::Gateway;
 use crate::call::Call;
 use crate::respond;
 use crate::scim_error::Refusal;
+use crate::{Gateway, Limits};
 
 /// What is served, and nothing that is not.
-const FEATURES: Features = Features {
-    patch: true,
-    bulk: None,
-    filter_max_results: Some(scim::list::MAX_COUNT),
-    change_password: false,
-    sort: false,
-    etag: true,
-    authentication: &[Authentication::BearerToken],
-};
+fn features(limits: &Limits) -> Features {
+    let max_payload_size = u32::try_from(limits.bulk_body).unwrap_or(u32::MAX);
+    Features {
+        patch: true,
+        bulk: Some(Bulk { max_operations: MAX_OPERATIONS, max_payload_size }),
+        filter_max_results: Some(scim::list::MAX_COUNT),
+        change_password: false,
+        sort: false,
+        etag: true,
+        authentication: &[Authentication::BearerToken],
+    }
+}
 
 /// `GET /ServiceProviderConfig`.
 pub(crate) async fn config(State(gateway): State<Arc<Gateway>>, call: Call) -> Response {
-    json(&config_body(&FEATURES, &gateway.base(&call)))
+    json(&config_body(&features(&gateway.limits), &gateway.base(&call)))
 }
 
 /// `GET /ResourceTypes`.

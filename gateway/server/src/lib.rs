@@ -8,6 +8,7 @@
 
 mod admission;
 mod auth;
+mod bulk;
 mod cache;
 mod call;
 mod caller;
@@ -149,7 +150,7 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
         ("/ResourceTypes/{id}", get(discovery::resource_type)),
         ("/Schemas", get(discovery::all_schemas)),
         ("/Schemas/{id}", get(discovery::schema)),
-        ("/Bulk", any(bulk)),
+        ("/Bulk", post(bulk::bulk)),
         ("/Me", any(me)),
     ];
     let add = |router: Router<Arc<Gateway>>, (path, methods): (&str, MethodRouter<Arc<Gateway>>)| {
@@ -169,11 +170,6 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
 /// RFC 7644 section 3.11: a token stands for an identity provider, not for a user.
 async fn me() -> Refusal {
     scim::Error::not_implemented("a token stands for an identity provider, so there is no /Me").into()
-}
-
-/// RFC 7644 section 3.7: what `/ServiceProviderConfig` does not promise is not there.
-async fn bulk() -> Refusal {
-    scim::Error::not_implemented("bulk requests are not supported; /ServiceProviderConfig says so").into()
 }
 
 async fn nowhere() -> Refusal {

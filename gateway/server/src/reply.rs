@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     Least(Projection),
     /// Headers alone, since the client prefers it short.
     Headers,
+    /// Headers alone: nobody reads more.
+    Part,
 }
 
 impl Reply {
@@ -47,6 +49,9 @@ impl Reply {
 
     /// A client that names attributes wants them more than a short answer.
     fn or_if_preferred(self, call: &Call, short: Self) -> Self {
+        if call.is_part {
+            return Self::Part;
+        }
         let preferred = || call.prefer().is_some_and(|header| prefers_minimal(&header));
         if !self.names_attributes() && preferred() { short } else { self }
     }
@@ -63,7 +68,7 @@ impl Reply {
 
     /// Whether there is a body at all.
     pub(crate) fn has_body(&self) -> bool {
-        !matches!(self, Self::Headers)
+        !matches!(self, Self::Headers | Self::Part)
     }
 
     /// What the body shows; `None` for what is returned by default.
@@ -71,18 +76,19 @@ impl Reply {
         match self {
             Self::Body { projection, .. } => projection.as_ref(),
             Self::Least(projection) => Some(projection),
-            Self::Headers => None,
+            Self::Headers | Self::Part => None,
         }
     }
 
     /// The answer, with its body if it has one.
     pub(crate) fn response(&self, status: StatusCode, body: Option<String>) -> Response {
-        let response = match body {
-            Some(body) => respond::json(status, body),
-            None => respond::empty(StatusCode::NO_CONTENT),
+        let response = match (body, self) {
+            (Some(body), _) => respond::json(status, body),
+            (None, Self::Part) => respond::empty(status),
+            (None, _) => respond::empty(StatusCode::NO_CONTENT),
         };
         match self {
-            Self::Body { .. } => response,
+            Self::Body { .. } | Self::Part => response,
             Self::Least(_) | Self::Headers => response.minimal(),
         }
     }

@@ -28,6 +28,11 @@ impl Refusal {
         self
     }
 
+    /// What is wrong, without the headers.
+    pub(crate) fn into_error(self) -> scim::Error {
+        self.error
+    }
+
     /// 401, the same for every credential that is missing or not good (RFC 6750 section 3).
     pub(crate) fn unauthorized() -> Self {
         let challenge = HeaderValue::from_static("Bearer realm=\"scim\"");

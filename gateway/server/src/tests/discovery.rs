@@ -11,7 +11,7 @@ async fn the_config_states_what_is_served() {
     assert_eq!(config.status, 200);
     assert_eq!(config.body["patch"]["supported"], true);
     assert_eq!(config.body["etag"]["supported"], true);
-    assert_eq!(config.body["bulk"]["supported"], false);
+    assert_eq!(config.body["bulk"], json!({"supported": true, "maxOperations": 1_000, "maxPayloadSize": 8 << 20}));
     assert_eq!(config.body["meta"]["location"], "http://scim.test/scim/v2/ServiceProviderConfig");
 }
 

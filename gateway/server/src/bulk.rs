@@ -1,0 +1,71 @@
+//! `POST /Bulk` (RFC 7644 section 3.7): `scim::bulk` says what comes next, and each operation goes through the handler
+//! that a request of its own would. So it is read, judged and stored like one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{ETAG, LOCATION};
+use scim::bulk::{Done, Job, Task, Verb};
+use scim::schema::USERS;
+use scim::{Error, Mode};
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::respond::{self, Headers as _, REVISION};
+use crate::scim_error::Refusal;
+use crate::{Gateway, groups, users};
+
+/// What must be left of the request's time for one more operation to begin.
+const RESERVE: Duration = Duration::from_secs(3);
+
+/// `POST /Bulk`.
+pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
+    let body = call.body(gateway.limits.bulk_body).await?;
+    let schemas = gateway.tenant(&call).await?.schemas;
+    let body = scim::json::read_object(&body, &scim::bulk::limits())?;
+    let mut job = Job::plan(body, schemas, Mode::Lenient)?;
+    let mut revision = String::new();
+    while let Some(task) = job.next_task() {
+        let result = if call.time_left() < RESERVE {
+            Err(Error::unavailable("the time of the whole request is over; send this operation again"))
+        } else {
+            gateway.admission.pace(&call.caller.tenant).await;
+            perform(&gateway, &call, task).await.map_err(Refusal::into_error).map(|(done, newer)| {
+                revision = newer;
+                done
+            })
+        };
+        job.finish(result);
+    }
+    let answer = job.response(&gateway.base(&call));
+    Ok(respond::json(StatusCode::OK, answer.to_string()).revision(&revision))
+}
+
+/// Carries out one operation; answers what came of it, and the token that proves it.
+async fn perform(gateway: &Arc<Gateway>, call: &Call, task: Task) -> Result<(Done, String), Refusal> {
+    let Task { kind, verb, id, version, data } = task;
+    let body = data.map(|data| Bytes::from(Value::Object(data).to_string())).unwrap_or_default();
+    let (state, part) = (State(Arc::clone(gateway)), call.part(id.clone(), version.as_deref(), body)?);
+    let response = match (verb, kind.name == USERS.name) {
+        (Verb::Create, true) => users::create(state, part).await,
+        (Verb::Create, false) => groups::create(state, part).await,
+        (Verb::Replace, true) => users::put(state, part).await,
+        (Verb::Replace, false) => groups::put(state, part).await,
+        (Verb::Patch, true) => users::patch(state, part).await,
+        (Verb::Patch, false) => groups::patch(state, part).await,
+        (Verb::Delete, true) => users::delete(state, part).await,
+        (Verb::Delete, false) => groups::delete(state, part).await,
+    }?;
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let made = header(LOCATION).and_then(|uri| uri.rsplit('/').next().map(str::to_owned));
+    let done = Done {
+        status: response.status().as_u16(),
+        id: if verb == Verb::Create { made.unwrap_or_default() } else { id },
+        version: header(ETAG),
+    };
+    Ok((done, header(REVISION).unwrap_or_default()))
+}
