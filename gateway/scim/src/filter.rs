@@ -49,12 +49,14 @@ mod eval;
 mod lexer;
 mod parser;
 mod resolve;
+mod scope;
 
 use std::fmt;
 use std::ops::Range;
 
 pub(crate) use self::resolve::resolve_element;
 pub use self::resolve::{Condition, Order, Text, TextTest};
+pub use self::scope::Scope;
 use crate::error::Error;
 use crate::leniency::Mode;
 use crate::path::{AttrPath, Path};

@@ -9,14 +9,15 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
+use scim::Error;
 use scim::bulk::{Done, Job, Task, Verb};
 use scim::schema::USERS;
-use scim::{Error, Mode};
 use serde_json::Value;
 
 use crate::call::Call;
 use crate::respond::{self, Headers as _, REVISION};
 use crate::scim_error::Refusal;
+use crate::tenant::mode;
 use crate::{Gateway, groups, users};
 
 /// What must be left of the request's time for one more operation to begin.
@@ -25,9 +26,9 @@ const RESERVE: Duration = Duration::from_secs(3);
 /// `POST /Bulk`.
 pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.bulk_body).await?;
-    let schemas = gateway.tenant(&call).await?.schemas;
+    let tenant = gateway.tenant(&call).await?;
     let body = scim::json::read_object(&body, &scim::bulk::limits())?;
-    let mut job = Job::plan(body, schemas, Mode::Lenient)?;
+    let mut job = Job::plan(body, tenant.schemas, mode(&tenant.settings))?;
     let mut revision = String::new();
     while let Some(task) = job.next_task() {
         let result = if call.time_left() < RESERVE {

@@ -30,6 +30,7 @@ use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
+use crate::search::Part;
 use crate::tenant::mode;
 use crate::upstream::GroupChange;
 use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
@@ -61,6 +62,13 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 }
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
+    let Part { bodies, total, revision } = part(gateway, call, query).await?;
+    let list = resource::list(&bodies, total, query.start_index());
+    Ok(respond::json(StatusCode::OK, list).revision(&revision))
+}
+
+/// One page of the groups that are asked for.
+pub(crate) async fn part(gateway: &Gateway, call: &Call, query: &Query) -> Result<Part, Refusal> {
     let groups = gateway.schemas(call, query).await?.groups;
     let (wanted, heavy) = query.selection(groups, gateway.mode(call, query).await?)?;
     if heavy {
@@ -83,9 +91,8 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
     for group in &page.items {
         bodies.push(body(gateway, call, group, &base, projection));
     }
-    let bodies: Vec<_> = stream::iter(bodies).buffered(READS_AT_ONCE).try_collect().await?;
-    let list = resource::list(&bodies, page.total, query.start_index());
-    Ok(respond::json(StatusCode::OK, list).revision(&revision))
+    let bodies = stream::iter(bodies).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(Part { bodies, total: page.total, revision })
 }
 
 /// `GET /Groups/{id}`.

@@ -24,6 +24,7 @@ mod reply;
 mod resource;
 mod respond;
 mod scim_error;
+mod search;
 mod tenant;
 mod upstream;
 mod users;
@@ -150,6 +151,7 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
         ("/ResourceTypes/{id}", get(discovery::resource_type)),
         ("/Schemas", get(discovery::all_schemas)),
         ("/Schemas/{id}", get(discovery::schema)),
+        ("/.search", post(search::search)),
         ("/Bulk", post(bulk::bulk)),
         ("/Me", any(me)),
     ];

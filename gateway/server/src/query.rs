@@ -1,6 +1,6 @@
 //! The query parameters of reads (RFC 7644 sections 3.4.2 and 3.9). Unknown ones are ignored.
 
-use scim::filter::{Expr, Filter, Literal, Operator};
+use scim::filter::{Expr, Filter, Literal, Operator, Scope};
 use scim::list::{Page, SearchRequest};
 use scim::project::Projection;
 use scim::schema::ResourceType;
@@ -61,6 +61,34 @@ impl Query {
     /// Whether the client named attributes it wants.
     pub(crate) fn names_attributes(&self) -> bool {
         self.0.attributes.is_some()
+    }
+
+    /// The position of the first resource wanted, and how many are.
+    pub(crate) fn page(&self) -> (u64, u32) {
+        (self.0.page.start_index, self.0.page.count)
+    }
+
+    /// The same for another page.
+    pub(crate) fn with_page(self, start_index: u64, count: u32) -> Self {
+        Self(SearchRequest { page: Page { start_index, count }, ..self.0 })
+    }
+
+    /// What is asked of each of several types; `None` for one of which nothing can match. Refused with 400
+    /// `invalidFilter`.
+    pub(crate) fn by_type<const N: usize>(
+        &self,
+        kinds: [&'static ResourceType; N],
+        mode: Mode,
+    ) -> Result<[Option<Self>; N], Error> {
+        let Some(text) = &self.0.filter else { return Ok(kinds.map(|_| Some(self.clone()))) };
+        let filter = Filter::parse(text, mode)?;
+        filter.check_names(&kinds, mode)?;
+        let with = |filter| Some(Self(SearchRequest { filter, ..self.0.clone() }));
+        Ok(kinds.map(|kind| match filter.scope(kind, mode) {
+            Scope::All => with(None),
+            Scope::None => None,
+            Scope::Some(filter) => with(Some(filter.to_string())),
+        }))
     }
 
     /// The position of the first resource wanted.

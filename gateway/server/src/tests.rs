@@ -9,6 +9,7 @@ mod hostile;
 mod limits;
 mod listener;
 mod protocol;
+mod search;
 mod users;
 
 use axum::Router;

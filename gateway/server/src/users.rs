@@ -26,6 +26,7 @@ use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
+use crate::search::Part;
 use crate::tenant::mode;
 
 /// How often a change is made anew when others change the same user meanwhile.
@@ -45,6 +46,13 @@ pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 }
 
 async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
+    let Part { bodies, total, revision } = part(gateway, call, query).await?;
+    let list = resource::list(&bodies, total, query.start_index());
+    Ok(respond::json(StatusCode::OK, list).revision(&revision))
+}
+
+/// One page of the users that are asked for.
+pub(crate) async fn part(gateway: &Gateway, call: &Call, query: &Query) -> Result<Part, Refusal> {
     let users = gateway.schemas(call, query).await?.users;
     let (wanted, heavy) = query.selection(users, gateway.mode(call, query).await?)?;
     if heavy {
@@ -53,10 +61,8 @@ async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response,
     let (base, projection) = (gateway.base(call), query.projection(users));
     let with_groups = projection.as_ref().is_none_or(|projection| projection.wants("groups"));
     let (page, revision) = gateway.upstream.list_users(&call.caller, wanted, with_groups).await?;
-    let users = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
-    let users = users.collect::<Result<Vec<_>, _>>()?;
-    let body = resource::list(&users, page.total, query.start_index());
-    Ok(respond::json(StatusCode::OK, body).revision(&revision))
+    let bodies = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
+    Ok(Part { bodies: bodies.collect::<Result<_, _>>()?, total: page.total, revision })
 }
 
 /// `GET /Users/{id}`.
