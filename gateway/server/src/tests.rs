@@ -1,6 +1,7 @@
 //! Requests through the whole router, against other parts that live in memory.
 
 mod bulk;
+mod catalogue;
 mod discovery;
 mod fake;
 mod groups;
