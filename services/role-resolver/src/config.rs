@@ -3,14 +3,20 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use runtime::config::{Problems, Validate};
+use runtime::config::{Problems, Secret, Validate};
 use runtime::grpc::TransportConfig;
 use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
 use serde::Deserialize;
 
+#[cfg(test)]
+use crate::cache::Faults;
+use crate::cache::{CacheKey, Following};
+
 /// The longest that a revoked token may go on working here.
 const LONGEST_TTL: Duration = Duration::from_secs(5);
+/// The longest that answers may go on without a word from identity-store.
+const LONGEST_UNCONFIRMED: Duration = Duration::from_mins(1);
 
 /// The section `role_resolver`.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +35,110 @@ pub struct Config {
     pub token_ttl: Duration,
     /// How many bearer tokens are remembered as good.
     pub tokens_kept: usize,
+    /// What is kept in this process.
+    pub cache: CacheConfig,
+    /// What is kept in Redis, for all replicas.
+    pub redis: RedisConfig,
+}
+
+/// What is kept in the process. None of it bears on whether an answer is right.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// How much memory kept sets may take, in bytes.
+    pub near_bytes: u64,
+    /// How long a set is kept at most, here and in Redis.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+    /// How long the position this process has followed the feed to counts as the head after it was confirmed: how old an
+    /// answer to `minimize_latency` can be. Zero has the store asked each time.
+    #[serde(with = "humantime_serde")]
+    pub confirmed_within: Duration,
+    /// How many changed users and groups are remembered of each tenant.
+    pub stamps: usize,
+    /// Defences that a test turns off.
+    #[cfg(test)]
+    #[serde(skip)]
+    pub(crate) faults: Faults,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            near_bytes: 64 << 20,
+            ttl: Duration::from_hours(1),
+            confirmed_within: Duration::from_secs(5),
+            stamps: 200_000,
+            #[cfg(test)]
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl CacheConfig {
+    pub(crate) fn following(&self) -> Following {
+        Following {
+            bound: self.confirmed_within,
+            stamps: self.stamps,
+            #[cfg(test)]
+            faults: self.faults,
+        }
+    }
+}
+
+impl Validate for CacheConfig {
+    fn validate(&self, problems: &mut Problems) {
+        problems.require(!self.ttl.is_zero(), "ttl", "nothing would be kept", "a duration such as \"1h\"");
+        problems.require(
+            self.confirmed_within <= LONGEST_UNCONFIRMED,
+            "confirmed_within",
+            "revoked roles would be answered for too long while identity-store is silent",
+            "at most \"1m\"",
+        );
+    }
+}
+
+/// The shared cache; there is none without a `url`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// Where it is: a secret that holds `redis://…`, or `rediss://…` with TLS.
+    pub url: Option<Secret>,
+    /// What entries are authenticated with; the same in all replicas. Redis never sees it.
+    pub secret: Option<Secret>,
+}
+
+impl RedisConfig {
+    /// The client; `None` where nothing is configured.
+    pub(crate) fn client(&self) -> Option<redis::Client> {
+        redis::Client::open(self.url.as_ref()?.expose()).ok()
+    }
+
+    /// The key of all that is kept; without a secret, one of this process alone.
+    pub(crate) fn key(&self) -> CacheKey {
+        match &self.secret {
+            Some(secret) => CacheKey::derive(secret.expose().as_bytes()),
+            None => CacheKey::derive(&rand::random::<[u8; 32]>()),
+        }
+    }
+}
+
+impl Validate for RedisConfig {
+    fn validate(&self, problems: &mut Problems) {
+        let Some(url) = &self.url else { return };
+        problems.require(
+            redis::Client::open(url.expose()).is_ok(),
+            "url",
+            "it is not the address of a Redis server",
+            "a secret such as \"redis://:PASSWORD@redis:6379/\"",
+        );
+        problems.require(
+            self.secret.as_ref().is_some_and(|secret| secret.expose().len() >= 32),
+            "secret",
+            "it is missing or shorter than 32 bytes",
+            "a secret, as `openssl rand -hex 32` prints one",
+        );
+    }
 }
 
 impl Default for Config {
@@ -40,6 +150,8 @@ impl Default for Config {
             identity_store: TransportConfig::default(),
             token_ttl: LONGEST_TTL,
             tokens_kept: 10_000,
+            cache: CacheConfig::default(),
+            redis: RedisConfig::default(),
         }
     }
 }
@@ -48,6 +160,8 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         problems.section("limits", &self.limits);
         problems.section("identity_store", &self.identity_store);
+        problems.section("cache", &self.cache);
+        problems.section("redis", &self.redis);
         problems.require(
             self.token_ttl <= LONGEST_TTL,
             "token_ttl",
@@ -78,5 +192,15 @@ mod tests {
         config.identity_store.uri = "http://identity-store:9090".to_owned();
         config.token_ttl = Duration::from_secs(5);
         assert!(mistakes(&config).is_empty());
+        config.cache.ttl = Duration::ZERO;
+        config.cache.confirmed_within = Duration::from_mins(2);
+        config.redis.url = Some("localhost".into());
+        config.redis.secret = Some("short".into());
+        assert_eq!(mistakes(&config), ["cache.ttl", "cache.confirmed_within", "redis.url", "redis.secret"]);
+        config.cache = super::CacheConfig::default();
+        config.redis.url = Some("rediss://:password@redis:6379/".into());
+        config.redis.secret = Some("0123456789abcdef0123456789abcdef".into());
+        assert!(mistakes(&config).is_empty());
+        assert!(config.redis.client().is_some());
     }
 }

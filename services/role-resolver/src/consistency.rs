@@ -1,15 +1,23 @@
 //! How fresh an answer must be, and whether one is.
 //!
-//! Every answer is read from the store, which is always at the head; so what is left to check is that the caller's token
-//! speaks of the same history: the same tenant, the same life of the database, and a revision that has happened.
+//! What a caller asks for becomes a revision that kept sets can be held against, or the insight that only the store can
+//! tell. What the store answers is at its head, so there all that is left to check is that the caller's token speaks of
+//! the same history: the same tenant, the same life of the database, and a revision that has happened.
+
+use std::time::Duration;
 
 use domain::id::TenantId;
-use domain::revision::{InvalidRevisionToken, Position, RevisionKey};
+use domain::revision::{InvalidRevisionToken, Position, Revision, RevisionKey};
 use runtime::error::{Error, Reason};
+use tokio::time::Instant;
+
+use crate::cache::Standing;
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
+    /// The state the replica knows of, if that was the head not long ago.
+    Latency,
     /// The state of the store now.
     Head,
     /// A state that has seen this position.
@@ -17,6 +25,20 @@ pub(crate) enum Freshness {
 }
 
 impl Freshness {
+    /// The revision a kept set must be right at, where the tenant's replica stands so at `now`; `None` if only the store
+    /// can tell. A position counts as the head for `bound` after it was confirmed.
+    pub(crate) fn needed(self, standing: Option<&Standing>, now: Instant, bound: Duration) -> Option<Revision> {
+        let Standing { position, confirmed, .. } = standing?;
+        match self {
+            Self::Latency => {
+                let recent = |confirmed: Instant| now.saturating_duration_since(confirmed) < bound;
+                confirmed.is_some_and(recent).then_some(position.revision)
+            }
+            Self::AtLeast(wanted) => (wanted.epoch == position.epoch).then_some(wanted.revision),
+            Self::Head => None,
+        }
+    }
+
     /// Reads the revision token that `tenant` presents.
     pub(crate) fn at_least(key: &RevisionKey, tenant: &TenantId, token: &str) -> Result<Self, Error> {
         key.open(tenant, token).map(Self::AtLeast).map_err(|error| {
@@ -40,17 +62,21 @@ impl Freshness {
                 Reason::REVISION_AHEAD,
                 "the revision token is ahead of the store: the database was restored and its epoch was not renewed",
             )),
-            Self::Head | Self::AtLeast(_) => Ok(()),
+            Self::Latency | Self::Head | Self::AtLeast(_) => Ok(()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use domain::revision::{Epoch, Position, Revision, RevisionKey};
     use runtime::error::{Error, Reason};
+    use tokio::time::Instant;
 
     use super::Freshness;
+    use crate::cache::Standing;
 
     fn at(epoch: Epoch, revision: u64) -> Position {
         Position { epoch, revision: Revision(revision) }
@@ -65,6 +91,21 @@ mod tests {
         assert_eq!(wanted.allows(at(epoch, 4)).unwrap_err().reason(), Reason::REVISION_AHEAD);
         assert_eq!(wanted.allows(at(Epoch::new(), 9)).unwrap_err().reason(), Reason::EPOCH_MISMATCH);
         assert_eq!(Freshness::Head.allows(at(epoch, 0)), Ok(()));
+    }
+
+    #[test]
+    fn a_position_will_do_for_a_while_after_it_was_the_head_and_never_for_another_epochs_token() {
+        let (epoch, now, bound) = (Epoch::new(), Instant::now(), Duration::from_secs(5));
+        let standing = |confirmed| Standing { position: at(epoch, 9), confirmed, life: 0, shared: true };
+        let needed = |freshness: Freshness, confirmed| freshness.needed(Some(&standing(confirmed)), now + bound, bound);
+        let just_now = Some(now + Duration::from_nanos(1));
+        assert_eq!(needed(Freshness::Latency, just_now), Some(Revision(9)));
+        assert_eq!(needed(Freshness::Latency, Some(now)), None, "confirmed too long ago");
+        assert_eq!(needed(Freshness::Latency, None), None);
+        assert_eq!(needed(Freshness::Head, just_now), None);
+        assert_eq!(needed(Freshness::AtLeast(at(epoch, 12)), None), Some(Revision(12)));
+        assert_eq!(needed(Freshness::AtLeast(at(Epoch::new(), 1)), just_now), None);
+        assert_eq!(Freshness::Latency.needed(None, now, bound), None);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 pub(crate) mod identity;
 
+use std::collections::BTreeSet;
+
 use domain::effective::EffectiveSet;
 use domain::grant::{ContextType, Grant};
-use domain::id::{TenantId, UserId};
+use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::revision::{Position, RevisionKey};
@@ -13,6 +15,7 @@ use proto::common::v1 as common;
 use proto::roles::v1 as roles;
 use runtime::error::{Error, Reason};
 
+use crate::cache::{Entry, Kept};
 use crate::consistency::Freshness;
 use crate::resolver::{Answer, Who};
 
@@ -60,8 +63,8 @@ pub(crate) fn freshness(
     use common::consistency::Requirement;
     let common::Consistency { requirement } = consistency.unwrap_or_default();
     match requirement {
-        // The store itself is read, so the weakest requirement and the strongest are met alike.
-        None | Some(Requirement::MinimizeLatency(true) | Requirement::FullyConsistent(true)) => Ok(Freshness::Head),
+        None | Some(Requirement::MinimizeLatency(true)) => Ok(Freshness::Latency),
+        Some(Requirement::FullyConsistent(true)) => Ok(Freshness::Head),
         Some(Requirement::AtLeastAsFresh(token)) => Freshness::at_least(key, tenant, &token),
         Some(Requirement::MinimizeLatency(false) | Requirement::FullyConsistent(false)) => {
             Err(invalid("consistency", "a requirement is set to false; set it to true or leave it out"))
@@ -91,41 +94,42 @@ pub(crate) fn grant(grant: Option<common::Grant>) -> Result<Grant, Error> {
 }
 
 /// The one set of an answer about one user.
-pub(crate) fn only(sets: Vec<Option<(UserId, EffectiveSet)>>) -> Result<(UserId, EffectiveSet), Error> {
+pub(crate) fn only(sets: Vec<Option<Kept>>) -> Result<Kept, Error> {
     let found = sets.into_iter().next().flatten();
     found.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "there is no such user in the tenant"))
 }
 
 pub(crate) fn one(answer: Answer) -> Result<roles::GetEffectiveRolesResponse, Error> {
-    let Answer { position: read, token, sets } = answer;
+    let Answer { position: read, token, sets, asked: _ } = answer;
     Ok(roles::GetEffectiveRolesResponse {
-        effective: Some(effective(only(sets)?)),
+        effective: Some(effective(only(sets)?.entry())),
         revision_token: token,
         position: Some(position(read)),
     })
 }
 
 pub(crate) fn batch(answer: Answer) -> roles::BatchGetEffectiveRolesResponse {
-    let Answer { position: _, token, sets } = answer;
-    let result = |set: Option<_>| roles::BatchResult { effective: set.map(effective) };
+    let Answer { position: _, token, sets, asked: _ } = answer;
+    let result = |kept: Option<Kept>| roles::BatchResult { effective: kept.map(|kept| effective(kept.entry())) };
     roles::BatchGetEffectiveRolesResponse { results: sets.into_iter().map(result).collect(), revision_token: token }
 }
 
 /// Whether the one user of the answer holds `grant`.
 pub(crate) fn check(answer: Answer, grant: &Grant) -> Result<roles::CheckRoleResponse, Error> {
-    let Answer { position: _, token, sets } = answer;
-    let (_, set) = only(sets)?;
+    let Answer { position: _, token, sets, asked: _ } = answer;
+    let kept = only(sets)?;
+    let set = &kept.entry().set;
     Ok(roles::CheckRoleResponse { allowed: set.grants.contains_key(grant), held: set.held(), revision_token: token })
 }
 
-pub(crate) fn matched(labels: Vec<(Label, Unmatched)>) -> roles::MatchLabelsResponse {
-    roles::MatchLabelsResponse { unmatched: labels.into_iter().map(unmatched).collect() }
+pub(crate) fn matched(labels: &[(Label, Unmatched)]) -> roles::MatchLabelsResponse {
+    roles::MatchLabelsResponse { unmatched: labels.iter().map(|(label, why)| unmatched((label, why))).collect() }
 }
 
-fn effective((id, set): (UserId, EffectiveSet)) -> roles::EffectiveSet {
-    let held = set.held();
+fn effective(entry: &Entry) -> roles::EffectiveSet {
+    let Entry { user, name: _, right_at: _, groups: _, set } = entry;
     let EffectiveSet { active, grants, unmatched: refused, has_labels } = set;
-    let sourced = |(Grant { role, context_type, context_id }, labels): (Grant, std::collections::BTreeSet<Label>)| {
+    let sourced = |(Grant { role, context_type, context_id }, labels): (&Grant, &BTreeSet<Label>)| {
         let context_type = match context_type {
             ContextType::Account => common::ContextType::Account,
             ContextType::Retailer => common::ContextType::Retailer,
@@ -141,16 +145,16 @@ fn effective((id, set): (UserId, EffectiveSet)) -> roles::EffectiveSet {
         }
     };
     roles::EffectiveSet {
-        user_id: id.to_string(),
-        active,
-        held,
-        grants: grants.into_iter().map(sourced).collect(),
-        unmatched: refused.into_iter().map(unmatched).collect(),
-        has_labels,
+        user_id: user.to_string(),
+        active: *active,
+        held: set.held(),
+        grants: grants.iter().map(sourced).collect(),
+        unmatched: refused.iter().map(unmatched).collect(),
+        has_labels: *has_labels,
     }
 }
 
-fn unmatched((label, why): (Label, Unmatched)) -> common::UnmatchedLabel {
+fn unmatched((label, why): (&Label, &Unmatched)) -> common::UnmatchedLabel {
     let Unmatched { reason, suggestion } = why;
     let reason = match reason {
         Why::Malformed => common::UnmatchedReason::Malformed,
@@ -163,7 +167,7 @@ fn unmatched((label, why): (Label, Unmatched)) -> common::UnmatchedLabel {
     common::UnmatchedLabel {
         label: label.as_str().to_owned(),
         reason: reason.into(),
-        suggestion: suggestion.unwrap_or_default(),
+        suggestion: suggestion.clone().unwrap_or_default(),
     }
 }
 

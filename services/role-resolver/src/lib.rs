@@ -2,10 +2,10 @@
 //!
 //! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
-//! `consistency` (how fresh), `resolver` (the answer), `ground` (what is kept in memory).
+//! `consistency` (how fresh), `resolver` (the answer), `cache` (what is kept of answers, and why it is never stale),
+//! `ground` (what labels are matched against).
 
 mod authorise;
-#[expect(dead_code, reason = "the resolver learns to use it next")]
 mod cache;
 mod config;
 mod consistency;
@@ -25,14 +25,16 @@ use domain::revision::RevisionKey;
 use domain::token::FixedToken;
 use proto::roles::v1::label_service_server::LabelServiceServer;
 use proto::roles::v1::role_service_server::RoleServiceServer;
+use runtime::admin::Readiness;
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 
-pub use config::Config;
+pub use config::{CacheConfig, Config, RedisConfig};
 
 use authorise::Authoriser;
-use resolver::Resolver;
+use cache::{Counts, Near, Shared, Tails};
+use resolver::{Layers, Resolver};
 use service::Service;
 use store::Store;
 
@@ -47,6 +49,8 @@ pub struct Parts {
     pub peers: PeerSecret,
     /// Where calls are counted.
     pub metrics: Metrics,
+    /// Where it is told how the service stands.
+    pub readiness: Readiness,
     /// Where the time comes from.
     pub clock: Clock,
     /// A token that is good without being issued: for development alone.
@@ -55,11 +59,22 @@ pub struct Parts {
 
 /// Puts the service together. Nothing is asked of identity-store before the first call.
 pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> {
-    let Parts { identity_store, revision_key, peers, metrics, clock, fixed_token } = parts;
+    let Parts { identity_store, revision_key, peers, metrics, readiness, clock, fixed_token } = parts;
     let store = Store::new(identity_store);
+    let (counts, cache_key) = (Counts::new(&metrics), config.redis.key());
+    let layers = Layers {
+        tails: Tails::new(store.clone(), revision_key.clone(), config.cache.following(), counts.clone()),
+        near: Near::new(config.cache.near_bytes, config.cache.ttl),
+        shared: config
+            .redis
+            .client()
+            .map(|client| Shared::new(client, cache_key.clone(), config.cache.ttl, counts.clone(), readiness)),
+        cache_key,
+        counts,
+    };
     let service = Service {
         authoriser: Arc::new(Authoriser::new(store.clone(), clock, config, fixed_token)),
-        resolver: Arc::new(Resolver::new(store, revision_key)),
+        resolver: Arc::new(Resolver::new(store, revision_key, layers)),
     };
     let roles = RoleServiceServer::new(service.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)

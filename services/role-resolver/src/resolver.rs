@@ -1,19 +1,25 @@
-//! From users to effective sets: reads everything they depend on as of one revision, then computes.
+//! From users to effective sets: those that are kept and still right, and the rest from the store.
 //!
-//! Holdings are read first and name the ground they belong to. If the store has moved on to another ground by the time
-//! that is read, the holdings are read again: a set and what it was computed from never mix revisions.
+//! All sets of one answer belong to one state of the store. Where not every set is kept and right at one revision, the store
+//! is asked once about all users of the request: from one snapshot it says which kept sets stand, and what the others are
+//! computed from. Holdings name the ground they belong to. If the store has moved on to another ground by the time that is
+//! read, the holdings are read again: a set and what it was computed from never mix revisions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::effective::{EffectiveSet, Holding, resolve};
-use domain::id::{TenantId, UserId};
+use domain::id::{GroupId, TenantId, UserId};
 use domain::label::Label;
 use domain::matching::{SUGGESTED, Unmatched, match_label};
-use domain::revision::{Position, RevisionKey};
+use domain::revision::{Position, Revision, RevisionKey};
 use runtime::error::{Error, Reason};
+use tokio::time::Instant;
 
+use crate::cache::{
+    CacheKey, Counts, Entry, Flights, Kept, NameTag, Near, Shared, Source, Standing, Tail, Tails, Turn,
+};
 use crate::consistency::Freshness;
 use crate::ground::{Ground, GroundVersion, Grounds};
 use crate::store::Store;
@@ -43,18 +49,49 @@ pub(crate) struct Holdings {
     /// The ground that belongs to it.
     pub(crate) ground: GroundVersion,
     /// One for each user asked for; `None` where there is no such user.
-    pub(crate) users: Vec<Option<(UserId, Holding)>>,
+    pub(crate) users: Vec<Option<Held>>,
+}
+
+/// What the store says of one user.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// The kept set is still right.
+    Unchanged(UserId),
+    /// What its set is to be computed from.
+    Read(Person),
+}
+
+/// What a set is computed from, and what it depends on.
+#[derive(Debug)]
+pub(crate) struct Person {
+    /// The user.
+    pub(crate) id: UserId,
+    /// Its userName.
+    pub(crate) name: String,
+    /// Every group it is in, directly or through others.
+    pub(crate) groups: Box<[GroupId]>,
+    /// Its labels.
+    pub(crate) holding: Holding,
 }
 
 /// The effective sets of the users asked for, in that order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// The state they were computed from.
+    /// The state in which all of them are right.
     pub(crate) position: Position,
     /// The same, for callers to present again.
     pub(crate) token: String,
     /// One for each user asked for; `None` where there is no such user.
-    pub(crate) sets: Vec<Option<(UserId, EffectiveSet)>>,
+    pub(crate) sets: Vec<Option<Kept>>,
+    /// When what was known was last asked of the store.
+    pub(crate) asked: Instant,
+}
+
+/// Whose set is asked for, as flights know it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Whose {
+    User(UserId),
+    Named(NameTag),
 }
 
 /// Answers for labels and grants.
@@ -63,30 +100,264 @@ pub(crate) struct Resolver {
     pub(crate) store: Store,
     pub(crate) key: RevisionKey,
     grounds: Grounds,
+    tails: Tails,
+    near: Near,
+    shared: Option<Shared>,
+    cache_key: CacheKey,
+    flights: Flights<(TenantId, Whose), Result<Answer, Error>>,
+    counts: Counts,
+}
+
+/// What a [`Resolver`] keeps sets in.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) tails: Tails,
+    pub(crate) near: Near,
+    pub(crate) shared: Option<Shared>,
+    pub(crate) cache_key: CacheKey,
+    pub(crate) counts: Counts,
+}
+
+/// What is known of a question before the store is asked.
+struct Question<'a> {
+    tenant: &'a TenantId,
+    users: &'a [Who],
+    freshness: Freshness,
+    tail: Option<Arc<Tail>>,
+    standing: Option<Standing>,
+    /// What is kept of each user, right or not.
+    kept: Vec<Option<Kept>>,
+    /// When the question was put.
+    put: Instant,
+}
+
+impl Question<'_> {
+    /// The answer, if every set is kept and they are right in one state that is not before `needed`.
+    fn agreed(&self, needed: Revision) -> Option<Answer> {
+        let (tail, asked) = (self.tail.as_ref()?, self.standing?.confirmed.unwrap_or(self.put));
+        if self.kept.iter().any(Option::is_none) {
+            return None;
+        }
+        let position = tail.agree(self.kept.iter().flatten(), needed)?;
+        Some(Answer { position, token: tail.token(position), sets: self.kept.clone(), asked })
+    }
+
+    /// In which life of the cache.
+    fn life(&self) -> u64 {
+        self.standing.map_or(0, |standing| standing.life)
+    }
 }
 
 impl Resolver {
-    pub(crate) fn new(store: Store, key: RevisionKey) -> Self {
-        Self { store, key, grounds: Grounds::default() }
+    pub(crate) fn new(store: Store, key: RevisionKey, layers: Layers) -> Self {
+        let Layers { tails, near, shared, cache_key, counts } = layers;
+        let (grounds, flights) = (Grounds::default(), Flights::default());
+        Self { store, key, grounds, tails, near, shared, cache_key, flights, counts }
     }
 
     /// The effective sets of `users`.
     pub(crate) async fn sets(&self, tenant: &TenantId, users: &[Who], freshness: Freshness) -> Result<Answer, Error> {
-        for _ in 0..READS {
-            let holdings = self.store.holdings(tenant.as_str(), users).await?;
-            freshness.allows(holdings.position)?;
-            let ground = self.grounds.at_least(&self.store, tenant, holdings.ground).await?;
-            if ground.version == holdings.ground {
-                let position = holdings.position;
-                let sets = compute(holdings.users, ground).await?;
-                return Ok(Answer { position, token: self.key.seal(tenant, position), sets });
+        let tail = self.tails.of(tenant);
+        let standing = tail.as_ref().map(|tail| tail.standing());
+        let life = standing.map_or(0, |standing| standing.life);
+        let kept = users.iter().map(|user| self.kept(tenant, user).filter(|kept| kept.life() == life)).collect();
+        let put = Instant::now();
+        let mut question = Question { tenant, users, freshness, tail, standing, kept, put };
+        let needed = freshness.needed(standing.as_ref(), put, self.tails.bound());
+        if let Some(needed) = needed {
+            if let Some(answer) = question.agreed(needed) {
+                self.counts.answered(Source::Near);
+                return Ok(answer);
             }
+            if self.look_further(&mut question, needed).await
+                && let Some(answer) = question.agreed(needed)
+            {
+                self.counts.answered(Source::Shared);
+                return Ok(answer);
+            }
+        }
+        let Some(whose) = self.whose(&question) else { return self.ask(&question).await };
+        match self.flights.join(&(tenant.clone(), whose)).await {
+            Turn::Fly(flight) => {
+                let answer = self.ask(&question).await;
+                flight.land(answer.clone());
+                answer
+            }
+            Turn::Told(Ok(answer)) if self.will_do(&question, needed, &answer) => {
+                self.counts.answered(Source::Flight);
+                Ok(answer)
+            }
+            // The other's token may have been the fault.
+            Turn::Told(Err(error)) if ![Reason::EPOCH_MISMATCH, Reason::REVISION_AHEAD].contains(&error.reason()) => {
+                Err(error)
+            }
+            Turn::Told(_) | Turn::Alone => self.ask(&question).await,
+        }
+    }
+
+    /// Whether what another was told, who may have asked before this question was put, is fresh enough.
+    fn will_do(&self, question: &Question<'_>, needed: Option<Revision>, answer: &Answer) -> bool {
+        let Position { epoch, revision } = answer.position;
+        let known = question.standing.is_none_or(|standing| standing.position.epoch == epoch);
+        known
+            && needed.is_none_or(|needed| revision >= needed)
+            && match question.freshness {
+                Freshness::Latency => answer.asked.elapsed() < self.tails.bound(),
+                Freshness::AtLeast(wanted) => wanted.epoch == epoch && revision >= wanted.revision,
+                Freshness::Head => false,
+            }
+    }
+
+    /// What this process keeps of a user. Of several users with one externalId none is meant, and no stamp tells of another
+    /// who takes it up: so that is asked of the store each time.
+    fn kept(&self, tenant: &TenantId, user: &Who) -> Option<Kept> {
+        match user {
+            Who::Id(id) => self.near.get(tenant, id.parse().ok()?),
+            Who::UserName(name) => {
+                let tag = self.cache_key.name(tenant, name);
+                self.near.get(tenant, self.near.named(tag)?).filter(|kept| kept.entry().name == tag)
+            }
+            Who::ExternalId(_) => None,
+        }
+    }
+
+    /// The one user asked about, if another's question may be the same. Who wants the head asks after putting the question.
+    fn whose(&self, question: &Question<'_>) -> Option<Whose> {
+        match question.users {
+            _ if question.freshness == Freshness::Head => None,
+            [Who::Id(id)] => Some(Whose::User(id.parse().ok()?)),
+            [Who::UserName(name)] => Some(Whose::Named(self.cache_key.name(question.tenant, name))),
+            _ => None,
+        }
+    }
+
+    /// Looks into the shared cache for what is not kept here, or not right late enough. Answers whether it had any.
+    async fn look_further(&self, question: &mut Question<'_>, needed: Revision) -> bool {
+        let (Some(shared), Some(tail), Some(standing)) = (&self.shared, &question.tail, &question.standing) else {
+            return false;
+        };
+        if !standing.shared {
+            return false;
+        }
+        let mut missing = Vec::new();
+        for (at, (user, kept)) in question.users.iter().zip(&question.kept).enumerate() {
+            if kept.as_ref().and_then(|kept| tail.span(kept)).is_some_and(|span| span.to >= needed) {
+                continue;
+            }
+            let (id, tag) = match user {
+                Who::Id(id) => (id.parse().ok(), None),
+                Who::UserName(name) => {
+                    let tag = self.cache_key.name(question.tenant, name);
+                    (self.near.named(tag), Some(tag))
+                }
+                Who::ExternalId(_) => (None, None),
+            };
+            if let Some(id) = id {
+                missing.push((at, id, tag));
+            }
+        }
+        if missing.is_empty() {
+            return false;
+        }
+        let ids: Vec<_> = missing.iter().map(|(_, id, _)| *id).collect();
+        let found = shared.get(question.tenant, &ids).await;
+        let mut any = false;
+        for ((at, _, tag), entry) in missing.into_iter().zip(found) {
+            let Some(entry) = entry.filter(|entry| tag.is_none_or(|tag| entry.name == tag)) else { continue };
+            let known = question.kept[at].as_ref().map(Kept::right_at);
+            let later =
+                |known: Position| known.epoch == entry.right_at.epoch && known.revision >= entry.right_at.revision;
+            if entry.right_at.epoch == standing.position.epoch && !known.is_some_and(later) {
+                let kept = Kept::new(entry, standing.life);
+                self.near.put(question.tenant, &kept);
+                question.kept[at] = Some(kept);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Asks the store: which of the kept sets stand, and what the others are.
+    async fn ask(&self, question: &Question<'_>) -> Result<Answer, Error> {
+        let Question { tenant, users, freshness, standing, .. } = question;
+        let before = standing.map(|standing| standing.position);
+        let mut kept: BTreeMap<UserId, &Kept> = BTreeMap::new();
+        // What was kept in another life of the database says nothing in this one.
+        let of_now = |kept: &&Kept| before.is_some_and(|before| before.epoch == kept.right_at().epoch);
+        kept.extend(question.kept.iter().flatten().filter(of_now).map(|kept| (kept.entry().user, kept)));
+        for _ in 0..READS {
+            let asked = Instant::now();
+            let Holdings { position, ground, users: held } =
+                self.store.holdings(tenant, users, kept.values().copied()).await?;
+            freshness.allows(position)?;
+            let tail = self.tails.hear(tenant, before, position, asked);
+            let unchanged = held.iter().flatten().any(|held| matches!(held, Held::Unchanged(_)));
+            let people = held.iter().flatten().any(|held| matches!(held, Held::Read(_)));
+            if unchanged && before.is_none_or(|before| before.epoch != position.epoch) {
+                // The store has begun another life meanwhile.
+                kept.clear();
+                continue;
+            }
+            let ground = if people {
+                let read = self.grounds.at_least(&self.store, tenant, ground).await?;
+                if read.version != ground {
+                    continue;
+                }
+                Some(read)
+            } else {
+                None
+            };
+            let life = if before.is_some() { question.life() } else { tail.standing().life };
+            let sets = self.settle(held, &kept, ground, position, (tenant, life)).await?;
+            for set in sets.iter().flatten() {
+                self.near.put(tenant, set);
+                if let Some(shared) = &self.shared {
+                    shared.put(tenant, set);
+                }
+            }
+            self.counts.answered(if people { Source::Computed } else { Source::Compared });
+            return Ok(Answer { position, token: tail.token(position), sets, asked });
         }
         Err(Error::new(
             Reason::UNAVAILABLE,
             "the tenant's catalogue, rules or settings change too fast to read beside them",
         )
         .retry_after(Duration::from_secs(1)))
+    }
+
+    /// The sets that follow from what the store said at `position`.
+    async fn settle(
+        &self,
+        held: Vec<Option<Held>>,
+        kept: &BTreeMap<UserId, &Kept>,
+        ground: Option<Arc<Ground>>,
+        position: Position,
+        (tenant, life): (&TenantId, u64),
+    ) -> Result<Vec<Option<Kept>>, Error> {
+        let mut sets = Vec::with_capacity(held.len());
+        let mut people = Vec::new();
+        for (at, held) in held.into_iter().enumerate() {
+            sets.push(match held {
+                None => None,
+                Some(Held::Unchanged(user)) => {
+                    let kept = kept.get(&user).ok_or_else(|| {
+                        Error::new(Reason::INTERNAL, "identity-store found a set unchanged that nobody keeps")
+                    })?;
+                    kept.raise(position.revision);
+                    Some((*kept).clone())
+                }
+                Some(Held::Read(person)) => {
+                    people.push((at, person));
+                    None
+                }
+            });
+        }
+        let Some(ground) = ground else { return Ok(sets) };
+        for (at, id, name, groups, set) in compute(people, ground).await? {
+            let name = self.cache_key.name(tenant, &name);
+            sets[at] = Some(Kept::new(Entry { user: id, name, right_at: position, groups, set }, life));
+        }
+        Ok(sets)
     }
 
     /// Those of `labels` that would give nothing, in the order asked for.
@@ -114,17 +385,17 @@ impl Resolver {
     }
 }
 
-async fn compute(
-    users: Vec<Option<(UserId, Holding)>>,
-    ground: Arc<Ground>,
-) -> Result<Vec<Option<(UserId, EffectiveSet)>>, Error> {
-    let all = move || users.into_iter().map(|user| user.map(|user| effective(user, &ground)).transpose()).collect();
-    aside(all).await
+type Computed = (usize, UserId, String, Box<[GroupId]>, EffectiveSet);
+
+async fn compute(people: Vec<(usize, Person)>, ground: Arc<Ground>) -> Result<Vec<Computed>, Error> {
+    let one =
+        move |(at, Person { id, name, groups, holding })| Ok((at, id, name, groups, effective(holding, &ground)?));
+    aside(move || people.into_iter().map(one).collect()).await
 }
 
-fn effective((id, holding): (UserId, Holding), ground: &Ground) -> Result<(UserId, EffectiveSet), Error> {
+fn effective(holding: Holding, ground: &Ground) -> Result<EffectiveSet, Error> {
     let holding = if ground.names_are_labels { holding } else { holding.without_names() };
-    let set = match &ground.catalogue {
+    Ok(match &ground.catalogue {
         Some(catalogue) => resolve(&holding, catalogue, &ground.rules),
         // Without a catalogue nothing can be said of labels; but who has none, or is inactive, has no grants under any.
         None if holding.active && !holding.labels.is_empty() => return Err(catalogue_missing()),
@@ -134,8 +405,7 @@ fn effective((id, holding): (UserId, Holding), ground: &Ground) -> Result<(UserI
             unmatched: BTreeMap::new(),
             has_labels: !holding.labels.is_empty(),
         },
-    };
-    Ok((id, set))
+    })
 }
 
 fn catalogue_missing() -> Error {

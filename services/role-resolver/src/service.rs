@@ -71,6 +71,6 @@ impl LabelService for Service {
         let MatchLabelsRequest { tenant, labels } = request.into_inner();
         let tenant = convert::tenant(&tenant)?;
         let labels = convert::labels(&labels)?;
-        Ok(Response::new(convert::matched(self.resolver.unmatched(&tenant, labels).await?)))
+        Ok(Response::new(convert::matched(&self.resolver.unmatched(&tenant, labels).await?)))
     }
 }

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use domain::id::TenantId;
+use domain::revision::Position;
+use proto::identity::v1::WatchHeadsResponse;
 use proto::identity::v1::access_service_client::AccessServiceClient;
+use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::identity::v1::token_service_client::TokenServiceClient;
 use runtime::error::{Error, Kind, Reason};
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
-use tonic::{Response, Status};
+use tonic::{Response, Status, Streaming};
 
 use crate::authorise::Credential;
+use crate::cache::{FeedPage, Heads, Kept};
 use crate::convert::identity;
 use crate::ground::GroundRead;
 use crate::resolver::{Holdings, Who};
@@ -20,21 +25,47 @@ const SOON: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     access: AccessServiceClient<Transport>,
+    feed: FeedServiceClient<Transport>,
     tokens: TokenServiceClient<Transport>,
 }
 
 impl Store {
     pub(crate) fn new(transport: Transport) -> Self {
         Self {
-            access: AccessServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            access: AccessServiceClient::new(transport.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            feed: FeedServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             tokens: TokenServiceClient::new(transport),
         }
     }
 
-    /// What `users` hold, from one snapshot.
-    pub(crate) async fn holdings(&self, tenant: &str, users: &[Who]) -> Result<Holdings, Error> {
-        let answer = self.access.clone().get_holdings(identity::holdings_request(tenant, users)).await;
+    /// What `users` hold, from one snapshot; of those whose set among `kept` is still right, only that.
+    pub(crate) async fn holdings<'a>(
+        &self,
+        tenant: &TenantId,
+        users: &[Who],
+        kept: impl Iterator<Item = &'a Kept>,
+    ) -> Result<Holdings, Error> {
+        let request = identity::holdings_request(tenant, users, kept);
+        let answer = self.access.clone().get_holdings(request).await;
         identity::holdings(answered(answer)?, users.len()).map_err(|error| nonsense(&error))
+    }
+
+    /// Where the tenant stands.
+    pub(crate) async fn head(&self, tenant: &TenantId) -> Result<Position, Error> {
+        Ok(self.holdings(tenant, &[], std::iter::empty()).await?.position)
+    }
+
+    /// The feed after a position.
+    pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position) -> Result<FeedPage, Error> {
+        let answer = self.feed.clone().read_feed(identity::feed_request(tenant, after)).await;
+        identity::feed_page(answered(answer)?).map_err(|error| nonsense(&error))
+    }
+
+    /// The heartbeat.
+    pub(crate) async fn watch_heads(&self) -> Result<HeadStream, Error> {
+        Ok(HeadStream(answered(self.feed.clone().watch_heads(identity::watch_request()).await)?))
     }
 
     /// The ground. `known` is the version the caller holds already.
@@ -47,6 +78,18 @@ impl Store {
     pub(crate) async fn verify(&self, token: &str) -> Result<Credential, Error> {
         let answer = self.tokens.clone().verify_token(identity::verify_request(token)).await;
         identity::credential(answered(answer)?).map_err(|error| nonsense(&error))
+    }
+}
+
+/// The heartbeat as it comes.
+#[derive(Debug)]
+pub(crate) struct HeadStream(Streaming<WatchHeadsResponse>);
+
+impl HeadStream {
+    /// The next message; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Heads>, Error> {
+        let message = self.0.message().await.map_err(Error::from)?;
+        message.map(identity::heads).transpose().map_err(|error| nonsense(&error))
     }
 }
 
@@ -63,7 +106,7 @@ fn answered<T>(answer: Result<Response<T>, Status>) -> Result<T, Error> {
             Error::new(Reason::STORE_UNAVAILABLE, "identity-store does not answer").retry_after(SOON)
         }
         (Kind::InvalidArgument | Kind::NotFound | Kind::Unavailable | Kind::ResourceExhausted, _)
-        | (_, Reason::TOKEN_INVALID) => error,
+        | (_, Reason::TOKEN_INVALID | Reason::EPOCH_MISMATCH | Reason::FEED_TRUNCATED) => error,
         _ => Error::internal("asking identity-store", &error),
     })
 }

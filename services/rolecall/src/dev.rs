@@ -169,6 +169,7 @@ impl Running {
             revision_key,
             peers: peers.clone(),
             metrics: process.metrics.clone(),
+            readiness: process.readiness.clone(),
             clock: Clock::System,
             fixed_token: fixed_token.clone(),
         };

@@ -88,6 +88,7 @@ pub(crate) async fn role_resolver(run: RunArgs) -> Result<()> {
         revision_key: revision_key(&config)?,
         peers: peers(&config)?,
         metrics: process.metrics.clone(),
+        readiness: process.readiness.clone(),
         clock: Clock::System,
         fixed_token: None,
     };

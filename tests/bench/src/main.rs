@@ -13,6 +13,7 @@ mod load;
 mod person;
 mod posts;
 mod report;
+mod resolver;
 mod revocation;
 mod stats;
 
@@ -39,6 +40,14 @@ struct Program {
 enum Command {
     /// The path from the IdP to Fluent: revocations, POST and GET of users.
     Spine(Options),
+    /// The role-resolver: kept sets against a bare call, and how soon a change is answered everywhere.
+    Resolver(resolver::Options),
+    /// Serves standard input as the answer of every gRPC call: the floor of kept sets. With an address, after a GET there.
+    Bare {
+        /// A Redis server that is asked for one key first.
+        #[arg(long)]
+        redis: Option<String>,
+    },
     /// Serves standard input as a SCIM body through the product's HTTP stack: the floor of GET.
     Constant,
 }
@@ -85,6 +94,8 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         match Program::parse().command {
             Command::Spine(options) => spine(&options).await,
+            Command::Resolver(options) => resolver::run(&options).await,
+            Command::Bare { redis } => resolver::floor::serve(redis.as_deref()).await,
             Command::Constant => constant::serve().await,
         }
     })

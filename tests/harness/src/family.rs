@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Output};
 use anyhow::{Context as _, Result, ensure};
 use proto::identity::v1::AwaitCatalogueRequest;
 use proto::identity::v1::access_service_client::AccessServiceClient;
-use servers::Postgres;
+use servers::{Postgres, Redis};
 
 use crate::program::{self, Program};
 use crate::{Fluent, Scim};
@@ -17,7 +17,7 @@ use crate::{Fluent, Scim};
 pub enum Shape {
     /// All in one process, on SQLite: `rolecall dev`.
     Single,
-    /// Each in a process of its own, on PostgreSQL.
+    /// Each in a process of its own, on PostgreSQL, with Redis.
     Processes,
 }
 
@@ -86,6 +86,8 @@ pub struct Family {
     folder: tempfile::TempDir,
     server: Option<String>,
     sim: Option<Sim>,
+    redis: Option<Redis>,
+    replicas: Vec<Program>,
     _postgres: Option<Postgres>,
 }
 
@@ -144,6 +146,8 @@ impl Family {
             folder,
             server: None,
             sim: None,
+            redis: None,
+            replicas: Vec::new(),
             _postgres: None,
         })
     }
@@ -167,6 +171,8 @@ impl Family {
             folder,
             server: Some(server.clone()),
             sim: None,
+            redis: Some(Redis::start()?),
+            replicas: Vec::new(),
             _postgres: postgres,
         };
         family.write_configuration(&server, &sim.url).await?;
@@ -207,6 +213,8 @@ impl Family {
         write("peers.secret", SECRET)?;
         write("revision.secret", "the secret under which test families seal their revisions")?;
         write("pepper.secret", "the pepper of the test families, which is long enough too")?;
+        write("cache.secret", "the secret under which test families keep effective sets")?;
+        write("redis.url", &self.redis.as_ref().context("several processes share a Redis")?.url())?;
         let identity = database(server).await?;
         let pusher = database(server).await?;
         write("pusher.database", &pusher)?;
@@ -228,6 +236,7 @@ pepper = {{ file = "{at}/pepper.secret" }}
 
 [role_resolver]
 listen = "{ANYWHERE}"
+redis = {{ url = {{ file = "{at}/redis.url" }}, secret = {{ file = "{at}/cache.secret" }} }}
 
 [fluent_pusher]
 listen = "{ANYWHERE}"
@@ -264,8 +273,29 @@ password = {{ file = "{at}/fluent.password" }}
         if self.shape == Shape::Single {
             return self.run_single().await;
         }
+        let (program, listen) = self.spawn(part, part.command(), self.listens.get(&part)).await?;
+        self.listens.insert(part, listen);
+        self.programs.insert(part, program);
+        Ok(())
+    }
+
+    /// Starts one more replica of a part of a family in several processes; answers where it listens.
+    pub async fn replica(&mut self, part: Part) -> Result<String> {
+        ensure!(self.shape == Shape::Processes, "one process has no replicas");
+        let name = format!("{}-{}", part.command(), self.replicas.len() + 2);
+        let (program, listen) = self.spawn(part, &name, None).await?;
+        self.replicas.push(program);
+        Ok(listen)
+    }
+
+    /// The Redis that a family in several processes shares.
+    pub fn redis(&mut self) -> Result<&mut Redis> {
+        self.redis.as_mut().context("one process has no Redis")
+    }
+
+    async fn spawn(&self, part: Part, name: &str, listen: Option<&String>) -> Result<(Program, String)> {
         let mut environment = self.dial.environment.clone();
-        if let Some(listen) = self.listens.get(&part) {
+        if let Some(listen) = listen {
             environment.push((listen_variable(part), listen.clone()));
         }
         for (needed, key) in [
@@ -281,12 +311,11 @@ password = {{ file = "{at}/fluent.password" }}
         }
         let config = self.folder.path().join("rolecall.toml");
         let arguments = [part.command().to_owned(), "--config".to_owned(), config.display().to_string()];
-        let mut program = Program::spawn(part.command(), self.folder.path(), &arguments, &environment)?;
+        let mut program = Program::spawn(name, self.folder.path(), &arguments, &environment)?;
         let ready = program.ready().await.with_context(|| part.command())?;
         let listen = ready["listen"].as_str().with_context(|| format!("listen in {ready}"))?;
-        self.listens.insert(part, listen.to_owned());
-        self.programs.insert(part, program);
-        Ok(())
+        let listen = listen.to_owned();
+        Ok((program, listen))
     }
 
     async fn run_single(&mut self) -> Result<()> {
@@ -308,10 +337,16 @@ password = {{ file = "{at}/fluent.password" }}
         self.program(part)?.stop().await
     }
 
+    /// The process that runs a part.
+    pub fn pid(&self, part: Part) -> Result<u32> {
+        let program = self.programs.get(&part).with_context(|| format!("{} does not run", part.command()))?;
+        Ok(program.pid())
+    }
+
     /// The processes that run now.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
-        self.programs.values().map(Program::pid).collect()
+        self.programs.values().chain(&self.replicas).map(Program::pid).collect()
     }
 
     /// Where the family keeps its files, databases of a single process among them.
@@ -329,7 +364,7 @@ password = {{ file = "{at}/fluent.password" }}
     /// Everything all parts have printed.
     #[must_use]
     pub fn logs(&self) -> String {
-        self.programs.values().map(Program::log).collect()
+        self.programs.values().chain(&self.replicas).map(Program::log).collect()
     }
 
     /// Runs an operator's command against the family's identity-store.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "an answer where a refusal was due is a failed test")]
 
 use anyhow::Result;
-use harness::{Family, Shape, eventually};
+use harness::{Family, Part, Shape, eventually};
 use proto::common::v1::{Consistency, ContextType, Grant, consistency::Requirement};
 use proto::roles::v1 as pb;
 use proto::roles::v1::role_service_client::RoleServiceClient;
@@ -163,5 +163,45 @@ async fn the_contracts_can_be_reflected_and_health_is_told(shape: Shape) -> Resu
     healthy.await?;
     let services = harness::reflected_services(&family.grpc).await?;
     assert!(services.iter().any(|name| name == "rolecall.roles.v1.RoleService"), "{services:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_comes_and_goes_and_no_replica_gives_a_revoked_grant_back() -> Result<()> {
+    let mut family = Family::start(Shape::Processes).await?;
+    let hired = family.scim.hire("Ann", &[CHICAGO]).await?;
+    let mut resolvers = vec![Resolver::of(&family).await?];
+    family.grpc = family.replica(Part::RoleResolver).await?;
+    resolvers.push(Resolver::of(&family).await?);
+    let path = format!("/Users/{}", hired.id());
+    for round in 0..6 {
+        for labels in [json!([]), json!([{ "value": CHICAGO }])] {
+            let operations = json!([{ "op": "replace", "path": "roles", "value": labels }]);
+            let changed = family.scim.patch(&path, &operations).await?;
+            let token = changed.header("rolecall-revision").to_owned();
+            for resolver in &mut resolvers {
+                let sure = Requirement::AtLeastAsFresh(token.clone());
+                let set = resolver.roles(by_id(hired.id()), Some(sure)).await?.effective.unwrap_or_default();
+                assert_eq!(set.grants.len(), labels.as_array().map_or(0, Vec::len), "round {round}");
+            }
+            match round % 3 {
+                0 => {
+                    family.redis()?.kill()?;
+                    family.redis()?.restart()?;
+                }
+                1 => family.redis()?.freeze()?,
+                _ => family.redis()?.thaw()?,
+            }
+        }
+    }
+    family.redis()?.thaw()?;
+    // Without a token it may take a moment; then all replicas tell the same.
+    for resolver in &mut resolvers {
+        eventually("the grant is back", async || {
+            let answer = resolver.roles(by_id(hired.id()), None).await.ok()?;
+            (answer.effective?.grants.len() == 1).then_some(())
+        })
+        .await?;
+    }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! A Redis server without persistence.
+//! A Redis server that writes nothing down unless it is told to.
 
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{await_port, free_port};
 
@@ -37,7 +37,23 @@ impl Redis {
         Ok(())
     }
 
-    /// Starts it again, empty, on the same port.
+    /// Stops it in the middle of whatever it does (SIGSTOP): it answers late, if ever.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on, beginning with what it was asked meanwhile.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
+        ensure!(sent.success(), "the server does not take SIG{name}");
+        Ok(())
+    }
+
+    /// Starts it again on the same port, with what it held when it was last told `SAVE`, else empty.
     pub fn restart(&mut self) -> Result<()> {
         self.child = spawn(self.port, self.folder.path())?;
         await_port(&mut self.child, "redis-server", self.port)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::catalogue::{self, Catalogue};
 use domain::clock::Timestamp;
 use domain::effective::{Holding, Source};
-use domain::id::{InvalidId, UserId};
+use domain::id::{GroupId, InvalidId, TenantId};
 use domain::label::Label;
 use domain::revision::{Epoch, Position, Revision};
 use domain::rules::{MalformedRules, Rules};
@@ -14,8 +14,9 @@ use proto::common::v1 as common;
 use proto::identity::v1 as identity;
 
 use crate::authorise::Credential;
+use crate::cache::{Change, Dependency, FeedPage, Heads, Kept, Stamps};
 use crate::ground::{Ground, GroundRead, GroundVersion};
-use crate::resolver::{Holdings, Who};
+use crate::resolver::{Held, Holdings, Person, Who};
 
 /// The scope that lets a token's holder ask who may do what.
 const ROLES_READ: &str = "roles:read";
@@ -35,9 +36,23 @@ pub(crate) enum Malformed {
     Rules(#[from] MalformedRules),
 }
 
-pub(crate) fn holdings_request(tenant: &str, users: &[Who]) -> identity::GetHoldingsRequest {
+pub(crate) fn holdings_request<'a>(
+    tenant: &TenantId,
+    users: &[Who],
+    kept: impl Iterator<Item = &'a Kept>,
+) -> identity::GetHoldingsRequest {
     let users = users.iter().cloned().map(user_key).collect();
-    identity::GetHoldingsRequest { tenant: tenant.to_owned(), users, with_documents: false, kept: Vec::new() }
+    let kept = kept.map(kept_set).collect();
+    identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: false, kept }
+}
+
+fn kept_set(kept: &Kept) -> identity::KeptSet {
+    let entry = kept.entry();
+    identity::KeptSet {
+        user_id: entry.user.to_string(),
+        revision: kept.right_at().revision.0,
+        group_ids: entry.groups.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn user_key(who: Who) -> identity::UserKey {
@@ -61,25 +76,31 @@ pub(crate) fn holdings(answer: identity::GetHoldingsResponse, asked: usize) -> R
     Ok(Holdings { position, ground, users: holdings.into_iter().map(user).collect::<Result<_, _>>()? })
 }
 
-fn user(holding: identity::Holding) -> Result<Option<(UserId, Holding)>, Malformed> {
+fn user(holding: identity::Holding) -> Result<Option<Held>, Malformed> {
     let identity::Holding {
         found,
         user_id,
-        user_name: _,
+        user_name,
         active,
         labels,
-        // What a kept set would be compared by; sets are computed anew each time.
+        groups,
+        unchanged,
+        // What is kept is as old as the answer, so no stamp of it can be newer.
         stamp: _,
-        groups: _,
         version: _,
         document: _,
-        unchanged: _,
     } = holding;
     if !found {
         return Ok(None);
     }
+    let id = user_id.parse()?;
+    if unchanged {
+        return Ok(Some(Held::Unchanged(id)));
+    }
     let labels = labels.into_iter().map(held_label).collect::<Result<BTreeMap<_, _>, _>>()?;
-    Ok(Some((user_id.parse()?, Holding { active, labels })))
+    let group = |identity::GroupStamp { group_id, stamp: _ }: identity::GroupStamp| group_id.parse::<GroupId>();
+    let groups = groups.into_iter().map(group).collect::<Result<_, _>>()?;
+    Ok(Some(Held::Read(Person { id, name: user_name, groups, holding: Holding { active, labels } })))
 }
 
 fn held_label(held: identity::HeldLabel) -> Result<(Label, BTreeSet<Source>), Malformed> {
@@ -95,6 +116,55 @@ fn held_label(held: identity::HeldLabel) -> Result<(Label, BTreeSet<Source>), Ma
         return Err(Malformed::Sourceless);
     }
     Ok((Label::new(&label), sources))
+}
+
+pub(crate) fn watch_request() -> identity::WatchHeadsRequest {
+    identity::WatchHeadsRequest {}
+}
+
+/// Tenants whose names are none of ours are nobody's that is followed here.
+pub(crate) fn heads(answer: identity::WatchHeadsResponse) -> Result<Heads, Malformed> {
+    let identity::WatchHeadsResponse { epoch, heads, complete: _ } = answer;
+    let head = |head: identity::Head| {
+        let identity::Head { tenant, revision, catalogue_wanted: _, catalogue_served: _, taken_away: _ } = head;
+        Some((tenant.parse().ok()?, Revision(revision)))
+    };
+    let epoch = Epoch::from_slice(&epoch).ok_or(Malformed::Position)?;
+    Ok(Heads { epoch, tenants: heads.into_iter().filter_map(head).collect() })
+}
+
+pub(crate) fn feed_request(tenant: &TenantId, after: Position) -> identity::ReadFeedRequest {
+    let Position { epoch, revision } = after;
+    let after = Some(common::Position { epoch: epoch.as_bytes().to_vec().into(), revision: revision.0 });
+    identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit: 0, taking_away: false }
+}
+
+pub(crate) fn feed_page(answer: identity::ReadFeedResponse) -> Result<FeedPage, Malformed> {
+    // Every entry was wanted, so the last of them is what it was read through to.
+    let identity::ReadFeedResponse { entries, head, through: _ } = answer;
+    let changes = entries.into_iter().map(change).collect::<Result<_, _>>()?;
+    Ok(FeedPage { changes, head: position(head)? })
+}
+
+/// What an entry of the feed stamps: the user that changed, the group whose labels changed or that is gone, the members
+/// that joined or left and not their group, the ground. One of a kind that is not known yet may stamp anything: that is
+/// what a change of the ground does.
+fn change(entry: identity::FeedEntry) -> Result<Change, Malformed> {
+    use identity::feed_entry::Change as Kind;
+    let identity::FeedEntry { revision, at_us: _, takes_away: _, change } = entry;
+    let stamps = match change {
+        // A profile alone stamps too: the user's name is part of what is kept.
+        Some(Kind::UserChanged(user)) => Stamps::Some(vec![Dependency::User(user.user_id.parse()?)]),
+        Some(Kind::GroupChanged(group)) => Stamps::Some(vec![Dependency::Group(group.group_id.parse()?)]),
+        Some(Kind::MembersChanged(identity::MembersChanged { group_id: _, added, removed })) => {
+            let members = added.into_iter().chain(removed).map(|identity::Member { id, is_group }| {
+                Ok(if is_group { Dependency::Group(id.parse()?) } else { Dependency::User(id.parse()?) })
+            });
+            Stamps::Some(members.collect::<Result<_, Malformed>>()?)
+        }
+        Some(Kind::RulesChanged(_) | Kind::CatalogueChanged(_) | Kind::SettingsChanged(_)) | None => Stamps::Ground,
+    };
+    Ok(Change { revision: Revision(revision), stamps })
 }
 
 pub(crate) fn ground_request(tenant: &str, known: Option<u64>) -> identity::GetGroundRequest {

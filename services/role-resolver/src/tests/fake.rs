@@ -10,17 +10,21 @@ use domain::token::BearerToken;
 use parking_lot::Mutex;
 use proto::common::v1 as common;
 use proto::identity::v1::access_service_server::{AccessService, AccessServiceServer};
+use proto::identity::v1::feed_service_server::{FeedService, FeedServiceServer};
 use proto::identity::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::identity::v1::*;
 use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
+use runtime::admin::Readiness;
 use runtime::error::{Error, Reason};
 use runtime::grpc::{Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{Config, Parts, build};
+use crate::{CacheConfig, Config, Parts, build};
 
 /// Something that happens inside the store whenever it is asked for holdings or the ground, before it reads.
 type Meanwhile = Box<dyn FnMut(&mut State) + Send>;
@@ -32,6 +36,10 @@ pub(super) struct State {
     pub(super) ground_version: u64,
     pub(super) catalogue: Option<Catalogue>,
     pub(super) users: Vec<(String, Holding)>,
+    /// What took which revision; one that nothing is said of counts as somebody else's.
+    pub(super) changes: Vec<FeedEntry>,
+    /// Whether the feed is cut off: a consumer hears and reads nothing.
+    pub(super) cut: bool,
     pub(super) tokens: Vec<(String, VerifyTokenResponse)>,
     pub(super) silent: bool,
     pub(super) meanwhile: Option<Meanwhile>,
@@ -42,12 +50,14 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) holdings: usize,
+    /// Users whose kept sets were found right.
+    pub(super) unchanged: usize,
     pub(super) grounds: usize,
     pub(super) tokens: usize,
 }
 
 #[derive(Clone)]
-pub(super) struct Fake(Arc<Mutex<State>>);
+pub(super) struct Fake(Arc<Mutex<State>>, watch::Sender<()>);
 
 impl Fake {
     fn state(&self, tenant: &str) -> Result<parking_lot::MutexGuard<'_, State>, Status> {
@@ -70,11 +80,47 @@ impl State {
         common::Position { epoch: self.epoch.as_bytes().to_vec().into(), revision: self.revision }
     }
 
+    /// Takes the next revision for a change.
+    pub(super) fn commit(&mut self, change: feed_entry::Change) {
+        self.revision += 1;
+        self.changes.push(FeedEntry { revision: self.revision, change: Some(change), ..Default::default() });
+    }
+
     /// Takes the next revision for a change of the ground.
     pub(super) fn change_ground(&mut self, roles: &[&str]) {
-        self.revision += 1;
+        self.commit(feed_entry::Change::CatalogueChanged(CatalogueChanged {}));
         self.ground_version = self.revision;
         self.catalogue = Some(catalogue(roles));
+    }
+
+    /// Takes the next revision for a change of a user's labels.
+    pub(super) fn relabel(&mut self, name: &str, labels: &[&str]) {
+        let revision = self.revision + 1;
+        let (_, holding) = self.users.iter_mut().find(|(_, holding)| holding.user_name == name).unwrap();
+        (holding.labels, holding.stamp, holding.version) = (direct(labels), revision, revision);
+        let (user_id, user_name) = (holding.user_id.clone(), name.to_owned());
+        let change = UserChanged { user_id, user_name, exists: true, active: holding.active, access_changed: true };
+        self.commit(feed_entry::Change::UserChanged(change));
+    }
+
+    /// Puts a group of one label over a user, or gives the group of that id another label.
+    pub(super) fn group(&mut self, name: &str, group_id: &str, labels: &[&str]) {
+        let revision = self.revision + 1;
+        let (_, holding) = self.users.iter_mut().find(|(_, holding)| holding.user_name == name).unwrap();
+        let group_ids = vec![group_id.to_owned()];
+        let held =
+            |label: &&str| HeldLabel { label: (*label).into(), group_ids: group_ids.clone(), ..HeldLabel::default() };
+        holding.labels = labels.iter().map(held).collect();
+        holding.groups = vec![GroupStamp { group_id: group_id.to_owned(), stamp: revision }];
+        self.commit(feed_entry::Change::GroupChanged(GroupChanged { group_id: group_id.to_owned(), exists: true }));
+    }
+
+    /// Whether a kept set is still right, as the stamps say.
+    fn stands(&self, kept: &KeptSet, holding: &Holding) -> bool {
+        let stamp = |id: &String| holding.groups.iter().find(|group| group.group_id == *id).map(|group| group.stamp);
+        let mut stamps = vec![Some(self.ground_version), Some(holding.stamp), Some(holding.version)];
+        stamps.extend(kept.group_ids.iter().map(stamp));
+        kept.revision <= self.revision && stamps.iter().all(|stamp| stamp.is_some_and(|stamp| stamp <= kept.revision))
     }
 
     fn happen(&mut self) {
@@ -95,6 +141,11 @@ impl State {
     }
 }
 
+fn direct(labels: &[&str]) -> Vec<HeldLabel> {
+    let direct = |label: &&str| HeldLabel { label: (*label).to_owned(), direct: true, ..HeldLabel::default() };
+    labels.iter().map(direct).collect()
+}
+
 pub(super) fn catalogue(roles: &[&str]) -> Catalogue {
     Catalogue {
         roles: roles.iter().map(ToString::to_string).collect(),
@@ -110,15 +161,22 @@ impl AccessService for Fake {
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
         self.speak().await;
-        let GetHoldingsRequest { tenant, users, with_documents: _, kept: _ } = request.into_inner();
+        let GetHoldingsRequest { tenant, users, with_documents: _, kept } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.happen();
-        state.asked.holdings += 1;
-        Ok(Response::new(GetHoldingsResponse {
-            position: Some(state.position()),
-            ground_version: state.ground_version,
-            holdings: users.iter().map(|key| state.find(key).cloned().unwrap_or_default()).collect(),
-        }))
+        // Who asks for nobody asks for the head.
+        state.asked.holdings += usize::from(!users.is_empty());
+        let mut holdings: Vec<_> = users.iter().map(|key| state.find(key).cloned().unwrap_or_default()).collect();
+        for holding in &mut holdings {
+            let of = kept.iter().find(|kept| kept.user_id == holding.user_id);
+            if of.is_some_and(|kept| state.stands(kept, holding)) {
+                state.asked.unchanged += 1;
+                let user_id = holding.user_id.clone();
+                *holding = Holding { found: true, unchanged: true, user_id, ..Default::default() };
+            }
+        }
+        let (position, ground_version) = (Some(state.position()), state.ground_version);
+        Ok(Response::new(GetHoldingsResponse { position, ground_version, holdings }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {
@@ -157,6 +215,76 @@ impl AccessService for Fake {
     }
 }
 
+type Answers<T> = ReceiverStream<Result<T, Status>>;
+
+#[tonic::async_trait]
+impl FeedService for Fake {
+    type WatchHeadsStream = Answers<WatchHeadsResponse>;
+    type ListAffectedUsersStream = Answers<ListAffectedUsersResponse>;
+    type ListAllUsersStream = Answers<ListAllUsersResponse>;
+
+    async fn watch_heads(&self, _: Request<WatchHeadsRequest>) -> Result<Response<Self::WatchHeadsStream>, Status> {
+        let (sender, receiver) = mpsc::channel(1);
+        let (fake, mut bell) = (self.clone(), self.1.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let heads = {
+                    let state = fake.0.lock();
+                    let heads = vec![Head { tenant: "acme".into(), revision: state.revision, ..Default::default() }];
+                    let epoch = state.epoch.as_bytes().to_vec().into();
+                    (!state.cut).then_some(WatchHeadsResponse { epoch, heads, complete: true })
+                };
+                if let Some(heads) = heads
+                    && sender.send(Ok(heads)).await.is_err()
+                {
+                    return;
+                }
+                let _ = bell.changed().await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn read_feed(&self, request: Request<ReadFeedRequest>) -> Result<Response<ReadFeedResponse>, Status> {
+        self.speak().await;
+        let ReadFeedRequest { tenant, after, limit: _, taking_away: _ } = request.into_inner();
+        let state = self.state(&tenant)?;
+        if state.cut {
+            return Err(Error::new(Reason::UNAVAILABLE, "cut off").into());
+        }
+        let (after, head) = (after.unwrap(), state.position());
+        if after.epoch != head.epoch || after.revision > head.revision {
+            return Err(Error::new(Reason::EPOCH_MISMATCH, "another history").into());
+        }
+        let entry = |revision| {
+            let told = state.changes.iter().find(|entry| entry.revision == revision).cloned();
+            let member = Member { id: UserId::new().to_string(), is_group: false };
+            let members = MembersChanged { group_id: String::new(), added: vec![member], removed: vec![] };
+            let change = Some(feed_entry::Change::MembersChanged(members));
+            told.unwrap_or(FeedEntry { revision, change, ..Default::default() })
+        };
+        Ok(Response::new(ReadFeedResponse {
+            entries: (after.revision + 1..=head.revision).map(entry).collect(),
+            through: head.revision,
+            head: Some(head),
+        }))
+    }
+
+    async fn list_affected_users(
+        &self,
+        _: Request<ListAffectedUsersRequest>,
+    ) -> Result<Response<Self::ListAffectedUsersStream>, Status> {
+        unreachable!("the resolver asks for nobody's list")
+    }
+
+    async fn list_all_users(
+        &self,
+        _: Request<ListAllUsersRequest>,
+    ) -> Result<Response<Self::ListAllUsersStream>, Status> {
+        unreachable!("the resolver asks for nobody's list")
+    }
+}
+
 #[tonic::async_trait]
 impl TokenService for Fake {
     async fn verify_token(
@@ -178,45 +306,73 @@ pub(super) struct World {
     peer: Transport,
     network: Transport,
     pub(super) key: RevisionKey,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
 }
 
 impl World {
-    /// A tenant with a catalogue of the role STORE, and nobody in it.
+    /// A tenant with a catalogue of the role STORE, and nobody in it. Every question reaches the store.
     pub(super) async fn new() -> Self {
-        let store = Fake(Arc::new(Mutex::new(State {
+        let cache = CacheConfig { confirmed_within: Duration::ZERO, ..CacheConfig::default() };
+        Self::keeping(Config { cache, ..Config::default() }).await
+    }
+
+    /// The same, kept as `config` says.
+    pub(super) async fn keeping(config: Config) -> Self {
+        let state = Arc::new(Mutex::new(State {
             epoch: Epoch::new(),
             revision: 10,
             ground_version: 3,
             catalogue: Some(catalogue(&["STORE"])),
             users: Vec::new(),
+            changes: Vec::new(),
+            cut: false,
             tokens: Vec::new(),
             silent: false,
             meanwhile: None,
             asked: Asked::default(),
-        })));
+        }));
+        Self::over(Fake(state, watch::Sender::new(())), config).await
+    }
+
+    /// Another replica over the same store.
+    pub(super) async fn replica(&self, config: Config) -> Self {
+        Self::over(self.store.clone(), config).await
+    }
+
+    async fn over(store: Fake, config: Config) -> Self {
         let peers = PeerSecret::new("0123456789abcdef0123456789abcdef");
         let metrics = Metrics::new();
         let server = Server::builder(peers.clone(), &metrics)
             .service(AccessServiceServer::new(store.clone()))
+            .service(FeedServiceServer::new(store.clone()))
             .service(TokenServiceServer::new(store.clone()))
             .build()
             .await
             .unwrap();
-        let key = RevisionKey::derive(b"revision secret");
+        let (key, readiness) = (RevisionKey::derive(b"revision secret"), Readiness::default());
         let parts = Parts {
             identity_store: server.in_process().with_timeout(Duration::from_millis(50)),
             revision_key: key.clone(),
             peers,
-            metrics,
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
             clock: Clock::manual(Timestamp(1_000)),
             fixed_token: None,
         };
-        let resolver = build(&Config::default(), parts).await.unwrap();
-        Self { store, peer: resolver.in_process(), network: Transport::in_process(resolver.network()), key }
+        let resolver = build(&config, parts).await.unwrap();
+        let (peer, network) = (resolver.in_process(), Transport::in_process(resolver.network()));
+        Self { store, peer, network, key, metrics, readiness }
     }
 
     pub(super) fn store(&self) -> parking_lot::MutexGuard<'_, State> {
         self.store.0.lock()
+    }
+
+    /// Changes the store, and tells those who follow it.
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.store());
+        self.store.1.send_replace(());
     }
 
     /// The services as a part of Rolecall calls them.
@@ -240,13 +396,12 @@ impl World {
     /// A user with direct labels; its `userName` is `name`, its `externalId` `name` in capitals.
     pub(super) fn add_user(&self, name: &str, active: bool, labels: &[&str]) -> String {
         let user_id = UserId::new().to_string();
-        let direct = |label: &&str| HeldLabel { label: (*label).to_owned(), direct: true, ..HeldLabel::default() };
         let holding = Holding {
             found: true,
             user_id: user_id.clone(),
             user_name: name.to_owned(),
             active,
-            labels: labels.iter().map(direct).collect(),
+            labels: direct(labels),
             ..Default::default()
         };
         self.store().users.push((name.to_uppercase(), holding));

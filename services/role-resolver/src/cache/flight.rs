@@ -1,0 +1,104 @@
+//! Single flight: of those who need the same at one time, one asks and all are told. Nobody waits longer than a lease: what
+//! one was told by another's flight is checked like any other kept set, so waiting is a saving and never a promise.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// How long one waits for another at most.
+const LEASE: Duration = Duration::from_secs(2);
+
+type Landing<T> = watch::Receiver<Option<T>>;
+
+/// The flights under way.
+#[derive(Debug)]
+pub(crate) struct Flights<K, T>(Arc<Mutex<HashMap<K, Landing<T>>>>);
+
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+/// What one is to do who needs something.
+#[derive(Debug)]
+pub(crate) enum Turn<K: Eq + Hash, T> {
+    /// Ask, and tell the others.
+    Fly(Flight<K, T>),
+    /// Another asked, and this is what it learnt.
+    Told(T),
+    /// Another asked, and did not say in time what it learnt.
+    Alone,
+}
+
+/// The right to ask for all. Dropping it without a word lets others ask.
+#[derive(Debug)]
+pub(crate) struct Flight<K: Eq + Hash, T> {
+    flights: Arc<Mutex<HashMap<K, Landing<T>>>>,
+    key: K,
+    tell: watch::Sender<Option<T>>,
+}
+
+impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
+    /// Takes off, or waits for the one who has.
+    pub(crate) async fn join(&self, key: &K) -> Turn<K, T> {
+        let mut landing = {
+            let mut flights = self.0.lock();
+            let Some(landing) = flights.get(key) else {
+                let (tell, landing) = watch::channel(None);
+                flights.insert(key.clone(), landing);
+                return Turn::Fly(Flight { flights: Arc::clone(&self.0), key: key.clone(), tell });
+            };
+            landing.clone()
+        };
+        let told = tokio::time::timeout(LEASE, landing.wait_for(Option::is_some)).await;
+        match told {
+            Ok(Ok(told)) => told.clone().map_or(Turn::Alone, Turn::Told),
+            Ok(Err(_)) | Err(_) => Turn::Alone,
+        }
+    }
+}
+
+impl<K: Eq + Hash, T> Flight<K, T> {
+    /// Tells all who wait.
+    pub(crate) fn land(self, told: T) {
+        self.tell.send_replace(Some(told));
+    }
+}
+
+impl<K: Eq + Hash, T> Drop for Flight<K, T> {
+    fn drop(&mut self) {
+        self.flights.lock().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_asks_and_all_are_told() {
+        let flights = Flights::<u8, u32>::default();
+        let Turn::Fly(flight) = flights.join(&1).await else { panic!("the first flies") };
+        assert!(matches!(flights.join(&2).await, Turn::Fly(_)), "another key, another flight");
+        let (told, ()) = tokio::join!(flights.join(&1), async { flight.land(7) });
+        assert!(matches!(told, Turn::Told(7)));
+        assert!(matches!(flights.join(&1).await, Turn::Fly(_)), "who comes later asks anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_one_who_gave_up_or_takes_too_long() {
+        let flights = Flights::<u8, u32>::default();
+        let Turn::Fly(flight) = flights.join(&1).await else { panic!("the first flies") };
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(flights.join(&1).await, Turn::Alone));
+        assert_eq!(begun.elapsed(), LEASE);
+        let (waited, ()) = tokio::join!(flights.join(&1), async { drop(flight) });
+        assert!(matches!(waited, Turn::Alone));
+        assert!(flights.0.lock().is_empty());
+    }
+}

@@ -1,0 +1,296 @@
+//! What is kept answers fast, and never for a state it was not right in. Each defence is shown by what happens without it.
+
+use std::time::Duration;
+
+use domain::id::GroupId;
+use domain::revision::Epoch;
+use proto::common::v1::consistency::Requirement;
+use proto::identity::v1::{MembersChanged, feed_entry};
+use proto::roles::v1::user_ref::Ref;
+use proto::roles::v1::{EffectiveSet, GetEffectiveRolesRequest, UserRef};
+use runtime::error::Reason;
+
+use super::fake::World;
+use super::{MATCHED, batch, fresh, get, why};
+use crate::cache::Faults;
+use crate::{CacheConfig, Config};
+
+/// Waits for what happens on other tasks; a minute is as good as never.
+pub(super) async fn until(mut happened: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !happened().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait).await.expect("it never happened");
+}
+
+pub(super) async fn asked(world: &World, request: GetEffectiveRolesRequest) -> EffectiveSet {
+    world.roles().get_effective_roles(request).await.unwrap().into_inner().effective.unwrap()
+}
+
+/// Reads until the answer comes without the store: then the feed has been followed up to the head.
+pub(super) async fn warm(world: &World, name: &str) {
+    until(async || {
+        let before = world.store().asked.holdings;
+        asked(world, get(name)).await;
+        world.store().asked.holdings == before
+    })
+    .await;
+}
+
+fn at_least(world: &World, name: &str) -> GetEffectiveRolesRequest {
+    let head = world.store().revision;
+    fresh(name, Requirement::AtLeastAsFresh(world.revision_token("acme", head)))
+}
+
+/// Waits until the feed has been followed to the head, as the answers about somebody whom nothing concerns show.
+pub(super) async fn follows(world: &World, name: &str) {
+    let head = world.store().revision;
+    until(async || {
+        let answer = world.roles().get_effective_roles(get(name)).await.unwrap().into_inner();
+        answer.position.unwrap().revision == head
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_set_answers_by_id_and_by_name_without_the_store() {
+    let world = World::keeping(Config::default()).await;
+    let id = world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    let before = world.store().asked;
+    for named in [Ref::Id(id.clone()), Ref::UserName("ANN".into())] {
+        let request = GetEffectiveRolesRequest { user: Some(UserRef { r#ref: Some(named) }), ..get("") };
+        assert_eq!(asked(&world, request).await.grants.len(), 1);
+    }
+    let many = world.roles().batch_get_effective_roles(batch(&["ann", "ann"])).await.unwrap().into_inner();
+    assert!(many.results.iter().all(|result| result.effective.as_ref().unwrap().user_id == id));
+    assert_eq!(many.revision_token, world.revision_token("acme", 10));
+    assert_eq!(world.store().asked, before);
+    asked(&world, fresh("ann", Requirement::FullyConsistent(true))).await;
+    assert_eq!(world.store().asked.holdings, before.holdings + 1, "who wants to be sure has the store asked");
+    assert_eq!(world.store().asked.unchanged, before.unchanged + 1, "which finds the kept set right");
+}
+
+#[tokio::test]
+async fn a_revoked_grant_is_gone_for_whoever_presents_the_token_and_soon_for_all() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    for _ in 0..200 {
+        world.change(|store| store.relabel("ann", &[]));
+        assert!(asked(&world, at_least(&world, "ann")).await.grants.is_empty());
+        until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
+        world.change(|store| store.relabel("ann", &[MATCHED]));
+        assert_eq!(asked(&world, at_least(&world, "ann")).await.grants.len(), 1);
+    }
+}
+
+/// Whether ann's revoked grant is answered to one with the token of the revocation, after the feed has told of it.
+async fn revoked_is_answered(faults: Faults) -> bool {
+    let cache = CacheConfig { faults, ..CacheConfig::default() };
+    let world = World::keeping(Config { cache, ..Config::default() }).await;
+    world.add_user("ann", true, &[MATCHED]);
+    world.add_user("bob", true, &[]);
+    warm(&world, "ann").await;
+    warm(&world, "bob").await;
+    world.change(|store| store.relabel("ann", &[]));
+    follows(&world, "bob").await;
+    !asked(&world, at_least(&world, "ann")).await.grants.is_empty()
+}
+
+#[tokio::test]
+async fn a_stamp_ends_what_was_kept_and_without_the_stamps_a_revoked_grant_would_be_answered() {
+    assert!(!revoked_is_answered(Faults::default()).await);
+    assert!(revoked_is_answered(Faults { ignores_stamps: true, ..Faults::default() }).await);
+}
+
+/// Ann is taken out of a group; then the group gets a role. Whoever has seen the second must not give her the role.
+#[tokio::test]
+async fn one_who_left_a_group_never_gets_what_the_group_gets_later() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[]);
+    let group = GroupId::new().to_string();
+    for round in 0..300 {
+        world.change(|store| store.group("ann", &group, &[]));
+        match round % 3 {
+            0 => warm(&world, "ann").await,
+            1 => drop(asked(&world, at_least(&world, "ann")).await),
+            _ => {}
+        }
+        world.change(|store| {
+            // She leaves: that stamps her. Then the group's label changes: that stamps the group.
+            store.relabel("ann", &[]);
+            store.users[0].1.groups.clear();
+            let change = proto::identity::v1::GroupChanged { group_id: group.clone(), exists: true };
+            store.commit(feed_entry::Change::GroupChanged(change));
+        });
+        assert!(asked(&world, at_least(&world, "ann")).await.grants.is_empty());
+        assert!(asked(&world, get("ann")).await.grants.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_a_group_or_of_the_ground_reaches_those_who_depend_on_it() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[]);
+    let group = GroupId::new().to_string();
+    world.change(|store| store.group("ann", &group, &[]));
+    warm(&world, "ann").await;
+    world.change(|store| store.group("ann", &group, &[MATCHED]));
+    until(async || asked(&world, get("ann")).await.grants.len() == 1).await;
+    world.change(|store| store.change_ground(&["OTHER"]));
+    until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
+    // What concerns others is no reason to read anything again.
+    warm(&world, "ann").await;
+    let before = world.store().asked.holdings;
+    let nobody = MembersChanged { group_id: String::new(), added: vec![], removed: vec![] };
+    world.change(|store| store.commit(feed_entry::Change::MembersChanged(nobody)));
+    follows(&world, "ann").await;
+    assert_eq!(world.store().asked.holdings, before);
+}
+
+/// The replica remembers one stamp. What it has forgotten, it must not speak of.
+async fn forgets(faults: Faults) -> bool {
+    let cache = CacheConfig { stamps: 1, faults, ..CacheConfig::default() };
+    let world = World::keeping(Config { cache, ..Config::default() }).await;
+    world.add_user("ann", true, &[MATCHED]);
+    world.add_user("bob", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    warm(&world, "bob").await;
+    world.change(|store| {
+        store.relabel("ann", &[]);
+        store.relabel("bob", &[]);
+    });
+    // Asking for bob alone shows that the feed was followed, and keeps nothing of ann.
+    until(async || asked(&world, get("bob")).await.grants.is_empty()).await;
+    warm(&world, "bob").await;
+    !asked(&world, at_least(&world, "ann")).await.grants.is_empty()
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_asked_of_the_store_and_without_the_floor_would_be_answered_wrongly() {
+    assert!(!forgets(Faults::default()).await);
+    assert!(forgets(Faults { ignores_floor: true, ..Faults::default() }).await);
+}
+
+#[tokio::test]
+async fn a_name_leads_to_its_bearer_of_now() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    // Ann becomes anna, and a newcomer is called ann. Neither changes anybody's labels.
+    world.change(|store| {
+        store.relabel("ann", &[MATCHED]);
+        store.users[0].1.user_name = "anna".into();
+    });
+    world.add_user("ann", true, &[]);
+    world.change(|store| store.relabel("ann", &[]));
+    assert!(asked(&world, at_least(&world, "ann")).await.grants.is_empty());
+    assert_eq!(asked(&world, at_least(&world, "anna")).await.grants.len(), 1);
+    warm(&world, "ann").await;
+    assert!(asked(&world, get("ann")).await.grants.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_of_one_state_and_asks_at_most_once() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    world.add_user("bob", true, &[]);
+    warm(&world, "ann").await;
+    // In one commit the label goes from ann to bob. Whoever is kept and whoever is read must not both have it.
+    for round in 0..100 {
+        let (from, to) = if round % 2 == 0 { ("ann", "bob") } else { ("bob", "ann") };
+        world.change(|store| {
+            store.relabel(from, &[]);
+            store.relabel(to, &[MATCHED]);
+        });
+        for _ in 0..5 {
+            let before = world.store().asked.holdings;
+            let answer = world.roles().batch_get_effective_roles(batch(&["ann", "bob"])).await.unwrap().into_inner();
+            let holders = answer.results.iter().filter(|result| !result.effective.as_ref().unwrap().grants.is_empty());
+            assert_eq!(holders.count(), 1);
+            assert!(world.store().asked.holdings <= before + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_who_need_the_same_ask_once() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.change(|store| store.relabel("ann", &[]));
+    let before = world.store().asked.holdings;
+    let request = at_least(&world, "ann");
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (mut roles, request) = (world.roles(), request.clone());
+        readers.spawn(async move { roles.get_effective_roles(request).await.unwrap().into_inner().effective.unwrap() });
+    }
+    while let Some(set) = readers.join_next().await {
+        assert!(set.unwrap().grants.is_empty());
+    }
+    let asked = world.store().asked.holdings - before;
+    assert!(asked <= 2, "{asked} questions for 100 readers of one set");
+}
+
+#[tokio::test]
+async fn a_silent_store_is_done_without_for_as_long_as_the_position_counts_and_no_longer() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    tokio::time::pause();
+    world.store().silent = true;
+    assert_eq!(asked(&world, get("ann")).await.grants.len(), 1);
+    let surely = world.roles().get_effective_roles(fresh("ann", Requirement::FullyConsistent(true))).await;
+    assert_eq!(why(surely), Reason::STORE_UNAVAILABLE);
+    tokio::time::advance(CacheConfig::default().confirmed_within).await;
+    assert_eq!(why(world.roles().get_effective_roles(get("ann")).await), Reason::STORE_UNAVAILABLE);
+    let known = fresh("ann", Requirement::AtLeastAsFresh(world.revision_token("acme", 10)));
+    assert_eq!(asked(&world, known).await.grants.len(), 1, "a state that was reached stays reached");
+}
+
+#[tokio::test]
+async fn another_life_of_the_database_ends_all_that_was_kept() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    let old = world.revision_token("acme", 10);
+    // A backup is restored: of lower revisions, without the label, under a new epoch.
+    world.change(|store| {
+        store.epoch = Epoch::new();
+        store.revision = 7;
+        store.users[0].1.labels.clear();
+    });
+    let refused = world.roles().get_effective_roles(fresh("ann", Requirement::AtLeastAsFresh(old))).await;
+    until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
+    assert!(asked(&world, at_least(&world, "ann")).await.grants.is_empty());
+    // Kept until the replica hears of it, the old token's state was answered as it was; never afterwards.
+    if let Err(status) = refused {
+        assert_eq!(why(Err::<(), _>(status)), Reason::EPOCH_MISMATCH);
+    }
+    let again =
+        fresh("ann", Requirement::AtLeastAsFresh(world.key.seal(&"acme".parse().unwrap(), old_position(&world))));
+    assert!(world.roles().get_effective_roles(again).await.is_ok());
+    assert!(world.metrics.encode().contains("rolecall_resolver_restored_total 1"));
+}
+
+fn old_position(world: &World) -> domain::revision::Position {
+    domain::revision::Position { epoch: world.store().epoch, revision: domain::revision::Revision(7) }
+}
+
+#[tokio::test]
+async fn a_store_that_went_back_and_says_nothing_is_noticed() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.change(|store| {
+        store.revision = 7;
+        store.ground_version = 3;
+        store.users[0].1.labels.clear();
+    });
+    until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
+    assert!(world.metrics.encode().contains("rolecall_resolver_restored_total 1"));
+}
