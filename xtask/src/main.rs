@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod packages;
 mod stage;
 mod test;
@@ -23,6 +24,12 @@ enum Task {
     Check,
     /// Everything a change must pass: check, then test. Prints how long each stage took.
     Ci,
+    /// Feeds what reads a stranger's bytes with garbled seeds, in release mode.
+    Fuzz {
+        /// Passed on: `--seconds N` for each target (60), `--target NAME` for one alone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs a benchmark, in release mode.
     Bench {
         /// Which: `spine`.
@@ -39,6 +46,7 @@ fn main() -> Result<()> {
         Task::Test { arguments } => test::run(&mut stages, &arguments),
         Task::Check => check::run(&mut stages),
         Task::Ci => check::run(&mut stages).and_then(|()| test::run(&mut stages, &[])),
+        Task::Fuzz { arguments } => fuzz::run(&arguments),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),
     };
     stages.print();

@@ -12,6 +12,7 @@ mod listener;
 mod protocol;
 mod search;
 mod users;
+mod wire;
 
 use axum::Router;
 use axum::body::Body;
