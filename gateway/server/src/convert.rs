@@ -7,8 +7,8 @@ use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
-    WithoutLabels,
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
+    Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as common;
@@ -233,6 +233,10 @@ fn settings(message: Option<common::Settings>) -> Settings {
         common::Environment::Unspecified | common::Environment::Production => Environment::Production,
         common::Environment::Development => Environment::Development,
     };
+    let rules_from = match message.rules_from() {
+        common::RulesFrom::Unspecified | common::RulesFrom::Own => RulesFrom::Own,
+        common::RulesFrom::Fluent => RulesFrom::Fluent,
+    };
     Settings {
         account_name: message.account_name,
         guardrail,
@@ -245,6 +249,7 @@ fn settings(message: Option<common::Settings>) -> Settings {
         protocol,
         role_locations,
         environment,
+        rules_from,
     }
 }
 

@@ -102,6 +102,16 @@ pub enum Environment {
     Development,
 }
 
+/// Which rule set is in force where there are two: Fluent's own setting, and the tenant's table. Sets are never mixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RulesFrom {
+    /// The tenant's table, once it has one; else Fluent's setting.
+    #[default]
+    Own,
+    /// Fluent's setting, while it is there; else the tenant's table.
+    Fluent,
+}
+
 /// A tenant's choices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -127,4 +137,6 @@ pub struct Settings {
     pub role_locations: RoleLocations,
     /// See [`Environment`].
     pub environment: Environment,
+    /// See [`RulesFrom`].
+    pub rules_from: RulesFrom,
 }

@@ -185,6 +185,7 @@ impl App {
             identity: self.identity.clone(),
             clock: self.clock.clone(),
             config: self.config,
+            counts: self.counts.clone(),
         };
         async move {
             while !stop.is_cancelled() {

@@ -1,4 +1,4 @@
-//! Reading the catalogue: one replica at a time, as often as configured, and sooner when somebody waits for it.
+//! Reading the catalogue, and Fluent's rules with it: one replica at a time, as often as configured, and sooner when somebody waits for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Pushing;
 use crate::feed::Known;
 use crate::fluent::{Client, Error as FluentError};
-use crate::peers::{CatalogueCopy, Identity};
+use crate::metrics::Counts;
+use crate::peers::{CatalogueCopy, Ground, Identity, RulesRead};
 use crate::store::Store;
 use crate::tenants::Tenant;
 
@@ -35,6 +36,7 @@ pub(crate) struct Reader {
     pub(crate) identity: Identity,
     pub(crate) clock: Clock,
     pub(crate) config: Pushing,
+    pub(crate) counts: Counts,
 }
 
 impl Reader {
@@ -84,12 +86,17 @@ impl Reader {
         };
         let lease = self.store.lease_catalogue(&tenant.id, self.config.step, fresh).await?;
         let Some(fence) = lease else { return Ok(false) };
-        let before = self.identity.catalogue(&tenant.id).await?.unwrap_or_default();
-        let copy = whole(&tenant.fluent, before).await?;
-        match self.identity.put_catalogue(&tenant.id, fence, wanted, copy).await {
+        let Ground { catalogue: before, rules_setting_id, .. } = self.identity.kept(&tenant.id).await?;
+        let copy = whole(&tenant.fluent, before.unwrap_or_default()).await?;
+        let rules = tenant.rules.read(&tenant.fluent, rules_setting_id.as_deref()).await?;
+        if let RulesRead::Fault(fault) = &rules {
+            self.counts.alert(tenant.id.as_str(), "RULES_MALFORMED");
+            tracing::error!(tenant = %tenant.id, fault, "Fluent's rules can't be taken; those read before stay in force");
+        }
+        match self.identity.put_catalogue(&tenant.id, fence, wanted, copy, rules).await {
             Ok(changed) => {
                 if changed {
-                    tracing::info!(tenant = %tenant.id, "the catalogue changed");
+                    tracing::info!(tenant = %tenant.id, "the catalogue or the rules changed");
                 }
                 let until = begun.plus(self.config.catalogue_min_interval);
                 self.store.end_catalogue(&tenant.id, fence, begun, until).await?;
@@ -156,3 +163,6 @@ fn missing(old: &[Place], new: &[Place]) -> Vec<Arc<str>> {
     let there: BTreeSet<&str> = new.iter().map(|place| &*place.id).collect();
     old.iter().filter(|place| !there.contains(&*place.id)).map(|place| Arc::clone(&place.id)).collect()
 }
+
+#[cfg(test)]
+mod tests;

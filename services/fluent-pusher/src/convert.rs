@@ -17,7 +17,7 @@ use proto::roles::v1 as roles;
 
 use crate::account::Roles;
 use crate::outcome::{Outcome, Standing};
-use crate::peers::{CatalogueCopy, Effective, FeedEntry, FeedPage, Ground, Head, Person, Policies, Subject};
+use crate::peers::{CatalogueCopy, Effective, FeedEntry, FeedPage, Ground, Head, Person, Policies, RulesRead, Subject};
 use crate::store::Attention;
 
 /// A message from another part that does not hold what its contract promises.
@@ -113,8 +113,13 @@ pub(crate) fn person(answer: identity::GetHoldingsResponse) -> Result<Option<Per
 }
 
 pub(crate) fn ground(answer: identity::GetGroundResponse) -> Ground {
-    let identity::GetGroundResponse { position: _, version, catalogue, rules: _, settings } = answer;
-    Ground { version, catalogue: catalogue.map(catalogue_copy), policies: settings.map(|settings| policies(&settings)) }
+    let identity::GetGroundResponse { position: _, version, catalogue, rules: _, settings, rules_setting_id } = answer;
+    Ground {
+        version,
+        catalogue: catalogue.map(catalogue_copy),
+        policies: settings.map(|settings| policies(&settings)),
+        rules_setting_id: (!rules_setting_id.is_empty()).then_some(rules_setting_id),
+    }
 }
 
 fn policies(settings: &common::Settings) -> Policies {
@@ -130,6 +135,7 @@ fn policies(settings: &common::Settings) -> Policies {
         protocol: _,
         role_locations: _,
         environment: _,
+        rules_from: _,
     } = settings;
     Policies {
         rename: match settings.rename() {
@@ -168,6 +174,22 @@ pub(crate) fn catalogue_out(copy: CatalogueCopy) -> identity::Catalogue {
         retailers: retailers.into_iter().map(place).collect(),
         locations: locations.into_iter().map(place).collect(),
     }
+}
+
+pub(crate) fn rules_out(read: RulesRead) -> identity::RulesRead {
+    use identity::rules_read::Read;
+    let rule = |(logical, targets): (&Arc<str>, &[Arc<str>])| identity::Rule {
+        logical_role: logical.to_string(),
+        target_roles: targets.iter().map(ToString::to_string).collect(),
+    };
+    let read = match read {
+        RulesRead::Absent => Read::Absent(true),
+        RulesRead::Found { setting_id, rules } => {
+            Read::Found(identity::FluentRules { setting_id, rules: rules.iter().map(rule).collect() })
+        }
+        RulesRead::Fault(fault) => Read::Fault(fault),
+    };
+    identity::RulesRead { read: Some(read) }
 }
 
 pub(crate) fn effective(answer: roles::GetEffectiveRolesResponse) -> Result<Effective, Malformed> {

@@ -16,6 +16,6 @@ mod wire;
 mod tests;
 
 pub use access::{Access, InvalidRootUrl, RootUrl};
-pub use client::{Client, NewAccount};
+pub use client::{Client, NewAccount, Setting, SettingAt};
 pub use error::{Cause, Code, Error, Refusal};
 pub use http::{Http, TlsError};

@@ -2,7 +2,7 @@
 //!
 //! [`build`] puts it together over ways to identity-store and role-resolver; [`App::run`] runs it. Read in this order:
 //! `feed` (what changed), `store` (what there is to do), `worker` (who does it), `push` (one account, looked at once),
-//! [`plan`] (what to send), [`fluent`] (how it is sent). `catalogue` reads what Fluent recognises.
+//! [`plan`] (what to send), [`fluent`] (how it is sent). `catalogue` reads what Fluent recognises, [`rules`] its rules.
 
 pub mod account;
 mod app;
@@ -18,6 +18,7 @@ mod peers;
 pub mod plan;
 pub mod profile;
 mod push;
+pub mod rules;
 mod service;
 pub mod store;
 pub mod tenants;

@@ -8,6 +8,7 @@ use domain::catalogue::Place;
 use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
+use domain::rules::Rules;
 use domain::settings::{Adoption, Rename};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use parking_lot::Mutex;
@@ -107,6 +108,23 @@ pub(crate) struct Ground {
     pub(crate) version: u64,
     pub(crate) catalogue: Option<CatalogueCopy>,
     pub(crate) policies: Option<Policies>,
+    /// Fluent's id of the setting that the rules kept were read from.
+    pub(crate) rules_setting_id: Option<String>,
+}
+
+/// A look at Fluent's setting of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RulesRead {
+    /// There is no such setting.
+    Absent,
+    /// A rule set.
+    Found {
+        /// Fluent's id of the setting.
+        setting_id: String,
+        rules: Rules,
+    },
+    /// It is malformed, or Fluent does not show it. What is wrong and where, without its content.
+    Fault(String),
 }
 
 /// identity-store.
@@ -169,9 +187,9 @@ impl Identity {
         }
     }
 
-    /// The copy of the catalogue that is kept; `None` before the first.
-    pub(crate) async fn catalogue(&self, tenant: &TenantId) -> Result<Option<CatalogueCopy>, Error> {
-        Ok(self.ground(tenant, 0).await?.catalogue)
+    /// What is kept of the ground.
+    pub(crate) async fn kept(&self, tenant: &TenantId) -> Result<Ground, Error> {
+        self.ground(tenant, 0).await
     }
 
     async fn ground(&self, tenant: &TenantId, known_version: u64) -> Result<Ground, Error> {
@@ -179,16 +197,18 @@ impl Identity {
         Ok(convert::ground(self.access.clone().get_ground(request).await?.into_inner()))
     }
 
-    /// Keeps a complete read of the catalogue.
+    /// Keeps a complete read of the catalogue and the rules.
     pub(crate) async fn put_catalogue(
         &self,
         tenant: &TenantId,
         fence: u64,
         wanted_seen: u64,
         catalogue: CatalogueCopy,
+        rules: RulesRead,
     ) -> Result<bool, Error> {
-        let catalogue = Some(convert::catalogue_out(catalogue));
-        let request = identity::PutCatalogueRequest { tenant: tenant.to_string(), fence, wanted_seen, catalogue };
+        let (catalogue, rules) = (Some(convert::catalogue_out(catalogue)), Some(convert::rules_out(rules)));
+        let request =
+            identity::PutCatalogueRequest { tenant: tenant.to_string(), fence, wanted_seen, catalogue, rules };
         let identity::PutCatalogueResponse { changed, position: _ } =
             self.access.clone().put_catalogue(request).await?.into_inner();
         Ok(changed)

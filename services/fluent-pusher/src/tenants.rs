@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::account::Roles;
 use crate::breaker::Breaker;
 use crate::fluent::{Access, Client, Http, RootUrl};
+use crate::rules::RulesSetting;
 
 /// One tenant's file: `<folder>/<tenant>.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,6 +43,8 @@ pub struct TenantFile {
     pub user_types: UserTypes,
     /// User names that Rolecall never pushes to, beside the one it signs in with.
     pub protected: Vec<String>,
+    /// Where Fluent's own setting of role rules is.
+    pub rules: RulesSetting,
 }
 
 /// The type of a new account, by the widest context it holds a role in. Fluent takes any text; roles decide access.
@@ -86,6 +89,13 @@ impl Validate for TenantFile {
         problems.require(self.client_secret.is_some(), "client_secret", "it is missing", "{ file = \"…\" }");
         problems.require(self.password.is_some(), "password", "it is missing", "{ file = \"…\" }");
         let short = self.timezone.as_ref().is_none_or(|zone| (1..=32).contains(&zone.len()));
+        let named = !self.rules.setting.is_empty() && !self.rules.context.is_empty();
+        problems.require(
+            named,
+            "rules",
+            "its setting or context is empty",
+            "the name of Fluent's setting, \"ACCOUNT\"",
+        );
         problems.require(short, "timezone", "Fluent does not take it", "an IANA name such as \"Australia/Sydney\"");
     }
 }
@@ -100,6 +110,8 @@ pub struct Tenant {
     pub timezone: String,
     /// The type of new accounts.
     pub user_types: UserTypes,
+    /// Where its own setting of role rules is.
+    pub rules: RulesSetting,
     /// Folded user names that nothing is ever sent to.
     protected: BTreeSet<String>,
     /// Whether its Fluent is to be left alone for a while.
@@ -202,8 +214,18 @@ impl Tenants {
     fn build(&self, id: TenantId, file: TenantFile, fingerprint: u64) -> Result<Tenant, ConfigErrors> {
         let mut problems = Problems::default();
         file.validate(&mut problems);
-        let TenantFile { url, account, client_id, client_secret, username, password, timezone, user_types, protected } =
-            file;
+        let TenantFile {
+            url,
+            account,
+            client_id,
+            client_secret,
+            username,
+            password,
+            timezone,
+            user_types,
+            protected,
+            rules,
+        } = file;
         let (Some(url), Some(client_secret), Some(password), true) =
             (url, client_secret, password, problems.is_empty())
         else {
@@ -217,6 +239,7 @@ impl Tenants {
             fluent: Client::new(access, self.0.http.clone(), self.0.clock.clone()),
             timezone: timezone.unwrap_or_else(|| "UTC".to_owned()),
             user_types,
+            rules,
             protected,
             breaker: Breaker::default(),
             work: Notify::new(),
@@ -243,13 +266,23 @@ fn files(folder: &Path) -> std::io::Result<HashMap<TenantId, PathBuf>> {
 /// Everything that makes a tenant what it is, secrets included: a rotated secret file makes it another. Only a hash of
 /// it under a random key is kept.
 fn identity(file: &TenantFile) -> impl std::hash::Hash + '_ {
-    let TenantFile { url, account, client_id, client_secret, username, password, timezone, user_types, protected } =
-        file;
+    let TenantFile {
+        url,
+        account,
+        client_id,
+        client_secret,
+        username,
+        password,
+        timezone,
+        user_types,
+        protected,
+        rules,
+    } = file;
     (
         url.as_ref().map(ToString::to_string),
         (account, client_id, client_secret.as_ref().map(Secret::expose)),
         (username, password.as_ref().map(Secret::expose)),
-        (timezone, user_types, protected),
+        (timezone, user_types, protected, rules),
     )
 }
 

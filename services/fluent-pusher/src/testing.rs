@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub(crate) users: BTreeMap<UserId, FakeUser>,
     pub(crate) entries: Vec<identity::FeedEntry>,
     pub(crate) catalogue: Option<identity::Catalogue>,
+    pub(crate) rules: Option<identity::rules_read::Read>,
     pub(crate) fence: u64,
     pub(crate) settings: common::Settings,
     pub(crate) outcomes: BTreeMap<UserId, identity::Outcome>,
@@ -80,6 +81,7 @@ impl Fakes {
             users: BTreeMap::new(),
             entries: Vec::new(),
             catalogue: None,
+            rules: None,
             fence: 0,
             settings: common::Settings::default(),
             outcomes: BTreeMap::new(),
@@ -221,6 +223,10 @@ impl AccessService for Fakes {
             catalogue: world.catalogue.clone(),
             rules: Vec::new(),
             settings: Some(world.settings.clone()),
+            rules_setting_id: match &world.rules {
+                Some(identity::rules_read::Read::Found(found)) => found.setting_id.clone(),
+                _ => String::new(),
+            },
         }))
     }
 
@@ -235,6 +241,7 @@ impl AccessService for Fakes {
         world.fence = request.fence;
         let changed = world.catalogue != request.catalogue;
         world.catalogue = request.catalogue;
+        world.rules = request.rules.and_then(|rules| rules.read);
         Ok(Response::new(identity::PutCatalogueResponse { changed, position: Some(world.position()) }))
     }
 
@@ -455,8 +462,8 @@ impl Setup {
             config,
             counts: counts.clone(),
         };
-        let follower = Follower { identity: identity.clone(), store: store.clone(), counts };
-        let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config };
+        let follower = Follower { identity: identity.clone(), store: store.clone(), counts: counts.clone() };
+        let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config, counts };
         let tenant = tenants.get(&id).unwrap();
         Self { fakes, fluent, clock, store, tenant, worker, follower, reader, _folder: folder }
     }

@@ -50,6 +50,8 @@ pub struct Behaviour {
     pub introspection: bool,
     /// The highest complexity a document may have.
     pub complexity_limit: u64,
+    /// Names, refs or ids of what every list leaves out, though it is there and its own query finds it.
+    pub unlisted: Vec<String>,
 }
 
 /// What an update does with the contexts of a role the user already holds.
@@ -128,6 +130,7 @@ impl Default for Behaviour {
             error_code: ErrorCode::Extensions,
             introspection: true,
             complexity_limit: 11_111,
+            unlisted: Vec::new(),
         }
     }
 }

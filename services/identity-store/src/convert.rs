@@ -17,7 +17,7 @@ use runtime::error::{Error, Reason};
 use tonic::Status;
 
 pub(crate) use self::access::{catalogue_read, ground, holdings, kept_sets, user_keys, user_outcomes};
-pub(crate) use self::admin::{extension, settings, settings_to_proto, token_record};
+pub(crate) use self::admin::{extension, rule_sets, rules, settings, settings_to_proto, token_record};
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};
 pub(crate) use self::groups::{group, group_update, member};
@@ -47,6 +47,7 @@ impl From<Failure> for Error {
             Failure::EpochMismatch => Reason::EPOCH_MISMATCH,
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
             Failure::Fenced => Reason::FENCED,
+            Failure::RulesMalformed(_) => Reason::RULES_MALFORMED,
             Failure::TokenInvalid => Reason::TOKEN_INVALID,
             Failure::SchemaNotFound => Reason::SCHEMA_NOT_FOUND,
             Failure::TokenNotFound => Reason::TOKEN_NOT_FOUND,

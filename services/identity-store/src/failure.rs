@@ -77,6 +77,9 @@ pub enum Failure {
     /// A later reader has written.
     #[error("a later reader of the catalogue has written")]
     Fenced,
+    /// A rule set that can't be accepted.
+    #[error("the rules are malformed: {0}")]
+    RulesMalformed(domain::rules::MalformedRules),
     /// A bearer token that is not good, whatever is wrong with it.
     #[error("the token is not good")]
     TokenInvalid,

@@ -55,7 +55,7 @@ async fn look(
     labels: BTreeSet<Label>,
 ) -> Result<(Guardrail, Vec<(Label, Unmatched)>), Failure> {
     let ground = store.get_ground(tenant, Revision(0)).await?.value.content.ok_or(Failure::Internal)?;
-    let GroundContent { catalogue, rules, settings } = ground;
+    let GroundContent { catalogue, rules, rules_setting_id: _, settings } = ground;
     let catalogue = catalogue.ok_or(Failure::CatalogueMissing)?;
     // A suggestion compares a label with the whole catalogue: not among those who answer others.
     let matching = tokio::task::spawn_blocking(move || {

@@ -9,7 +9,7 @@ use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::{Epoch, Position, Revision};
 use domain::rules::Rules;
-use domain::settings::Settings;
+use domain::settings::{RulesFrom, Settings};
 use domain::token::{BearerToken, TokenId};
 
 /// On whose behalf a change is made, for the audit trail.
@@ -284,8 +284,10 @@ pub struct Ground {
 pub struct GroundContent {
     /// The catalogue, after the first complete read.
     pub catalogue: Option<Catalogue>,
-    /// The rules.
+    /// The rules in force.
     pub rules: Rules,
+    /// Fluent's id of the setting its rules were read from, where they were.
+    pub rules_setting_id: Option<String>,
     /// The settings.
     pub settings: Settings,
 }
@@ -303,6 +305,52 @@ pub struct CatalogueRead {
     pub retailers: Vec<Place>,
     /// The locations.
     pub locations: Vec<Place>,
+    /// What was read of Fluent's rules.
+    pub rules: RulesRead,
+}
+
+/// A look at Fluent's own setting of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RulesRead {
+    /// None was taken: those kept stay.
+    Unasked,
+    /// There is no such setting.
+    Absent,
+    /// A rule set.
+    Found(FluentRules),
+    /// It is malformed or can't be read: those kept stay. What is wrong and where, without its content.
+    Fault(String),
+}
+
+/// The rules of Fluent's setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FluentRules {
+    /// Fluent's id of the setting.
+    pub setting_id: String,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// A tenant's rule sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSets {
+    /// The tenant's own table.
+    pub own: Option<RuleSet>,
+    /// The last good reading of Fluent's setting.
+    pub fluent: Option<RuleSet>,
+    /// Which is in force; with neither, labels name roles directly.
+    pub in_force: Option<RulesFrom>,
+    /// What is wrong with Fluent's setting as last read, and since when.
+    pub fault: Option<(String, Timestamp)>,
+}
+
+/// A rule set as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSet {
+    /// The rules.
+    pub rules: Rules,
+    /// When they last changed.
+    pub changed_at: Timestamp,
 }
 
 /// Where a tenant stands.
@@ -387,11 +435,11 @@ pub enum Change {
         exists: bool,
     },
     /// The rules.
-    Rules,
+    Rules(Touched),
     /// The catalogue's content.
     Catalogue(Touched),
     /// The settings.
-    Settings,
+    Settings(Touched),
 }
 
 /// What a change of the ground names, to find the holders of labels that name it.
@@ -407,7 +455,17 @@ pub enum Touched {
         retailers: Vec<String>,
         /// Ids and refs of locations.
         locations: Vec<String>,
+        /// Names of the account.
+        accounts: Vec<String>,
     },
+}
+
+impl Touched {
+    /// Nothing that any label names.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self::Names { roles: Vec::new(), retailers: Vec::new(), locations: Vec::new(), accounts: Vec::new() }
+    }
 }
 
 /// What a consumer needs to know to act on a user.

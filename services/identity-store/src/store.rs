@@ -12,6 +12,7 @@ mod document;
 pub(crate) mod extensions;
 mod feed;
 mod filter;
+mod ground;
 mod group_labels;
 mod groups;
 mod heads;
@@ -21,6 +22,7 @@ mod lists;
 mod members;
 mod outcomes;
 mod retention;
+mod rules;
 mod tenants;
 mod tokens;
 mod user_groups;
@@ -47,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, sql: include_str!("../migrations/0003_extensions.sql") },
     Migration { version: 4, sql: include_str!("../migrations/0004_taking_away.sql") },
     Migration { version: 5, sql: include_str!("../migrations/0005_group_labels.sql") },
+    Migration { version: 6, sql: include_str!("../migrations/0006_rule_sets.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

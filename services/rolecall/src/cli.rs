@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::rules::RulesAction;
 use crate::settings::SettingsArgs;
 
 /// Joins an identity provider to Fluent Order Management: the IdP speaks SCIM, Fluent holds exactly the roles that follow.
@@ -19,7 +20,7 @@ pub(crate) struct Program {
 pub(crate) enum Command {
     /// Runs all four parts in this process on a `SQLite` file, beside a simulated Fluent.
     #[cfg(feature = "dev")]
-    Dev(crate::dev::DevArgs),
+    Dev(Box<crate::dev::DevArgs>),
     /// Plays a story over real HTTP against such a set-up, and shows what Fluent holds at its end.
     #[cfg(feature = "dev")]
     Demo,
@@ -113,6 +114,11 @@ pub(crate) enum TenantAction {
     Schema {
         #[command(subcommand)]
         action: SchemaAction,
+    },
+    /// Shows a tenant's role rules, and changes its own.
+    Rules {
+        #[command(subcommand)]
+        action: RulesAction,
     },
 }
 

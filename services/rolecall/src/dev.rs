@@ -44,6 +44,10 @@ pub(crate) struct DevArgs {
     /// Where the simulated Fluent is served.
     #[arg(long, default_value = "127.0.0.1:8090")]
     pub(crate) fluent_listen: SocketAddr,
+    /// Where identity-store's gRPC is served to operators' commands, with the secret in `peers.secret` of the data folder;
+    /// nowhere without it.
+    #[arg(long)]
+    pub(crate) store_listen: Option<SocketAddr>,
     /// Where metrics and health are served; nowhere without it.
     #[arg(long)]
     pub(crate) admin_listen: Option<SocketAddr>,
@@ -88,6 +92,8 @@ pub(crate) struct Running {
     pub(crate) grpc: SocketAddr,
     /// Fluent's API root.
     pub(crate) fluent: String,
+    /// Where operators' commands are answered, if anywhere.
+    store: Option<SocketAddr>,
     process: Process,
     simulated: Option<SimHandle>,
 }
@@ -100,6 +106,8 @@ struct Addresses<'a> {
     grpc: String,
     fluent: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     admin: Option<String>,
 }
 
@@ -108,9 +116,10 @@ pub(crate) async fn run(arguments: DevArgs) -> Result<()> {
     let ready_file = arguments.ready_file.clone();
     let running = Running::start(arguments).await?;
     running.print(begun.elapsed());
-    let Running { scim, token, grpc, fluent, process, .. } = &running;
+    let Running { scim, token, grpc, fluent, store, process, .. } = &running;
     let admin = process.admin().map(|address| address.to_string());
-    ready::write(ready_file.as_deref(), &Addresses { scim, token, grpc: grpc.to_string(), fluent, admin })?;
+    let (grpc, store) = (grpc.to_string(), store.map(|address| address.to_string()));
+    ready::write(ready_file.as_deref(), &Addresses { scim, token, grpc, fluent, store, admin })?;
     running.process.until_stopped().await
 }
 
@@ -122,6 +131,7 @@ impl DevArgs {
             listen: anywhere,
             grpc_listen: anywhere,
             fluent_listen: anywhere,
+            store_listen: None,
             admin_listen: None,
             data: folder.to_owned(),
             token: None,
@@ -151,8 +161,8 @@ impl Running {
             simulated = Some(Sim::start(bind(arguments.fluent_listen).await?, SimConfig::dev()).await?);
         }
 
-        // Parts in one process need no secret between them; the listener of the role-resolver has one nobody knows.
-        let peers = PeerSecret::new(&random_secret());
+        // Parts in one process need no secret between them. The listeners have one that only operators' commands know.
+        let peers = PeerSecret::new(kept_secret(&arguments.data.join("peers.secret"))?.expose());
         let revision_key = revision_key(&config)?;
         let tenant: TenantId = TENANT.parse()?;
         let fixed_token = arguments.token.as_ref().map(|text| FixedToken::new(text, tenant));
@@ -195,6 +205,12 @@ impl Running {
         let gateway = gateway::build(&config.gateway, parts);
 
         let token = set_up_tenant(identity.clone(), &arguments).await?;
+        let mut store_address = None;
+        if let Some(address) = arguments.store_listen {
+            let listener = bind(address).await?;
+            store_address = Some(listener.local_addr()?);
+            process.serve_grpc(listener, store.server(), config.identity_store.limits.clone(), None)?;
+        }
         process.run_store(store);
         process.shutdown.spawn(pusher.run(process.shutdown.token()));
         process.serve_grpc(grpc, &resolver, config.role_resolver.limits.clone(), None)?;
@@ -206,7 +222,7 @@ impl Running {
             }
         });
         let scim = format!("http://{face_address}{}", gateway::BASE_PATH);
-        Ok(Self { scim, token, grpc: grpc_address, fluent, process, simulated })
+        Ok(Self { scim, token, grpc: grpc_address, fluent, store: store_address, process, simulated })
     }
 
     /// The simulated Fluent, if there is one.

@@ -11,6 +11,7 @@ mod operate;
 mod part;
 mod process;
 mod ready;
+mod rules;
 mod settings;
 
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match command {
                 #[cfg(feature = "dev")]
-                Command::Dev(arguments) => dev::run(arguments).await,
+                Command::Dev(arguments) => dev::run(*arguments).await,
                 #[cfg(feature = "dev")]
                 Command::Demo => demo::run().await,
                 Command::Gateway(run) => part::gateway(run).await,

@@ -1,4 +1,4 @@
-//! What operators do from a shell: tenants and tokens, through identity-store's gRPC.
+//! What operators do from a shell: tenants, their rules and tokens, through identity-store's gRPC.
 
 mod group_labels;
 
@@ -11,7 +11,7 @@ use runtime::telemetry::Metrics;
 
 use crate::cli::{SchemaAction, StoreArgs, TenantAction, TokenAction};
 
-type Admin = AdminServiceClient<Transport>;
+pub(crate) type Admin = AdminServiceClient<Transport>;
 
 fn connect(store: &StoreArgs) -> Result<Admin> {
     let Some(file) = &store.peer_secret_file else {
@@ -25,7 +25,7 @@ fn connect(store: &StoreArgs) -> Result<Admin> {
 
 /// What the store says, without the transport's wrapping.
 #[expect(clippy::needless_pass_by_value, reason = "it stands behind `map_err`")]
-fn said(status: tonic::Status) -> anyhow::Error {
+pub(crate) fn said(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("identity-store answers: {}", status.message())
 }
 
@@ -54,6 +54,7 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             }
         }
         TenantAction::Schema { action } => schema(action, &mut admin).await?,
+        TenantAction::Rules { action } => crate::rules::run(&mut admin, action).await?,
     }
     Ok(())
 }
@@ -118,6 +119,6 @@ pub(crate) async fn token(action: TokenAction, store: StoreArgs) -> Result<()> {
     Ok(())
 }
 
-fn when(at_us: i64) -> String {
+pub(crate) fn when(at_us: i64) -> String {
     if at_us == 0 { "-".to_owned() } else { domain::clock::Timestamp(at_us).rfc3339() }
 }

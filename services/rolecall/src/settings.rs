@@ -110,6 +110,15 @@ choice!(
         Development = pb::Environment::Development,
     }
 );
+choice!(
+    /// Which rule set is in force where there are two.
+    RulesFrom {
+        /// The tenant's own, once it has one; else Fluent's.
+        Own = pb::RulesFrom::Own,
+        /// Fluent's, while it is there; else the tenant's own.
+        Fluent = pb::RulesFrom::Fluent,
+    }
+);
 
 /// The choices, each optional: what is not named stays as it is.
 #[derive(Clone, Debug, Default, Args)]
@@ -147,6 +156,9 @@ pub(crate) struct SettingsArgs {
     /// What the tenant is used for.
     #[arg(long)]
     environment: Option<Environment>,
+    /// Which rule set is in force where there are two.
+    #[arg(long)]
+    rules_from: Option<RulesFrom>,
 }
 
 impl SettingsArgs {
@@ -164,6 +176,7 @@ impl SettingsArgs {
             protocol,
             role_locations,
             environment,
+            rules_from,
         } = self;
         if let Some(name) = account_name {
             settings.account_name = name;
@@ -179,5 +192,6 @@ impl SettingsArgs {
         set(&mut settings.protocol, protocol.map(Into::into));
         set(&mut settings.role_locations, role_locations.map(Into::into));
         set(&mut settings.environment, environment.map(Into::into));
+        set(&mut settings.rules_from, rules_from.map(Into::into));
     }
 }

@@ -142,7 +142,7 @@ impl Family {
             dial,
             // The one process plays all parts; it is filed under the first.
             programs: BTreeMap::from([(Part::Gateway, program)]),
-            listens: BTreeMap::new(),
+            listens: BTreeMap::from([(Part::IdentityStore, text("store")?)]),
             folder,
             server: None,
             sim: None,
@@ -323,6 +323,8 @@ password = {{ file = "{at}/fluent.password" }}
         let mut program = Program::spawn("dev", self.folder.path(), &arguments, &self.dial.environment)?;
         let ready = program.ready().await?;
         self.fluent = Fluent::new(ready["fluent"].as_str().context("the simulator's address")?);
+        let store = ready["store"].as_str().context("the store's address")?;
+        self.listens.insert(Part::IdentityStore, store.to_owned());
         self.programs.insert(Part::Gateway, program);
         Ok(())
     }
@@ -373,7 +375,9 @@ password = {{ file = "{at}/fluent.password" }}
         all.push("--store".into());
         all.push(format!("http://{}", self.listens[&Part::IdentityStore]));
         all.push("--peer-secret-file".into());
-        all.push(self.folder.path().join("peers.secret").display().to_string());
+        let folder =
+            if self.shape == Shape::Single { self.folder.path().join("data") } else { self.folder.path().into() };
+        all.push(folder.join("peers.secret").display().to_string());
         let output = program::run(&all)?;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output)
@@ -401,7 +405,7 @@ fn dev_arguments(dial: &Dial, folder: &Path, before: Option<(&Scim, &str)>) -> V
     let data: PathBuf = folder.join("data");
     let mut all: Vec<String> = ["dev", "--listen", &listen, "--grpc-listen", &grpc, "--fluent-listen", ANYWHERE]
         .into_iter()
-        .chain(["--data", &data.display().to_string()])
+        .chain(["--store-listen", ANYWHERE, "--data", &data.display().to_string()])
         .map(str::to_owned)
         .collect();
     if let Some((scim, _)) = before {

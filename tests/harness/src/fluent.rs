@@ -134,6 +134,16 @@ impl Fluent {
         self.control(reqwest::Method::DELETE, &["roles", name], &Value::Null).await
     }
 
+    /// Puts a setting there, as the simulator shows one.
+    pub async fn put_setting(&self, id: u64, setting: &Value) -> Result<()> {
+        self.control(reqwest::Method::PUT, &["settings", &id.to_string()], setting).await
+    }
+
+    /// Takes a setting away.
+    pub async fn remove_setting(&self, id: u64) -> Result<()> {
+        self.control(reqwest::Method::DELETE, &["settings", &id.to_string()], &Value::Null).await
+    }
+
     /// The requests the simulator has seen after number `after`.
     pub async fn log(&self, after: u64) -> Result<Vec<Value>> {
         self.read_log(&format!("after={after}")).await

@@ -27,6 +27,7 @@ pub mod feed;
 pub mod filters;
 pub mod group_labels;
 pub mod groups;
+pub mod rules;
 pub mod stamps;
 pub mod tenants;
 pub mod tokens;
@@ -151,6 +152,14 @@ macro_rules! behaviours {
                 who_awaits_a_catalogue_is_served_by_a_read_that_began_after
                 who_awaits_a_catalogue_in_vain_is_told_in_time
             }
+            rules {
+                rule_sets_are_put_whole_and_read_back
+                a_malformed_rule_set_is_refused_and_the_one_there_stays
+                the_tenant_says_which_rule_set_is_in_force
+                rules_and_catalogue_of_one_read_are_one_change
+                a_fault_in_fluents_rules_is_told_and_the_last_good_ones_stay
+                those_affected_by_rules_hold_labels_that_name_them
+            }
             feed {
                 every_kind_of_change_is_told_with_what_it_means
                 every_revision_is_read_once_and_in_order_beside_writers
@@ -209,6 +218,7 @@ mod tests {
             ("feed", include_str!("feed.rs")),
             ("filters", include_str!("filters.rs")),
             ("groups", include_str!("groups.rs")),
+            ("rules", include_str!("rules.rs")),
             ("tenants", include_str!("tenants.rs")),
             ("tokens", include_str!("tokens.rs")),
             ("users", include_str!("users.rs")),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use proto::admin::v1::admin_service_client::AdminServiceClient;
 use proto::admin::v1::{
-    CreateTenantRequest, Extension, GetSettingsRequest, PutExtensionRequest, PutSettingsRequest, RemoveExtensionRequest,
+    CreateTenantRequest, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest, PutExtensionRequest,
+    PutRulesRequest, PutSettingsRequest, RemoveExtensionRequest, RemoveRulesRequest,
 };
 use proto::common::v1::{Actor, Position, Settings};
 use proto::identity::v1::access_service_client::AccessServiceClient;
@@ -18,9 +19,9 @@ use proto::identity::v1::{
     GetGroupRequest, GetHoldingsRequest, GetHoldingsResponse, GetUserRequest, Group, Head, Holding, KeptSet,
     ListAffectedUsersRequest, ListAllUsersRequest, ListAllUsersResponse, ListGroupsRequest, ListGroupsResponse,
     ListMembersRequest, ListUsersRequest, ListUsersResponse, Outcome, Place, PutCatalogueRequest, PutCatalogueResponse,
-    ReadFeedRequest, ReadFeedResponse, ReplaceUserRequest, ReplaceUserResponse, ReportOutcomesRequest,
+    ReadFeedRequest, ReadFeedResponse, ReplaceUserRequest, ReplaceUserResponse, ReportOutcomesRequest, RulesRead,
     UpdateGroupRequest, UpdateGroupResponse, User, UserKey, UserOutcome, WatchHeadsRequest, WatchHeadsResponse,
-    user_key,
+    rules_read, user_key,
 };
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
@@ -319,6 +320,17 @@ impl Tenant {
         wanted_seen: u64,
         roles: &[&str],
     ) -> Result<PutCatalogueResponse, Error> {
+        self.put_read(fence, wanted_seen, roles, None).await
+    }
+
+    /// A read of the catalogue, and of Fluent's rules with it.
+    pub(crate) async fn put_read(
+        &self,
+        fence: u64,
+        wanted_seen: u64,
+        roles: &[&str],
+        of_rules: Option<rules_read::Read>,
+    ) -> Result<PutCatalogueResponse, Error> {
         let catalogue = Catalogue {
             roles: roles.iter().map(ToString::to_string).collect(),
             retailers: vec![Place { id: "1".into(), r#ref: "MAIN".into() }],
@@ -327,8 +339,29 @@ impl Tenant {
                 Place { id: "78".into(), r#ref: String::new() },
             ],
         };
-        let request = PutCatalogueRequest { tenant: self.name.clone(), fence, wanted_seen, catalogue: Some(catalogue) };
+        let request = PutCatalogueRequest {
+            tenant: self.name.clone(),
+            fence,
+            wanted_seen,
+            catalogue: Some(catalogue),
+            rules: of_rules.map(|read| RulesRead { read: Some(read) }),
+        };
         answered(self.access().put_catalogue(request).await)
+    }
+
+    /// Puts rules, in their JSON format, into the tenant's own table.
+    pub(crate) async fn put_rules(&self, rules: &str) -> Result<(), Error> {
+        let request = PutRulesRequest { tenant: self.name.clone(), rules: rules.to_owned() };
+        answered(self.admin().put_rules(request).await).map(drop)
+    }
+
+    pub(crate) async fn remove_rules(&self) -> Result<(), Error> {
+        let request = RemoveRulesRequest { tenant: self.name.clone() };
+        answered(self.admin().remove_rules(request).await).map(drop)
+    }
+
+    pub(crate) async fn rules(&self) -> Result<GetRulesResponse, Error> {
+        answered(self.admin().get_rules(GetRulesRequest { tenant: self.name.clone() }).await)
     }
 
     pub(crate) async fn report(&self, epoch: &[u8], user_id: &str, outcome: Outcome) -> Result<(), Error> {

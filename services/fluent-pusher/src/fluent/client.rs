@@ -20,7 +20,7 @@ use super::error::{Cause, Code, Error, Refusal};
 use super::http::{Answer, Http};
 use super::retry_after::retry_after;
 use super::token::{Token, Tokens};
-use super::wire::{Done, Edge, Page, PlaceNode, RoleName, read, refusal_in};
+use super::wire::{Done, Edge, Page, PlaceNode, RoleName, SettingNode, read, refusal_in};
 use crate::account::{Account, Profile, Roles};
 use crate::plan::Update;
 
@@ -53,6 +53,28 @@ pub struct NewAccount {
     pub profile: Profile,
     /// Its first roles.
     pub roles: Roles,
+}
+
+/// Where a setting is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SettingAt {
+    /// Its name.
+    pub name: String,
+    /// The type of its context.
+    pub context: String,
+    /// The id of its context; 0 for the account's.
+    pub context_id: i32,
+}
+
+/// A setting's value, in each of the places where it may be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Fluent's id.
+    pub id: String,
+    /// `value`, where it holds anything.
+    pub text: Option<String>,
+    /// `lobValue`, where it holds anything.
+    pub json: Option<serde_json::Value>,
 }
 
 /// One tenant's Fluent.
@@ -183,6 +205,29 @@ impl Client {
         self.place(documents::LOCATION_BY_ID, id).await
     }
 
+    /// The setting of this name in this context. `known` is the id of the one that was there before: that it is gone, its
+    /// own query must say too.
+    pub async fn setting(&self, at: &SettingAt, known: Option<&str>) -> Result<Option<Setting>, Error> {
+        /// A name in a context is given once; others may be found with it where Fluent takes the name for a pattern.
+        const FIRST: u32 = 100;
+        let SettingAt { name, context, context_id } = at;
+        let is_it = |node: &SettingNode| {
+            node.name.as_ref() == Some(name) && node.context == *context && node.context_id == i64::from(*context_id)
+        };
+        let variables = json!({ "name": name, "context": context, "contextId": context_id, "first": FIRST });
+        let document = documents::SETTINGS;
+        let page: Option<Page<SettingNode>> = self.call(document, "page", variables, MAX_PAGE).await?;
+        let Page { edges, page_info: _ } = page.ok_or_else(|| malformed(document))?;
+        let mut found = edges.into_iter().map(|Edge { node, cursor: _ }| node).filter(is_it);
+        if let Some(node) = found.next() {
+            return if found.next().is_some() { Err(malformed(document)) } else { Ok(Some(setting(node))) };
+        }
+        let Some(id) = known else { return Ok(None) };
+        let document = documents::SETTING_BY_ID;
+        let node: Option<SettingNode> = absent(self.call(document, "item", json!({ "id": id }), MAX_PAGE).await)?;
+        Ok(check(node, document, |node| node.id == id)?.filter(is_it).map(setting))
+    }
+
     async fn place(&self, document: Document, id: &str) -> Result<Option<Place>, Error> {
         let node: Option<PlaceNode> = absent(self.call(document, "item", json!({ "id": id }), MAX_ANSWER).await)?;
         Ok(check(node, document, |node| node.id == id)?.map(place))
@@ -281,6 +326,13 @@ struct WithInput<I> {
 fn place(node: PlaceNode) -> Place {
     let PlaceNode { id, reference } = node;
     Place { id: id.into(), reference: reference.filter(|text| !text.is_empty()).map(Into::into) }
+}
+
+fn setting(node: SettingNode) -> Setting {
+    let SettingNode { id, name: _, value, lob_value, context: _, context_id: _ } = node;
+    let text = value.filter(|text| !text.trim().is_empty());
+    let json = lob_value.filter(|json| !json.is_null() && json.as_str().is_none_or(|text| !text.trim().is_empty()));
+    Setting { id, text, json }
 }
 
 /// A call of which no answer came: after a write that leaves a doubt, unless it never left.

@@ -36,6 +36,8 @@ pub(crate) const LOCATIONS: Document = document!("Locations", "locations.graphql
 pub(crate) const ROLE: Document = document!("Role", "role.graphql");
 pub(crate) const RETAILER_BY_ID: Document = document!("RetailerById", "retailer_by_id.graphql");
 pub(crate) const LOCATION_BY_ID: Document = document!("LocationById", "location_by_id.graphql");
+pub(crate) const SETTINGS: Document = document!("Settings", "settings.graphql");
+pub(crate) const SETTING_BY_ID: Document = document!("SettingById", "setting_by_id.graphql");
 
 #[cfg(test)]
 mod tests {
@@ -43,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Document; 11] = [
+    const ALL: [Document; 13] = [
         USER,
         USER_BY_ID,
         CREATE_USER,
@@ -55,6 +57,8 @@ mod tests {
         ROLE,
         RETAILER_BY_ID,
         LOCATION_BY_ID,
+        SETTINGS,
+        SETTING_BY_ID,
     ];
 
     #[test]

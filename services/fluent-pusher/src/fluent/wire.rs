@@ -184,6 +184,19 @@ pub(crate) struct PlaceNode {
     pub(crate) reference: Option<String>,
 }
 
+/// A setting. Its value may be in either of two places.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SettingNode {
+    #[serde(deserialize_with = "id")]
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) value: Option<String>,
+    pub(crate) lob_value: Option<Value>,
+    pub(crate) context: String,
+    pub(crate) context_id: i64,
+}
+
 /// A mutation's answer of which nothing is of use.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Done {}

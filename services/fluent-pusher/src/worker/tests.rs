@@ -7,7 +7,6 @@ use fluent_sim::{Contexts, Effect, Fault, MissingUser, User, UserRole};
 use proto::common::v1 as common;
 use proto::identity::v1::State;
 
-use crate::catalogue::{Reader, Why};
 use crate::push::Push;
 use crate::store::Decision;
 use crate::tenants::{TenantFile, Tenants};
@@ -664,32 +663,4 @@ async fn a_fluent_that_is_down_is_left_alone_and_nothing_is_lost() {
     for n in 0..6 {
         assert_eq!(setup.account(&format!("u{n}")), open(&["STORE@AGENT:1"]));
     }
-}
-
-#[tokio::test]
-async fn the_catalogue_is_read_whole_and_what_a_list_left_out_stays_until_its_own_query_misses_it() {
-    let setup = Setup::start().await;
-    assert!(setup.reader.read(&setup.tenant, 1, Why::Asked).await.unwrap());
-    let first = setup.fakes.change(|world| world.catalogue.clone().unwrap());
-    let (roles, locations) = setup.fluent.sim.read(|world| (world.roles().len(), world.locations().len()));
-    assert_eq!((first.roles.len(), first.locations.len()), (roles, locations));
-
-    setup.fluent.sim.change(|world| world.remove_role("STORE"));
-    setup.reader.read(&setup.tenant, 1, Why::Asked).await.unwrap();
-    let second = setup.fakes.change(|world| world.catalogue.clone().unwrap());
-    assert_eq!(second.roles.len(), roles - 1);
-
-    let refused = Effect::Errors { code: "S0001E".to_owned(), message: String::new() };
-    setup.fluent.sim.fault(Fault::once(refused).on("locations"));
-    assert!(setup.reader.read(&setup.tenant, 1, Why::Asked).await.is_err());
-    assert_eq!(setup.fakes.change(|world| world.catalogue.clone().unwrap()), second, "half a read is none");
-
-    let other = Reader { store: setup.reader.store.of_instance("two"), ..setup.reader.clone() };
-    assert!(!other.read(&setup.tenant, 1, Why::Asked).await.unwrap(), "one replica reads at a time");
-    setup.clock.advance(Duration::from_mins(1));
-    assert!(other.read(&setup.tenant, 1, Why::Asked).await.unwrap());
-    setup.clock.advance(Duration::from_mins(1));
-    assert!(!setup.reader.read(&setup.tenant, 1, Why::Refresh).await.unwrap(), "the other's read will do");
-    setup.clock.advance(Duration::from_mins(5));
-    assert!(setup.reader.read(&setup.tenant, 1, Why::Refresh).await.unwrap());
 }

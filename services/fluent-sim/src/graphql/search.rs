@@ -11,6 +11,7 @@ use crate::world::Refusal;
 pub(super) struct Search {
     tests: Vec<(String, Test)>,
     underscore: bool,
+    unlisted: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -42,11 +43,18 @@ impl Search {
             };
             tests.push((name.as_str().to_owned(), test));
         }
-        Ok(Self { tests, underscore: behaviour.underscore_wildcard })
+        Ok(Self { tests, underscore: behaviour.underscore_wildcard, unlisted: behaviour.unlisted.clone() })
     }
 
     /// Whether a node is found, given how to read one of its fields.
     pub(super) fn finds(&self, field: impl Fn(&str) -> Option<JsonValue>) -> bool {
+        let unlisted = |name: &str| {
+            field(name)
+                .is_some_and(|held| held.as_str().is_some_and(|text| self.unlisted.iter().any(|gone| gone == text)))
+        };
+        if !self.unlisted.is_empty() && ["id", "name", "ref"].into_iter().any(unlisted) {
+            return false;
+        }
         self.tests.iter().all(|(name, test)| {
             let held = field(name).unwrap_or(JsonValue::Null);
             match test {

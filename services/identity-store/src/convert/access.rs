@@ -3,12 +3,14 @@
 use domain::catalogue::Catalogue;
 use domain::id::UserId;
 use domain::revision::{Epoch, Revision};
+use domain::rules::Rules;
 use proto::identity::v1 as pb;
 
 use super::{place, position, read_epoch, read_place, settings_to_proto, users};
 use crate::failure::Failure;
 use crate::model::{
-    CatalogueRead, Ground, GroundContent, Held, HeldThrough, Holding, Holdings, KeptSet, Outcome, Read, UserKey,
+    CatalogueRead, FluentRules, Ground, GroundContent, Held, HeldThrough, Holding, Holdings, KeptSet, Outcome, Read,
+    RulesRead, UserKey,
 };
 
 pub(crate) fn user_keys(keys: Vec<pb::UserKey>) -> Result<Vec<UserKey>, Failure> {
@@ -82,7 +84,7 @@ fn holding(holding: Holding) -> pb::Holding {
 pub(crate) fn ground(read: Read<Ground>) -> pb::GetGroundResponse {
     let Read { value: Ground { version, content }, position: at } = read;
     let (position, version) = (Some(position(at)), version.0);
-    let Some(GroundContent { catalogue: known, rules, settings }) = content else {
+    let Some(GroundContent { catalogue: known, rules, rules_setting_id, settings }) = content else {
         return pb::GetGroundResponse { position, version, ..Default::default() };
     };
     pb::GetGroundResponse {
@@ -97,7 +99,28 @@ pub(crate) fn ground(read: Read<Ground>) -> pb::GetGroundResponse {
             })
             .collect(),
         settings: Some(settings_to_proto(settings)),
+        rules_setting_id: rules_setting_id.unwrap_or_default(),
     }
+}
+
+/// Rules that were read; malformed ones would be refused by the reader, and are refused here again.
+fn read_rules(rules: Vec<pb::Rule>) -> Result<Rules, Failure> {
+    let pair = |pb::Rule { logical_role, target_roles }: pb::Rule| {
+        (logical_role.into(), target_roles.into_iter().map(Into::into).collect())
+    };
+    Rules::new(rules.into_iter().map(pair)).map_err(Failure::RulesMalformed)
+}
+
+fn rules_read(read: Option<pb::RulesRead>) -> Result<RulesRead, Failure> {
+    use pb::rules_read::Read;
+    Ok(match read.and_then(|pb::RulesRead { read }| read) {
+        None => RulesRead::Unasked,
+        Some(Read::Found(pb::FluentRules { setting_id, rules })) => {
+            RulesRead::Found(FluentRules { setting_id, rules: read_rules(rules)? })
+        }
+        Some(Read::Absent(_)) => RulesRead::Absent,
+        Some(Read::Fault(fault)) => RulesRead::Fault(fault),
+    })
 }
 
 fn catalogue(catalogue: &Catalogue) -> pb::Catalogue {
@@ -110,7 +133,7 @@ fn catalogue(catalogue: &Catalogue) -> pb::Catalogue {
 
 /// The parts of the request: tenant, read.
 pub(crate) fn catalogue_read(request: pb::PutCatalogueRequest) -> Result<(String, CatalogueRead), Failure> {
-    let pb::PutCatalogueRequest { tenant, fence, wanted_seen, catalogue } = request;
+    let pb::PutCatalogueRequest { tenant, fence, wanted_seen, catalogue, rules } = request;
     let Some(pb::Catalogue { roles, retailers, locations }) = catalogue else {
         return Err(Failure::Invalid { field: "catalogue", expected: "it must be given".into() });
     };
@@ -120,6 +143,7 @@ pub(crate) fn catalogue_read(request: pb::PutCatalogueRequest) -> Result<(String
         roles,
         retailers: retailers.into_iter().map(read_place).collect(),
         locations: locations.into_iter().map(read_place).collect(),
+        rules: rules_read(rules)?,
     };
     Ok((tenant, read))
 }

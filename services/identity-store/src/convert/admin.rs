@@ -1,16 +1,17 @@
-//! Settings and tokens.
+//! Settings, rules and tokens.
 
 use domain::clock::Timestamp;
+use domain::rules::Rules;
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
-    WithoutLabels,
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
+    Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
 use scim::schema::Extension;
 
 use crate::failure::Failure;
-use crate::model::TokenRecord;
+use crate::model::{RuleSet, RuleSets, TokenRecord};
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
@@ -26,6 +27,7 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
         protocol,
         role_locations,
         environment,
+        rules_from,
     } = settings.unwrap_or_default();
     let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
     Ok(Settings {
@@ -71,6 +73,10 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
             pb::Environment::Unspecified | pb::Environment::Production => Environment::Production,
             pb::Environment::Development => Environment::Development,
         },
+        rules_from: match rules_from.try_into().map_err(unknown("settings.rules_from"))? {
+            pb::RulesFrom::Unspecified | pb::RulesFrom::Own => RulesFrom::Own,
+            pb::RulesFrom::Fluent => RulesFrom::Fluent,
+        },
     })
 }
 
@@ -87,6 +93,7 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         protocol,
         role_locations,
         environment,
+        rules_from,
     } = settings;
     let guardrail = match guardrail {
         Guardrail::Reject => pb::Guardrail::Reject,
@@ -141,6 +148,34 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         protocol: protocol.into(),
         role_locations: role_locations.into(),
         environment: environment.into(),
+        rules_from: rules_source(rules_from).into(),
+    }
+}
+
+fn rules_source(from: RulesFrom) -> pb::RulesFrom {
+    match from {
+        RulesFrom::Own => pb::RulesFrom::Own,
+        RulesFrom::Fluent => pb::RulesFrom::Fluent,
+    }
+}
+
+pub(crate) fn rules(text: &str) -> Result<Rules, Failure> {
+    Rules::parse(text).map_err(Failure::RulesMalformed)
+}
+
+pub(crate) fn rule_sets(sets: RuleSets) -> admin::GetRulesResponse {
+    let RuleSets { own, fluent, in_force, fault } = sets;
+    let set = |RuleSet { rules, changed_at }: RuleSet| admin::RuleSet {
+        rules: rules.to_json().to_string(),
+        changed_at_us: changed_at.0,
+    };
+    let (fault, since) = fault.map_or((String::new(), 0), |(fault, since)| (fault, since.0));
+    admin::GetRulesResponse {
+        own: own.map(set),
+        fluent: fluent.map(set),
+        in_force: in_force.map_or(pb::RulesFrom::Unspecified, rules_source).into(),
+        fault,
+        fault_since_us: since,
     }
 }
 

@@ -47,9 +47,9 @@ fn change(change: Change) -> pb::feed_entry::Change {
             removed: removed.iter().map(member).collect(),
         }),
         Change::Group { group, exists } => To::GroupChanged(pb::GroupChanged { group_id: group.to_string(), exists }),
-        Change::Rules => To::RulesChanged(pb::RulesChanged {}),
+        Change::Rules(_) => To::RulesChanged(pb::RulesChanged {}),
         Change::Catalogue(_) => To::CatalogueChanged(pb::CatalogueChanged {}),
-        Change::Settings => To::SettingsChanged(pb::SettingsChanged {}),
+        Change::Settings(_) => To::SettingsChanged(pb::SettingsChanged {}),
     }
 }
 

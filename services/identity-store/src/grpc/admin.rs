@@ -2,11 +2,12 @@
 
 use proto::admin::v1::admin_service_server::AdminService;
 use proto::admin::v1::{
-    CreateTenantRequest, CreateTenantResponse, Extension, GetSettingsRequest, GetSettingsResponse, IssueTokenRequest,
-    IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse, ListTenantsRequest, ListTenantsResponse,
-    ListTokensRequest, ListTokensResponse, PutExtensionRequest, PutExtensionResponse, PutGroupLabelsRequest,
-    PutGroupLabelsResponse, PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse,
-    RevokeTokenRequest, RevokeTokenResponse,
+    CreateTenantRequest, CreateTenantResponse, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest,
+    GetSettingsResponse, IssueTokenRequest, IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse,
+    ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse, PutExtensionRequest,
+    PutExtensionResponse, PutGroupLabelsRequest, PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse,
+    PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest,
+    RemoveRulesResponse, RevokeTokenRequest, RevokeTokenResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -102,6 +103,29 @@ impl AdminService for Service {
         let entries = self.store.list_group_labels(&tenant, after).await?.value;
         let entries = entries.into_iter().map(convert::group_labels).collect();
         Ok(Response::new(ListGroupLabelsResponse { entries }))
+    }
+
+    async fn put_rules(&self, request: Request<PutRulesRequest>) -> Result<Response<PutRulesResponse>, Status> {
+        let PutRulesRequest { tenant, rules } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let put = self.store.put_rules(&tenant, convert::rules(&rules)?).await?;
+        Ok(Response::new(PutRulesResponse { revision_token: self.seal(&tenant, put.position) }))
+    }
+
+    async fn remove_rules(
+        &self,
+        request: Request<RemoveRulesRequest>,
+    ) -> Result<Response<RemoveRulesResponse>, Status> {
+        let RemoveRulesRequest { tenant } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let put = self.store.remove_rules(&tenant).await?;
+        Ok(Response::new(RemoveRulesResponse { revision_token: self.seal(&tenant, put.position) }))
+    }
+
+    async fn get_rules(&self, request: Request<GetRulesRequest>) -> Result<Response<GetRulesResponse>, Status> {
+        let GetRulesRequest { tenant } = asked(request)?;
+        let sets = self.store.get_rules(&convert::tenant(&tenant)?).await?;
+        Ok(Response::new(convert::rule_sets(sets)))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {

@@ -186,30 +186,42 @@ async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Resul
             Change::Group { group, exists: _ } => {
                 roots.insert(group);
             }
-            Change::Catalogue(Touched::Names { roles, retailers, locations }) => {
-                holders(tx, tenant, [&roles, &retailers, &locations], &mut users, &mut roots).await?;
-            }
-            Change::Rules | Change::Catalogue(Touched::Everything) | Change::Settings => return Ok(Source::All),
+            Change::Rules(touched) | Change::Catalogue(touched) | Change::Settings(touched) => match touched {
+                Touched::Everything => return Ok(Source::All),
+                Touched::Names { roles, retailers, locations, accounts } => {
+                    let contexts = [
+                        (ContextType::Retailer, &retailers),
+                        (ContextType::Agent, &locations),
+                        (ContextType::Account, &accounts),
+                    ];
+                    holders(tx, tenant, &roles, contexts, &mut users, &mut roots).await?;
+                }
+            },
         }
     }
     let groups = nested(tx, tenant, &roots, revision).await?;
     Ok(Source::Named { users, groups, revision, in_groups: false })
 }
 
-/// Adds the holders of labels that name one of these roles, retailers or locations.
+/// Adds the holders of labels that name one of these roles or contexts, or that are a rule's logical role as a whole.
 async fn holders(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
-    [roles, retailers, locations]: [&Vec<String>; 3],
+    roles: &[String],
+    contexts: [(ContextType, &Vec<String>); 3],
     users: &mut BTreeSet<UserId>,
     groups: &mut BTreeSet<GroupId>,
 ) -> Result<(), Failure> {
+    if roles.is_empty() && contexts.iter().all(|(_, names)| names.is_empty()) {
+        return Ok(());
+    }
     let texts = |names: &[String]| Value::texts(names.iter().map(String::as_str));
-    let contexts = |kind: ContextType, names| params![tenant.as_str(), kind.as_str(), texts(names)];
     let named = Value::texts(roles.iter().map(String::as_str).chain([labels::ANYTHING]));
     let mut rows = tx.rows(HOLDERS_BY_ROLE, params![tenant.as_str(), named]).await?;
-    for (kind, names) in [(ContextType::Retailer, retailers), (ContextType::Agent, locations)] {
-        rows.extend(tx.rows(HOLDERS_BY_CONTEXT, contexts(kind, names)).await?);
+    rows.extend(tx.rows(HOLDERS_BY_LABEL, params![tenant.as_str(), texts(roles)]).await?);
+    for (kind, names) in contexts {
+        let values = params![tenant.as_str(), kind.as_str(), texts(names)];
+        rows.extend(tx.rows(HOLDERS_BY_CONTEXT, values).await?);
     }
     for row in rows {
         if row.int(1)? == Holder::User.to_db() {
@@ -223,6 +235,8 @@ async fn holders(
 
 pub(super) const HOLDERS_BY_ROLE: &str =
     "SELECT DISTINCT holder, holder_kind FROM label_readings WHERE tenant = $1 AND role IN {texts:$2}";
+pub(super) const HOLDERS_BY_LABEL: &str =
+    "SELECT DISTINCT holder, holder_kind FROM labels WHERE tenant = $1 AND label IN {texts:$2}";
 pub(super) const HOLDERS_BY_CONTEXT: &str = "SELECT DISTINCT holder, holder_kind FROM label_readings \
      WHERE tenant = $1 AND context_type = $2 AND context IN {texts:$3}";
 

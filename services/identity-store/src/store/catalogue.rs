@@ -1,44 +1,27 @@
-//! The ground that labels are matched against: the catalogue's newest copy, the rules, the settings.
+//! The catalogue: the newest complete copy of what Fluent recognises, who may write it, and who waits for a newer one.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use domain::catalogue::{Catalogue, Place};
 use domain::id::TenantId;
-use domain::revision::{Position, Revision};
-use domain::rules::Rules;
+use domain::revision::Position;
 use serde::{Deserialize, Serialize};
-use sql::{Statement, Tx, params};
+use sql::{Statement, params};
 
-use super::audit::Record;
+use super::Store;
 use super::commit::{Applied, Scope, Write};
-use super::{Store, feed, list_from_db, standing, tenants};
+use super::ground::{self, Inputs, Names};
+use super::rules;
 use crate::failure::Failure;
-use crate::model::{Actor, CatalogueRead, Change, Ground, GroundContent, Head, Read, Touched, Written};
+use crate::model::{CatalogueRead, Head, Written};
 
-/// More changed names than this are not listed: everyone is affected.
-const LISTED: usize = 500;
 /// The most roles, retailers and locations of one catalogue together.
 const ITEMS: usize = 200_000;
 
 impl Store {
-    /// The tenant's ground; only its version if the caller holds that version already.
-    pub async fn get_ground(&self, tenant: &TenantId, known: Revision) -> Result<Read<Ground>, Failure> {
-        let tenant = tenant.clone();
-        self.database
-            .read(move |tx| {
-                Box::pin(async move {
-                    let stands = standing(tx, &tenant).await?;
-                    let version = stands.ground_version;
-                    let content =
-                        if known == version && known != Revision(0) { None } else { Some(content(tx, &tenant).await?) };
-                    Ok(Read { value: Ground { version, content }, position: stands.position })
-                })
-            })
-            .await
-    }
-
-    /// Stores a complete read of the catalogue. One equal in content to the copy kept only gives it a new date.
+    /// Stores a complete read of the catalogue, and of Fluent's rules with it. One equal in content to what is kept only
+    /// gives it a new date.
     pub async fn put_catalogue(&self, tenant: &TenantId, read: CatalogueRead) -> Result<Written<()>, Failure> {
         if read.roles.len() + read.retailers.len() + read.locations.len() > ITEMS {
             return Err(Failure::TooLarge { what: format!("a catalogue has at most {ITEMS} items") });
@@ -82,41 +65,16 @@ impl Store {
     }
 }
 
-async fn content(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<GroundContent, Failure> {
-    const CONTENT: &str = "SELECT t.settings, c.document FROM tenants t \
-         LEFT JOIN catalogues c ON c.tenant = t.id WHERE t.id = $1";
-    let row = tx.row(CONTENT, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
-    let settings = tenants::from_db(row.text(0)?)?;
-    let catalogue = match row.maybe_text(1)? {
-        None => None,
-        Some(document) => Some(Document::from_db(document)?.catalogue(&settings.account_name)),
-    };
-    Ok(GroundContent { catalogue, rules: rules(tx, tenant).await?, settings })
-}
-
-async fn rules(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Rules, Failure> {
-    const RULES: &str = "SELECT logical_role, target_roles FROM rules WHERE tenant = $1 ORDER BY logical_role";
-    let mut pairs = Vec::new();
-    for row in tx.rows(RULES, params![tenant.as_str()]).await? {
-        let targets = list_from_db(row.text(1)?)?.into_iter().map(Into::into).collect();
-        pairs.push((row.text(0)?.into(), targets));
-    }
-    Rules::new(pairs).map_err(|error| {
-        tracing::error!(%error, "the stored rules are malformed");
-        Failure::Internal
-    })
-}
-
 /// The catalogue as the database keeps it: sorted, so that equal content is equal text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Document {
+pub(super) struct Document {
     roles: BTreeSet<String>,
     retailers: BTreeSet<Item>,
     locations: BTreeSet<Item>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Item {
+pub(super) struct Item {
     id: String,
     #[serde(rename = "ref")]
     reference: Option<String>,
@@ -124,7 +82,7 @@ struct Item {
 
 impl Document {
     fn new(read: &CatalogueRead) -> Result<Self, Failure> {
-        let CatalogueRead { fence: _, wanted_seen: _, roles, retailers, locations } = read;
+        let CatalogueRead { fence: _, wanted_seen: _, roles, retailers, locations, rules: _ } = read;
         let document = Self {
             roles: roles.iter().cloned().collect(),
             retailers: retailers.iter().map(Item::new).collect(),
@@ -137,14 +95,18 @@ impl Document {
         Ok(document)
     }
 
-    fn from_db(text: &str) -> Result<Self, Failure> {
+    pub(super) fn from_db(text: &str) -> Result<Self, Failure> {
         serde_json::from_str(text).map_err(|error| {
             tracing::error!(%error, "a stored catalogue can't be read");
             Failure::Internal
         })
     }
 
-    fn catalogue(&self, account_name: &str) -> Catalogue {
+    pub(super) fn to_db(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn catalogue(&self, account_name: &str) -> Catalogue {
         let roles = self.roles.iter().map(|role| role.as_str().into());
         Catalogue::new(
             account_name,
@@ -159,24 +121,14 @@ impl Document {
         self.roles.iter().map(String::as_str).chain(places)
     }
 
-    /// What differs between two catalogues, with the logical roles whose rules name a role that differs.
-    fn touched(&self, new: &Self, of: &Rules) -> Touched {
-        let mut roles: BTreeSet<&str> = self.roles.symmetric_difference(&new.roles).map(String::as_str).collect();
-        let logical = of.iter().filter(|(_, targets)| targets.iter().any(|target| roles.contains(&**target)));
-        let logical: Vec<&str> = logical.map(|(name, _)| &**name).collect();
-        roles.extend(logical);
+    /// Adds what differs between two catalogues.
+    pub(super) fn differing(&self, new: &Self, names: &mut Names) {
         let places = |old: &BTreeSet<Item>, new: &BTreeSet<Item>| -> BTreeSet<String> {
             old.symmetric_difference(new).flat_map(Item::names).map(str::to_owned).collect()
         };
-        let (retailers, locations) = (places(&self.retailers, &new.retailers), places(&self.locations, &new.locations));
-        if roles.len() + retailers.len() + locations.len() > LISTED {
-            return Touched::Everything;
-        }
-        Touched::Names {
-            roles: roles.into_iter().map(str::to_owned).collect(),
-            retailers: retailers.into_iter().collect(),
-            locations: locations.into_iter().collect(),
-        }
+        names.roles.extend(self.roles.symmetric_difference(&new.roles).cloned());
+        names.retailers.extend(places(&self.retailers, &new.retailers));
+        names.locations.extend(places(&self.locations, &new.locations));
     }
 }
 
@@ -203,16 +155,13 @@ impl Write for Put {
     type Answer = u64;
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<u64>, Failure> {
-        const KEPT: &str = "SELECT t.catalogue_fence, t.catalogue_served, t.catalogue_wanted, c.document \
-             FROM tenants t LEFT JOIN catalogues c ON c.tenant = t.id WHERE t.id = $1";
+        const STANDS: &str = "SELECT catalogue_fence, catalogue_served, catalogue_wanted FROM tenants WHERE id = $1";
         const DATE: &str = "UPDATE tenants SET catalogue_fence = $2, catalogue_served = $3, catalogue_read_at = $4 \
              WHERE id = $1";
-        const STORE: &str = "INSERT INTO catalogues (tenant, document) VALUES ($1, $2) \
-             ON CONFLICT (tenant) DO UPDATE SET document = excluded.document";
         let Self(read) = self;
         let tenant = scope.tenant;
-        let new = Document::new(read)?;
-        let row = scope.tx.row(KEPT, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
+        let document = Document::new(read)?;
+        let row = scope.tx.row(STANDS, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
         let fence = i64::try_from(read.fence).unwrap_or(i64::MAX);
         if fence < row.int(0)? {
             return Err(Failure::Fenced);
@@ -221,31 +170,12 @@ impl Write for Put {
         let seen = i64::try_from(read.wanted_seen).unwrap_or(i64::MAX).min(row.int(2)?);
         let served = seen.max(row.int(1)?);
         let mut statements = vec![Statement::new(DATE, params![tenant.as_str(), fence, served, scope.now.0])];
-        let old = row.maybe_text(3)?.map(Document::from_db).transpose()?;
-        let served = u64::try_from(served).unwrap_or(0);
-        if old.as_ref() == Some(&new) {
-            scope.tx.batch(statements).await?;
-            return Ok(Applied::Unchanged(served));
-        }
-        let touched = match &old {
-            None => Touched::Everything,
-            Some(old) => old.touched(&new, &rules(scope.tx, tenant).await?),
-        };
-        let record = Record {
-            tenant,
-            at: scope.now,
-            revision: Some(scope.revision),
-            actor: &Actor::default(),
-            operation: "catalogue.replace",
-            object: tenant.to_string(),
-        };
-        let document = serde_json::to_string(&new).unwrap_or_default();
-        statements.push(Statement::new(STORE, params![tenant.as_str(), document]));
-        // What is new can take away too: it may give a label a second meaning.
-        statements.push(feed::write(scope, 0, old.is_some(), &Change::Catalogue(touched)));
-        statements.push(record.write([]));
+        statements.extend(rules::note_fault(scope, &read.rules));
         scope.tx.batch(statements).await?;
-        scope.counts.ground = true;
-        Ok(Applied::Changed(served))
+        let old = Inputs::read(scope.tx, tenant).await?;
+        let new = Inputs { catalogue: Some(document), fluent: read.rules.kept(old.fluent.as_ref()), ..old.clone() };
+        let served = u64::try_from(served).unwrap_or(0);
+        let changed = ground::change(scope, &old, &new, "catalogue.replace").await?;
+        Ok(if changed { Applied::Changed(served) } else { Applied::Unchanged(served) })
     }
 }

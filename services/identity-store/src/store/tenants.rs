@@ -3,17 +3,18 @@
 use async_trait::async_trait;
 use domain::id::TenantId;
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, Settings,
-    WithoutLabels,
+    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
+    Settings, WithoutLabels,
 };
 use serde_json::{Value, json};
 use sql::{Tx, params};
 
+use super::Store;
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
-use super::{Store, feed};
+use super::ground::{self, Inputs};
 use crate::failure::Failure;
-use crate::model::{Actor, Change, Head, Written};
+use crate::model::{Actor, Head, Written};
 
 impl Store {
     /// Makes a tenant.
@@ -85,31 +86,10 @@ impl Write for PutSettings {
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         let Self(settings) = self;
-        let tenant = scope.tenant;
-        let old = self::settings(scope.tx, tenant).await?;
-        if old == *settings {
-            return Ok(Applied::Unchanged(()));
-        }
-        // A label may name the account by the name it had.
-        // A name may no longer be one.
-        let names_end = old.display_names == DisplayNames::Labels && settings.display_names == DisplayNames::Names;
-        let takes_away = names_end || old.account_name != settings.account_name;
-        let record = Record {
-            tenant,
-            at: scope.now,
-            revision: Some(scope.revision),
-            actor: &Actor::default(),
-            operation: "settings.replace",
-            object: tenant.to_string(),
-        };
-        let entry = feed::write(scope, 0, takes_away, &Change::Settings);
-        let update = sql::Statement::new(
-            "UPDATE tenants SET settings = $2 WHERE id = $1",
-            params![tenant.as_str(), to_db(settings)],
-        );
-        scope.tx.batch(vec![update, entry, record.write([])]).await?;
-        scope.counts.ground = true;
-        Ok(Applied::Changed(()))
+        let old = Inputs::read(scope.tx, scope.tenant).await?;
+        let new = Inputs { settings: settings.clone(), ..old.clone() };
+        let changed = ground::change(scope, &old, &new, "settings.replace").await?;
+        Ok(if changed { Applied::Changed(()) } else { Applied::Unchanged(()) })
     }
 }
 
@@ -122,7 +102,7 @@ fn check(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn to_db(settings: &Settings) -> String {
+pub(super) fn to_db(settings: &Settings) -> String {
     let Settings {
         account_name,
         guardrail,
@@ -135,6 +115,7 @@ fn to_db(settings: &Settings) -> String {
         protocol,
         role_locations,
         environment,
+        rules_from,
     } = settings;
     json!({
         "account_name": account_name,
@@ -178,6 +159,10 @@ fn to_db(settings: &Settings) -> String {
         "environment": match environment {
             Environment::Production => "production",
             Environment::Development => "development",
+        },
+        "rules_from": match rules_from {
+            RulesFrom::Own => "own",
+            RulesFrom::Fluent => "fluent",
         },
     })
     .to_string()
@@ -233,6 +218,10 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
             "development" => Environment::Development,
             _ => Environment::Production,
         },
+        rules_from: match choice("rules_from") {
+            "fluent" => RulesFrom::Fluent,
+            _ => RulesFrom::Own,
+        },
     })
 }
 
@@ -241,7 +230,7 @@ mod tests {
     use super::{from_db, to_db};
     use domain::settings::{
         Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch,
-        Settings, WithoutLabels,
+        RulesFrom, Settings, WithoutLabels,
     };
 
     #[test]
@@ -258,6 +247,7 @@ mod tests {
             protocol: Protocol::Strict,
             role_locations: RoleLocations::Listed,
             environment: Environment::Development,
+            rules_from: RulesFrom::Fluent,
         };
         let replace = Settings { rename: Rename::Replace, ..Settings::default() };
         for settings in [unusual, replace, Settings::default()] {

@@ -173,7 +173,7 @@ pub(crate) fn ground_request(tenant: &str, known: Option<u64>) -> identity::GetG
 
 /// Reads the answer to one who said to hold version `known`.
 pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) -> Result<GroundRead, Malformed> {
-    let identity::GetGroundResponse { position, version, catalogue, rules, settings } = answer;
+    let identity::GetGroundResponse { position, version, catalogue, rules, settings, rules_setting_id: _ } = answer;
     let Position { epoch, revision: _ } = self::position(position)?;
     if known == Some(version) {
         return Ok(GroundRead::Unchanged(GroundVersion { epoch, revision: Revision(version) }));
@@ -191,6 +191,8 @@ pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) ->
         protocol: _,
         role_locations: _,
         environment: _,
+        // The rules that came with it are those in force.
+        rules_from: _,
     } = settings.unwrap_or_default();
     let names_are_labels = display_names == i32::from(common::DisplayNames::Labels);
     let rules = Rules::new(rules.into_iter().map(|rule| {

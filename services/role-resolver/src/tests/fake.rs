@@ -193,7 +193,14 @@ impl AccessService for Fake {
         }
         let rules = vec![Rule { logical_role: "CLERK".into(), target_roles: vec!["STORE".into()] }];
         let settings = Some(common::Settings { account_name: "ACME".into(), ..Default::default() });
-        Ok(Response::new(GetGroundResponse { position, version, catalogue: state.catalogue.clone(), rules, settings }))
+        Ok(Response::new(GetGroundResponse {
+            position,
+            version,
+            catalogue: state.catalogue.clone(),
+            rules,
+            settings,
+            rules_setting_id: String::new(),
+        }))
     }
 
     async fn put_catalogue(&self, _: Request<PutCatalogueRequest>) -> Result<Response<PutCatalogueResponse>, Status> {

@@ -35,6 +35,8 @@ struct NamesPayload {
     roles: Vec<String>,
     retailers: Vec<String>,
     locations: Vec<String>,
+    #[serde(default)]
+    accounts: Vec<String>,
 }
 
 /// Kind and payload.
@@ -62,14 +64,9 @@ pub(super) fn to_db(change: &Change) -> (&'static str, String) {
             ("members", json(&payload))
         }
         Change::Group { group, exists } => ("group", json(&GroupPayload { group: group.to_string(), exists: *exists })),
-        Change::Rules => ("rules", String::new()),
-        Change::Catalogue(Touched::Everything) => ("catalogue", String::new()),
-        Change::Catalogue(Touched::Names { roles, retailers, locations }) => {
-            let payload =
-                NamesPayload { roles: roles.clone(), retailers: retailers.clone(), locations: locations.clone() };
-            ("catalogue", json(&payload))
-        }
-        Change::Settings => ("settings", String::new()),
+        Change::Rules(touched) => ("rules", names(touched)),
+        Change::Catalogue(touched) => ("catalogue", names(touched)),
+        Change::Settings(touched) => ("settings", names(touched)),
     }
 }
 
@@ -92,18 +89,29 @@ pub(super) fn from_db(kind: &str, payload: &str) -> Result<Change, Failure> {
             let GroupPayload { group, exists } = parse(payload)?;
             Change::Group { group: group.parse()?, exists }
         }
-        "rules" => Change::Rules,
-        "catalogue" if payload.is_empty() => Change::Catalogue(Touched::Everything),
-        "catalogue" => {
-            let NamesPayload { roles, retailers, locations } = parse(payload)?;
-            Change::Catalogue(Touched::Names { roles, retailers, locations })
-        }
-        "settings" => Change::Settings,
+        "rules" => Change::Rules(touched(payload)?),
+        "catalogue" => Change::Catalogue(touched(payload)?),
+        "settings" => Change::Settings(touched(payload)?),
         _ => {
             tracing::error!(kind, "the feed holds an entry of an unknown kind");
             return Err(Failure::Internal);
         }
     })
+}
+
+/// No text at all stands for everything.
+fn names(touched: &Touched) -> String {
+    let Touched::Names { roles, retailers, locations, accounts } = touched else { return String::new() };
+    let [roles, retailers, locations, accounts] = [roles, retailers, locations, accounts].map(Clone::clone);
+    json(&NamesPayload { roles, retailers, locations, accounts })
+}
+
+fn touched(payload: &str) -> Result<Touched, Failure> {
+    if payload.is_empty() {
+        return Ok(Touched::Everything);
+    }
+    let NamesPayload { roles, retailers, locations, accounts } = parse(payload)?;
+    Ok(Touched::Names { roles, retailers, locations, accounts })
 }
 
 fn users(members: &[MemberId]) -> Vec<String> {

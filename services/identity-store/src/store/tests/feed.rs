@@ -9,7 +9,7 @@ use domain::revision::{Position, Revision};
 
 use super::fixture::{Fixture, document, each, many_users};
 use crate::Failure;
-use crate::model::{Actor, CatalogueRead, Change, GroupUpdate, Wanted};
+use crate::model::{Actor, CatalogueRead, Change, GroupUpdate, RulesRead, Wanted};
 
 async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
     let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();
@@ -66,6 +66,7 @@ async fn a_catalogue_concerns_the_holders_of_labels_that_name_what_changed() {
             roles: roles.iter().map(ToString::to_string).collect(),
             retailers: vec![],
             locations,
+            rules: RulesRead::Unasked,
         };
         f.store.put_catalogue(&f.tenant, read(&["A", "B"], vec![])).await.unwrap();
         let by_role = f.user("by-role", &["ACCOUNT_0_C"]).await;
@@ -90,6 +91,7 @@ async fn who_holds_more_labels_than_can_be_read_is_concerned_by_every_catalogue(
             roles: roles.iter().map(ToString::to_string).collect(),
             retailers: vec![],
             locations: vec![],
+            rules: RulesRead::Unasked,
         };
         f.store.put_catalogue(&f.tenant, read(&["A"])).await.unwrap();
         let many: Vec<_> = (0..4_900).map(|n| format!("AGENT_{n}_X_Y")).collect();

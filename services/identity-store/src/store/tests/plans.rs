@@ -55,6 +55,7 @@ async fn hot_queries_use_their_index() {
             (holdings::LABELS, params!["t", ids()], ["labels_pkey", "holder=?"]),
             (affected::IN_GROUPS, params!["t", ids(), 1, Vec::<u8>::new(), 10], ["members_pkey", "group_id=?"]),
             (affected::HOLDERS_BY_ROLE, params!["t", text()], ["label_readings_by_role", "label_readings_by_role"]),
+            (affected::HOLDERS_BY_LABEL, params!["t", text()], ["labels_by_text", "labels_by_text"]),
             (
                 affected::HOLDERS_BY_CONTEXT,
                 params!["t", "AGENT", text()],
