@@ -7,8 +7,8 @@ use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
-    Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
+    RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as common;
@@ -250,6 +250,7 @@ fn settings(message: Option<common::Settings>) -> Settings {
         role_locations,
         environment,
         rules_from,
+        change_limit: ChangeLimit::new(message.change_limit).unwrap_or_default(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::catalogue::Catalogue;
 use crate::grant::Grant;
 use crate::id::GroupId;
 use crate::label::Label;
-use crate::matching::{SUGGESTED, Unmatched, match_label};
+use crate::matching::{Matched, Reason, SUGGESTED, Unmatched, match_label};
 use crate::rules::Rules;
 
 /// From where a user holds a label.
@@ -70,13 +70,29 @@ impl EffectiveSet {
 /// Turns labels into grants. Pure: the same holding, catalogue and rules give the same set.
 #[must_use]
 pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> EffectiveSet {
+    let why = |label: &Label, reason, unmatched| {
+        if unmatched < SUGGESTED {
+            Unmatched::explained(reason, label, catalogue, rules)
+        } else {
+            Unmatched::because(reason)
+        }
+    };
+    resolve_by(holding, |label| match_label(label, catalogue, rules), why)
+}
+
+/// The same by way of what matches a label, and of what says why one gives nothing, told how many gave nothing before.
+pub(crate) fn resolve_by(
+    holding: &Holding,
+    mut matching: impl FnMut(&Label) -> Result<Matched, Reason>,
+    why: impl Fn(&Label, Reason, usize) -> Unmatched,
+) -> EffectiveSet {
     let has_labels = holding.labels.values().any(|sources| !is_name(sources));
     let mut set = EffectiveSet { active: holding.active, has_labels, ..Default::default() };
     if !holding.active {
         return set;
     }
     for (label, sources) in &holding.labels {
-        match match_label(label, catalogue, rules) {
+        match matching(label) {
             Ok(grants) => {
                 set.has_labels = true;
                 for grant in grants {
@@ -85,11 +101,7 @@ pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> Effec
             }
             Err(_) if is_name(sources) => {}
             Err(reason) => {
-                let unmatched = if set.unmatched.len() < SUGGESTED {
-                    Unmatched::explained(reason, label, catalogue, rules)
-                } else {
-                    Unmatched::because(reason)
-                };
+                let unmatched = why(label, reason, set.unmatched.len());
                 set.unmatched.insert(label.clone(), unmatched);
             }
         }

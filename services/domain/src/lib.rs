@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 pub mod clock;
+pub mod difference;
 pub mod effective;
 pub mod fold;
 pub mod grant;

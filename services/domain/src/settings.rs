@@ -112,6 +112,40 @@ pub enum RulesFrom {
     Fluent,
 }
 
+/// How many of a tenant's users a change that nobody asked for by name may hit before it waits for an operator, in per cent:
+/// 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeLimit(u8);
+
+impl ChangeLimit {
+    /// So few people are no crowd, however small the tenant.
+    const HANDFUL: u64 = 5;
+
+    /// The limit; `None` where it is out of bounds.
+    #[must_use]
+    pub fn new(percent: u32) -> Option<Self> {
+        u8::try_from(percent).ok().filter(|percent| (1..=100).contains(percent)).map(Self)
+    }
+
+    /// In per cent.
+    #[must_use]
+    pub fn percent(self) -> u32 {
+        self.0.into()
+    }
+
+    /// The most people of so many users.
+    #[must_use]
+    pub fn most(self, users: u64) -> u64 {
+        (users.saturating_mul(self.0.into()) / 100).max(Self::HANDFUL)
+    }
+}
+
+impl Default for ChangeLimit {
+    fn default() -> Self {
+        Self(5)
+    }
+}
+
 /// A tenant's choices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -139,4 +173,6 @@ pub struct Settings {
     pub environment: Environment,
     /// See [`RulesFrom`].
     pub rules_from: RulesFrom,
+    /// See [`ChangeLimit`].
+    pub change_limit: ChangeLimit,
 }

@@ -14,7 +14,7 @@ use crate::config::Pushing;
 use crate::feed::Known;
 use crate::fluent::{Client, Error as FluentError};
 use crate::metrics::Counts;
-use crate::peers::{CatalogueCopy, Ground, Identity, RulesRead};
+use crate::peers::{CatalogueCopy, CatalogueKept, Ground, Identity, RulesRead};
 use crate::store::Store;
 use crate::tenants::Tenant;
 
@@ -94,9 +94,18 @@ impl Reader {
             tracing::error!(tenant = %tenant.id, fault, "Fluent's rules can't be taken; those read before stay in force");
         }
         match self.identity.put_catalogue(&tenant.id, fence, wanted, copy, rules).await {
-            Ok(changed) => {
-                if changed {
-                    tracing::info!(tenant = %tenant.id, "the catalogue or the rules changed");
+            Ok(kept) => {
+                match kept {
+                    CatalogueKept::Same => {}
+                    CatalogueKept::Changed => tracing::info!(tenant = %tenant.id, "the catalogue or the rules changed"),
+                    CatalogueKept::Waits => {
+                        self.counts.alert(tenant.id.as_str(), "GROUND_WAITS");
+                        tracing::warn!(
+                            tenant = %tenant.id,
+                            "what was read in Fluent would hit more people than the tenant's limit; it waits for \
+                             `rolecall tenant ground confirm`"
+                        );
+                    }
                 }
                 let until = begun.plus(self.config.catalogue_min_interval);
                 self.store.end_catalogue(&tenant.id, fence, begun, until).await?;

@@ -136,6 +136,7 @@ fn policies(settings: &common::Settings) -> Policies {
         role_locations: _,
         environment: _,
         rules_from: _,
+        change_limit: _,
     } = settings;
     Policies {
         rename: match settings.rename() {

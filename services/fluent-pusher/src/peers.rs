@@ -143,6 +143,17 @@ fn nonsense(error: Malformed) -> Error {
     Error::internal("reading another part's answer", &error)
 }
 
+/// What became of a read of the catalogue and the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CatalogueKept {
+    /// It says what the one before said.
+    Same,
+    /// It took the place of the one before.
+    Changed,
+    /// It would hit too many people, and waits for an operator.
+    Waits,
+}
+
 impl Identity {
     pub(crate) fn new(transport: Transport) -> Self {
         Self {
@@ -205,13 +216,19 @@ impl Identity {
         wanted_seen: u64,
         catalogue: CatalogueCopy,
         rules: RulesRead,
-    ) -> Result<bool, Error> {
+    ) -> Result<CatalogueKept, Error> {
         let (catalogue, rules) = (Some(convert::catalogue_out(catalogue)), Some(convert::rules_out(rules)));
         let request =
             identity::PutCatalogueRequest { tenant: tenant.to_string(), fence, wanted_seen, catalogue, rules };
-        let identity::PutCatalogueResponse { changed, position: _ } =
+        let identity::PutCatalogueResponse { changed, position: _, waits } =
             self.access.clone().put_catalogue(request).await?.into_inner();
-        Ok(changed)
+        Ok(if waits {
+            CatalogueKept::Waits
+        } else if changed {
+            CatalogueKept::Changed
+        } else {
+            CatalogueKept::Same
+        })
     }
 
     /// Tells what became of users.

@@ -242,7 +242,7 @@ impl AccessService for Fakes {
         let changed = world.catalogue != request.catalogue;
         world.catalogue = request.catalogue;
         world.rules = request.rules.and_then(|rules| rules.read);
-        Ok(Response::new(identity::PutCatalogueResponse { changed, position: Some(world.position()) }))
+        Ok(Response::new(identity::PutCatalogueResponse { changed, position: Some(world.position()), waits: false }))
     }
 
     async fn await_catalogue(

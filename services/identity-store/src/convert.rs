@@ -17,7 +17,9 @@ use runtime::error::{Error, Reason};
 use tonic::Status;
 
 pub(crate) use self::access::{catalogue_read, ground, holdings, kept_sets, user_keys, user_outcomes};
-pub(crate) use self::admin::{extension, rule_sets, rules, settings, settings_to_proto, token_record};
+pub(crate) use self::admin::{
+    extension, pending_ground, rule_sets, rules, settings, settings_to_proto, token_record, user_difference,
+};
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};
 pub(crate) use self::groups::{group, group_update, member};
@@ -46,6 +48,7 @@ impl From<Failure> for Error {
             Failure::CatalogueMissing => Reason::CATALOGUE_MISSING,
             Failure::EpochMismatch => Reason::EPOCH_MISMATCH,
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
+            Failure::GroundNotFound => Reason::GROUND_NOT_FOUND,
             Failure::Fenced => Reason::FENCED,
             Failure::RulesMalformed(_) => Reason::RULES_MALFORMED,
             Failure::TokenInvalid => Reason::TOKEN_INVALID,

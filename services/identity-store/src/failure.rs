@@ -74,6 +74,9 @@ pub enum Failure {
     /// The feed no longer reaches back so far.
     #[error("the feed no longer reaches back so far; start over from the list of all users")]
     FeedTruncated,
+    /// No such change waits.
+    #[error("no such change waits; it was decided, withdrawn, or replaced by a newer one")]
+    GroundNotFound,
     /// A later reader has written.
     #[error("a later reader of the catalogue has written")]
     Fenced,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::catalogue::{Catalogue, Place};
 use domain::clock::Timestamp;
+use domain::difference::Difference;
 use domain::grant::Grant;
 use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
@@ -440,6 +441,58 @@ pub enum Change {
     Catalogue(Touched),
     /// The settings.
     Settings(Touched),
+}
+
+/// A change of the ground that waits for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingGround {
+    /// Names it: a newer proposal has another.
+    pub id: String,
+    /// What is to change.
+    pub source: GroundSource,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// What labels may name that would mean something else.
+    pub touched: Touched,
+}
+
+/// Where a change of the ground comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroundSource {
+    /// A read of Fluent's catalogue and rules.
+    Read,
+    /// The tenant's own rules.
+    Rules,
+    /// The tenant's settings.
+    Settings,
+}
+
+impl GroundSource {
+    const NAMES: [(Self, &'static str); 3] =
+        [(Self::Read, "read"), (Self::Rules, "rules"), (Self::Settings, "settings")];
+
+    /// Its name in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(source, _)| *source == self).map_or("", |(_, name)| name)
+    }
+
+    /// The source of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(source, _)| *source)
+    }
+}
+
+/// What a change would do to one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    /// The user.
+    pub id: UserId,
+    /// Its userName.
+    pub user_name: String,
+    /// What it would gain and lose, and whether it would be held or freed.
+    pub difference: Difference,
 }
 
 /// What a change of the ground names, to find the holders of labels that name it.

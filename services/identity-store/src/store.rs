@@ -21,6 +21,8 @@ mod labels;
 mod lists;
 mod members;
 mod outcomes;
+mod pending;
+mod preview;
 mod retention;
 mod rules;
 mod tenants;
@@ -50,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, sql: include_str!("../migrations/0004_taking_away.sql") },
     Migration { version: 5, sql: include_str!("../migrations/0005_group_labels.sql") },
     Migration { version: 6, sql: include_str!("../migrations/0006_rule_sets.sql") },
+    Migration { version: 7, sql: include_str!("../migrations/0007_pending_grounds.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

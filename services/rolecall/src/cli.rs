@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::ground::GroundAction;
 use crate::rules::RulesAction;
 use crate::settings::SettingsArgs;
 
@@ -114,6 +115,11 @@ pub(crate) enum TenantAction {
     Schema {
         #[command(subcommand)]
         action: SchemaAction,
+    },
+    /// Shows, previews and decides the changes of catalogue, rules and settings that wait.
+    Ground {
+        #[command(subcommand)]
+        action: GroundAction,
     },
     /// Shows a tenant's role rules, and changes its own.
     Rules {

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 #[cfg(feature = "dev")]
 mod dev;
+mod ground;
 mod operate;
 mod part;
 mod process;

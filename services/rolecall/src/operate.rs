@@ -44,7 +44,9 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             let mut chosen = now.into_inner().settings.unwrap_or_default();
             settings.apply(&mut chosen);
             let request = pb::PutSettingsRequest { tenant: name, settings: Some(chosen) };
-            admin.put_settings(request).await.map_err(said)?;
+            if admin.put_settings(request).await.map_err(said)?.into_inner().waits {
+                eprintln!("{}", crate::ground::WAITS);
+            }
         }
         TenantAction::GroupLabels { action } => group_labels::run(action, admin).await?,
         TenantAction::List => {
@@ -54,6 +56,7 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             }
         }
         TenantAction::Schema { action } => schema(action, &mut admin).await?,
+        TenantAction::Ground { action } => crate::ground::run(&mut admin, action).await?,
         TenantAction::Rules { action } => crate::rules::run(&mut admin, action).await?,
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! `rolecall tenant rules`: a tenant's role rules, from a shell.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use proto::admin::v1 as pb;
 use proto::common::v1::RulesFrom;
 
+use crate::ground::WAITS;
 use crate::operate::{Admin, said, when};
 
 #[derive(Debug, Subcommand)]
@@ -30,15 +31,22 @@ pub(crate) enum RulesAction {
     },
 }
 
+/// The text of a file of rules; `-` for standard input.
+pub(crate) fn read(file: &Path) -> Result<String> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin()).context("reading standard input");
+    }
+    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
 pub(crate) async fn run(admin: &mut Admin, action: RulesAction) -> Result<()> {
     match action {
         RulesAction::Put { name, file } => {
-            let rules = if file.as_os_str() == "-" {
-                std::io::read_to_string(std::io::stdin()).context("reading standard input")?
-            } else {
-                std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?
-            };
-            admin.put_rules(pb::PutRulesRequest { tenant: name.clone(), rules }).await.map_err(said)?;
+            let request = pb::PutRulesRequest { tenant: name.clone(), rules: read(&file)? };
+            if admin.put_rules(request).await.map_err(said)?.into_inner().waits {
+                eprintln!("{WAITS}");
+                return Ok(());
+            }
             let answer = admin.get_rules(pb::GetRulesRequest { tenant: name.clone() }).await.map_err(said)?;
             if answer.get_ref().in_force() != RulesFrom::Own {
                 eprintln!(
@@ -66,7 +74,9 @@ pub(crate) async fn run(admin: &mut Admin, action: RulesAction) -> Result<()> {
             }
         }
         RulesAction::Remove { name } => {
-            admin.remove_rules(pb::RemoveRulesRequest { tenant: name }).await.map_err(said)?;
+            if admin.remove_rules(pb::RemoveRulesRequest { tenant: name }).await.map_err(said)?.into_inner().waits {
+                eprintln!("{WAITS}");
+            }
         }
     }
     Ok(())

@@ -159,6 +159,9 @@ pub(crate) struct SettingsArgs {
     /// Which rule set is in force where there are two.
     #[arg(long)]
     rules_from: Option<RulesFrom>,
+    /// How many of the users, in per cent, a change of catalogue, rules or settings may hit before it waits for you.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    change_limit: Option<u32>,
 }
 
 impl SettingsArgs {
@@ -177,6 +180,7 @@ impl SettingsArgs {
             role_locations,
             environment,
             rules_from,
+            change_limit,
         } = self;
         if let Some(name) = account_name {
             settings.account_name = name;
@@ -193,5 +197,6 @@ impl SettingsArgs {
         set(&mut settings.role_locations, role_locations.map(Into::into));
         set(&mut settings.environment, environment.map(Into::into));
         set(&mut settings.rules_from, rules_from.map(Into::into));
+        settings.change_limit = change_limit.unwrap_or(settings.change_limit);
     }
 }

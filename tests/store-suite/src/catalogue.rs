@@ -61,6 +61,7 @@ pub async fn settings_read_back_and_are_part_of_the_ground(backend: &Backend) {
         role_locations: RoleLocations::Listed.into(),
         environment: Environment::Development.into(),
         rules_from: RulesFrom::Fluent.into(),
+        change_limit: 30,
     };
     let before = tenant.head().await;
     tenant.put_settings(settings.clone()).await.unwrap();

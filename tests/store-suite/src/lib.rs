@@ -25,6 +25,7 @@ pub mod access;
 pub mod catalogue;
 pub mod feed;
 pub mod filters;
+pub mod ground;
 pub mod group_labels;
 pub mod groups;
 pub mod rules;
@@ -111,6 +112,13 @@ macro_rules! behaviours {
                 no_change_of_group_labels_holds_a_crowd
                 a_groups_name_is_held_as_a_name
                 what_came_through_a_group_between_goes_with_it
+            }
+            ground {
+                a_change_that_would_hit_a_crowd_waits_until_it_is_confirmed
+                a_preview_says_what_then_happens
+                a_newer_read_replaces_or_withdraws_the_one_that_waits
+                a_dismissed_read_is_not_proposed_again_until_another_is_read
+                what_hits_few_or_only_gives_does_not_wait
             }
             groups {
                 members_added_at_once_all_stay

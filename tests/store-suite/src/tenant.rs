@@ -1,11 +1,14 @@
 //! A tenant of a behaviour's own, with the calls of the contract in the shape that behaviours need them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proto::admin::v1::admin_service_client::AdminServiceClient;
+use proto::admin::v1::preview_ground_request::Change;
 use proto::admin::v1::{
-    CreateTenantRequest, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest, PutExtensionRequest,
-    PutRulesRequest, PutSettingsRequest, RemoveExtensionRequest, RemoveRulesRequest,
+    ConfirmGroundRequest, CreateTenantRequest, DismissGroundRequest, Extension, GetRulesRequest, GetRulesResponse,
+    GetSettingsRequest, ListPendingGroundsRequest, PreviewGroundRequest, PutExtensionRequest, PutRulesRequest,
+    PutSettingsRequest, RemoveExtensionRequest, RemoveRulesRequest, UserDifference,
 };
 use proto::common::v1::{Actor, Position, Settings};
 use proto::identity::v1::access_service_client::AccessServiceClient;
@@ -358,6 +361,31 @@ impl Tenant {
     pub(crate) async fn remove_rules(&self) -> Result<(), Error> {
         let request = RemoveRulesRequest { tenant: self.name.clone() };
         answered(self.admin().remove_rules(request).await).map(drop)
+    }
+
+    /// The ids of the changes of the ground that wait.
+    pub(crate) async fn pending(&self) -> Vec<String> {
+        let request = ListPendingGroundsRequest { tenant: self.name.clone() };
+        let pending = answered(self.admin().list_pending_grounds(request).await).unwrap().pending;
+        pending.into_iter().map(|pending| pending.id).collect()
+    }
+
+    /// What a change would do, by userName.
+    pub(crate) async fn preview(&self, change: Change) -> Result<BTreeMap<String, UserDifference>, Error> {
+        let request = PreviewGroundRequest { tenant: self.name.clone(), change: Some(change) };
+        let pages = collected(self.admin().preview_ground(request).await).await?;
+        let users = pages.into_iter().flat_map(|page| page.users);
+        Ok(users.map(|user| (user.user_name.clone(), user)).collect())
+    }
+
+    pub(crate) async fn confirm_ground(&self, id: &str) -> Result<(), Error> {
+        let request = ConfirmGroundRequest { tenant: self.name.clone(), id: id.to_owned() };
+        answered(self.admin().confirm_ground(request).await).map(drop)
+    }
+
+    pub(crate) async fn dismiss_ground(&self, id: &str) -> Result<(), Error> {
+        let request = DismissGroundRequest { tenant: self.name.clone(), id: id.to_owned() };
+        answered(self.admin().dismiss_ground(request).await).map(drop)
     }
 
     pub(crate) async fn rules(&self) -> Result<GetRulesResponse, Error> {

@@ -376,6 +376,15 @@ macro_rules! not_here {
                 Ok(Response::new(admin::GetSettingsResponse { settings, extensions }))
             }
 
+            type PreviewGroundStream = tonic::Streaming<admin::PreviewGroundResponse>;
+
+            async fn preview_ground(
+                &self,
+                _: Request<admin::PreviewGroundRequest>,
+            ) -> Result<Response<Self::PreviewGroundStream>, Status> {
+                Err(Status::unimplemented(""))
+            }
+
             $(async fn $name(&self, _: Request<admin::$request>) -> Result<Response<admin::$response>, Status> {
                 Err(Status::unimplemented(""))
             })*
@@ -394,6 +403,9 @@ not_here! {
     put_rules: PutRulesRequest -> PutRulesResponse,
     remove_rules: RemoveRulesRequest -> RemoveRulesResponse,
     get_rules: GetRulesRequest -> GetRulesResponse,
+    list_pending_grounds: ListPendingGroundsRequest -> ListPendingGroundsResponse,
+    confirm_ground: ConfirmGroundRequest -> ConfirmGroundResponse,
+    dismiss_ground: DismissGroundRequest -> DismissGroundResponse,
     issue_token: IssueTokenRequest -> IssueTokenResponse,
     list_tokens: ListTokensRequest -> ListTokensResponse,
     revoke_token: RevokeTokenRequest -> RevokeTokenResponse,

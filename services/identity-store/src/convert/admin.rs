@@ -1,17 +1,21 @@
 //! Settings, rules and tokens.
 
+use std::collections::BTreeSet;
+
 use domain::clock::Timestamp;
+use domain::difference::{Difference, Turn};
+use domain::grant::Grant;
 use domain::rules::Rules;
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
-    Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
+    RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
 use scim::schema::Extension;
 
 use crate::failure::Failure;
-use crate::model::{RuleSet, RuleSets, TokenRecord};
+use crate::model::{Differing, GroundSource, PendingGround, RuleSet, RuleSets, TokenRecord, Touched};
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
@@ -28,6 +32,7 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
         role_locations,
         environment,
         rules_from,
+        change_limit,
     } = settings.unwrap_or_default();
     let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
     Ok(Settings {
@@ -77,6 +82,13 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
             pb::RulesFrom::Unspecified | pb::RulesFrom::Own => RulesFrom::Own,
             pb::RulesFrom::Fluent => RulesFrom::Fluent,
         },
+        change_limit: match change_limit {
+            0 => ChangeLimit::default(),
+            percent => ChangeLimit::new(percent).ok_or_else(|| Failure::Invalid {
+                field: "settings.change_limit",
+                expected: "it must be 1 to 100 per cent".into(),
+            })?,
+        },
     })
 }
 
@@ -94,6 +106,7 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         role_locations,
         environment,
         rules_from,
+        change_limit,
     } = settings;
     let guardrail = match guardrail {
         Guardrail::Reject => pb::Guardrail::Reject,
@@ -149,6 +162,7 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         role_locations: role_locations.into(),
         environment: environment.into(),
         rules_from: rules_source(rules_from).into(),
+        change_limit: change_limit.percent(),
     }
 }
 
@@ -176,6 +190,37 @@ pub(crate) fn rule_sets(sets: RuleSets) -> admin::GetRulesResponse {
         in_force: in_force.map_or(pb::RulesFrom::Unspecified, rules_source).into(),
         fault,
         fault_since_us: since,
+    }
+}
+
+pub(crate) fn pending_ground(pending: PendingGround) -> admin::PendingGround {
+    let PendingGround { id, source, since, touched } = pending;
+    let source = match source {
+        GroundSource::Read => admin::GroundSource::Read,
+        GroundSource::Rules => admin::GroundSource::Rules,
+        GroundSource::Settings => admin::GroundSource::Settings,
+    };
+    let names = match touched {
+        Touched::Everything => Vec::new(),
+        Touched::Names { roles, retailers, locations, accounts } => [roles, retailers, locations, accounts].concat(),
+    };
+    admin::PendingGround { id, source: source.into(), since_us: since.0, names }
+}
+
+pub(crate) fn user_difference(differing: Differing) -> admin::UserDifference {
+    let Differing { id, user_name, difference: Difference { gained, lost, turn } } = differing;
+    let turn = match turn {
+        None => admin::Turn::Unspecified,
+        Some(Turn::Held) => admin::Turn::Held,
+        Some(Turn::Freed) => admin::Turn::Freed,
+    };
+    let grants = |grants: BTreeSet<Grant>| grants.iter().map(super::grant).collect();
+    admin::UserDifference {
+        user_id: id.to_string(),
+        user_name,
+        gained: grants(gained),
+        lost: grants(lost),
+        turn: turn.into(),
     }
 }
 

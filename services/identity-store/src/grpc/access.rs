@@ -41,7 +41,7 @@ impl AccessService for Service {
         let (tenant, read) = convert::catalogue_read(asked(request)?)?;
         let put = self.store.put_catalogue(&convert::tenant(&tenant)?, read).await?;
         let position = Some(convert::position(put.position));
-        Ok(Response::new(PutCatalogueResponse { changed: put.changed, position }))
+        Ok(Response::new(PutCatalogueResponse { changed: put.changed, position, waits: put.value }))
     }
 
     async fn await_catalogue(

@@ -1,14 +1,19 @@
 //! `AdminService`.
 
 use proto::admin::v1::admin_service_server::AdminService;
+use proto::admin::v1::preview_ground_request::Change as Previewed;
 use proto::admin::v1::{
-    CreateTenantRequest, CreateTenantResponse, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest,
-    GetSettingsResponse, IssueTokenRequest, IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse,
-    ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse, PutExtensionRequest,
-    PutExtensionResponse, PutGroupLabelsRequest, PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse,
-    PutSettingsRequest, PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest,
-    RemoveRulesResponse, RevokeTokenRequest, RevokeTokenResponse,
+    ConfirmGroundRequest, ConfirmGroundResponse, CreateTenantRequest, CreateTenantResponse, DismissGroundRequest,
+    DismissGroundResponse, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest, GetSettingsResponse,
+    IssueTokenRequest, IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse, ListPendingGroundsRequest,
+    ListPendingGroundsResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
+    PreviewGroundRequest, PreviewGroundResponse, PutExtensionRequest, PutExtensionResponse, PutGroupLabelsRequest,
+    PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse, PutSettingsRequest, PutSettingsResponse,
+    RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest, RemoveRulesResponse, RevokeTokenRequest,
+    RevokeTokenResponse,
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
@@ -17,6 +22,9 @@ use crate::failure::Failure;
 use crate::judge;
 use crate::model::IssuedToken;
 use crate::store::extensions;
+
+/// Pages made ahead of a slow reader.
+const AHEAD: usize = 2;
 
 #[tonic::async_trait]
 impl AdminService for Service {
@@ -80,7 +88,7 @@ impl AdminService for Service {
         let PutSettingsRequest { tenant, settings } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
         let put = self.store.put_settings(&tenant, convert::settings(settings)?).await?;
-        Ok(Response::new(PutSettingsResponse { revision_token: self.seal(&tenant, put.position) }))
+        Ok(Response::new(PutSettingsResponse { revision_token: self.seal(&tenant, put.position), waits: put.value }))
     }
 
     async fn put_group_labels(
@@ -108,8 +116,8 @@ impl AdminService for Service {
     async fn put_rules(&self, request: Request<PutRulesRequest>) -> Result<Response<PutRulesResponse>, Status> {
         let PutRulesRequest { tenant, rules } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let put = self.store.put_rules(&tenant, convert::rules(&rules)?).await?;
-        Ok(Response::new(PutRulesResponse { revision_token: self.seal(&tenant, put.position) }))
+        let put = self.store.put_rules(&tenant, Some(convert::rules(&rules)?)).await?;
+        Ok(Response::new(PutRulesResponse { revision_token: self.seal(&tenant, put.position), waits: put.value }))
     }
 
     async fn remove_rules(
@@ -118,14 +126,76 @@ impl AdminService for Service {
     ) -> Result<Response<RemoveRulesResponse>, Status> {
         let RemoveRulesRequest { tenant } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let put = self.store.remove_rules(&tenant).await?;
-        Ok(Response::new(RemoveRulesResponse { revision_token: self.seal(&tenant, put.position) }))
+        let put = self.store.put_rules(&tenant, None).await?;
+        Ok(Response::new(RemoveRulesResponse { revision_token: self.seal(&tenant, put.position), waits: put.value }))
     }
 
     async fn get_rules(&self, request: Request<GetRulesRequest>) -> Result<Response<GetRulesResponse>, Status> {
         let GetRulesRequest { tenant } = asked(request)?;
         let sets = self.store.get_rules(&convert::tenant(&tenant)?).await?;
         Ok(Response::new(convert::rule_sets(sets)))
+    }
+
+    async fn list_pending_grounds(
+        &self,
+        request: Request<ListPendingGroundsRequest>,
+    ) -> Result<Response<ListPendingGroundsResponse>, Status> {
+        let ListPendingGroundsRequest { tenant } = asked(request)?;
+        let pending = self.store.pending_grounds(&convert::tenant(&tenant)?).await?;
+        let pending = pending.into_iter().map(convert::pending_ground).collect();
+        Ok(Response::new(ListPendingGroundsResponse { pending }))
+    }
+
+    type PreviewGroundStream = ReceiverStream<Result<PreviewGroundResponse, Status>>;
+
+    async fn preview_ground(
+        &self,
+        request: Request<PreviewGroundRequest>,
+    ) -> Result<Response<Self::PreviewGroundStream>, Status> {
+        let PreviewGroundRequest { tenant, change } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let missing = || Failure::Invalid { field: "change", expected: "it must say what would change".into() };
+        let mut preview = match change.ok_or_else(missing)? {
+            Previewed::PendingId(id) => self.store.preview_pending(&tenant, &id).await?,
+            Previewed::Rules(rules) => self.store.preview_rules(&tenant, convert::rules(&rules)?).await?,
+        };
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            loop {
+                let answer = match store.more_differences(&mut preview).await {
+                    Ok(None) => return,
+                    Ok(Some(users)) => {
+                        Ok(PreviewGroundResponse { users: users.into_iter().map(convert::user_difference).collect() })
+                    }
+                    Err(failure) => Err(failure.into()),
+                };
+                let failed = answer.is_err();
+                if sender.send(answer).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn confirm_ground(
+        &self,
+        request: Request<ConfirmGroundRequest>,
+    ) -> Result<Response<ConfirmGroundResponse>, Status> {
+        let ConfirmGroundRequest { tenant, id } = asked(request)?;
+        let tenant = convert::tenant(&tenant)?;
+        let confirmed = self.store.confirm_ground(&tenant, id).await?;
+        Ok(Response::new(ConfirmGroundResponse { revision_token: self.seal(&tenant, confirmed.position) }))
+    }
+
+    async fn dismiss_ground(
+        &self,
+        request: Request<DismissGroundRequest>,
+    ) -> Result<Response<DismissGroundResponse>, Status> {
+        let DismissGroundRequest { tenant, id } = asked(request)?;
+        self.store.dismiss_ground(&convert::tenant(&tenant)?, id).await?;
+        Ok(Response::new(DismissGroundResponse {}))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {

@@ -54,6 +54,27 @@ impl Store {
             .await
     }
 
+    /// Begins to list the users that a change of the ground would concern.
+    pub(super) async fn would_be_affected(&self, tenant: &TenantId, touched: Touched) -> Result<Affected, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let revision = standing(tx, &tenant).await?.position.revision;
+                    let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
+                    let source = match add(tx, &tenant, touched, &mut users, &mut roots).await? {
+                        Whole::All => Source::All,
+                        Whole::No => {
+                            let groups = nested(tx, &tenant, &roots, revision).await?;
+                            Source::Named { users, groups, revision, in_groups: false }
+                        }
+                    };
+                    Ok(Affected { tenant, source, after: Vec::new() })
+                })
+            })
+            .await
+    }
+
     /// Begins to list all users. Where the tenant stands now is what a consumer has dealt with at the end: whoever
     /// changes while the list is read has an entry in the feed after it.
     pub(crate) async fn all_users(&self, tenant: &TenantId) -> Result<Read<Affected>, Failure> {
@@ -186,21 +207,36 @@ async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Resul
             Change::Group { group, exists: _ } => {
                 roots.insert(group);
             }
-            Change::Rules(touched) | Change::Catalogue(touched) | Change::Settings(touched) => match touched {
-                Touched::Everything => return Ok(Source::All),
-                Touched::Names { roles, retailers, locations, accounts } => {
-                    let contexts = [
-                        (ContextType::Retailer, &retailers),
-                        (ContextType::Agent, &locations),
-                        (ContextType::Account, &accounts),
-                    ];
-                    holders(tx, tenant, &roles, contexts, &mut users, &mut roots).await?;
+            Change::Rules(touched) | Change::Catalogue(touched) | Change::Settings(touched) => {
+                if let Whole::All = add(tx, tenant, touched, &mut users, &mut roots).await? {
+                    return Ok(Source::All);
                 }
-            },
+            }
         }
     }
     let groups = nested(tx, tenant, &roots, revision).await?;
     Ok(Source::Named { users, groups, revision, in_groups: false })
+}
+
+/// Whether a change concerns everyone.
+enum Whole {
+    All,
+    No,
+}
+
+/// Adds those whose labels name what a change of the ground touched.
+async fn add(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    touched: Touched,
+    users: &mut BTreeSet<UserId>,
+    groups: &mut BTreeSet<GroupId>,
+) -> Result<Whole, Failure> {
+    let Touched::Names { roles, retailers, locations, accounts } = touched else { return Ok(Whole::All) };
+    let contexts =
+        [(ContextType::Retailer, &retailers), (ContextType::Agent, &locations), (ContextType::Account, &accounts)];
+    holders(tx, tenant, &roles, contexts, users, groups).await?;
+    Ok(Whole::No)
 }
 
 /// Adds the holders of labels that name one of these roles or contexts, or that are a rule's logical role as a whole.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use domain::catalogue::{Catalogue, Place};
 use domain::id::TenantId;
 use domain::revision::Position;
@@ -10,26 +9,30 @@ use serde::{Deserialize, Serialize};
 use sql::{Statement, params};
 
 use super::Store;
-use super::commit::{Applied, Scope, Write};
-use super::ground::{self, Inputs, Names};
+use super::commit::Scope;
+use super::ground::Names;
+use super::pending::{Edit, Proposed};
 use super::rules;
 use crate::failure::Failure;
-use crate::model::{CatalogueRead, Head, Written};
+use crate::model::{CatalogueRead, Head, RulesRead, Written};
 
 /// The most roles, retailers and locations of one catalogue together.
 const ITEMS: usize = 200_000;
 
 impl Store {
     /// Stores a complete read of the catalogue, and of Fluent's rules with it. One equal in content to what is kept only
-    /// gives it a new date.
-    pub async fn put_catalogue(&self, tenant: &TenantId, read: CatalogueRead) -> Result<Written<()>, Failure> {
+    /// gives it a new date. Answers whether the change waits for an operator.
+    pub async fn put_catalogue(&self, tenant: &TenantId, read: CatalogueRead) -> Result<Written<bool>, Failure> {
         if read.roles.len() + read.retailers.len() + read.locations.len() > ITEMS {
             return Err(Failure::TooLarge { what: format!("a catalogue has at most {ITEMS} items") });
         }
-        let Written { value: served, position, changed } = self.committer.write(tenant, Put(read)).await?;
+        let CatalogueRead { fence, wanted_seen, .. } = read;
+        let edit = Edit::Read { catalogue: Document::new(&read)?, rules: read.rules };
+        let written = self.propose(tenant, edit, Some(ReadNote { fence, wanted_seen })).await?;
+        let Written { value: Proposed { served, waits }, position, changed } = written;
         let head = Head { catalogue_served: served, revision: position.revision, ..Head::default() };
         self.board.announce(tenant, head);
-        Ok(Written { value: (), position, changed })
+        Ok(Written { value: waits, position, changed })
     }
 
     /// Asks for a read of the catalogue that begins from now on, and waits until it is stored. The caller's deadline
@@ -147,35 +150,31 @@ impl Item {
     }
 }
 
-struct Put(CatalogueRead);
+/// Who read a catalogue, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadNote {
+    fence: u64,
+    wanted_seen: u64,
+}
 
-#[async_trait]
-impl Write for Put {
-    /// What the newest read kept has served.
-    type Answer = u64;
-
-    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<u64>, Failure> {
-        const STANDS: &str = "SELECT catalogue_fence, catalogue_served, catalogue_wanted FROM tenants WHERE id = $1";
-        const DATE: &str = "UPDATE tenants SET catalogue_fence = $2, catalogue_served = $3, catalogue_read_at = $4 \
-             WHERE id = $1";
-        let Self(read) = self;
-        let tenant = scope.tenant;
-        let document = Document::new(read)?;
-        let row = scope.tx.row(STANDS, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
-        let fence = i64::try_from(read.fence).unwrap_or(i64::MAX);
-        if fence < row.int(0)? {
-            return Err(Failure::Fenced);
-        }
-        // Nobody has seen a number that was not given out: one beyond it would answer calls that are yet to come.
-        let seen = i64::try_from(read.wanted_seen).unwrap_or(i64::MAX).min(row.int(2)?);
-        let served = seen.max(row.int(1)?);
-        let mut statements = vec![Statement::new(DATE, params![tenant.as_str(), fence, served, scope.now.0])];
-        statements.extend(rules::note_fault(scope, &read.rules));
-        scope.tx.batch(statements).await?;
-        let old = Inputs::read(scope.tx, tenant).await?;
-        let new = Inputs { catalogue: Some(document), fluent: read.rules.kept(old.fluent.as_ref()), ..old.clone() };
-        let served = u64::try_from(served).unwrap_or(0);
-        let changed = ground::change(scope, &old, &new, "catalogue.replace").await?;
-        Ok(if changed { Applied::Changed(served) } else { Applied::Unchanged(served) })
+/// Notes a read, whatever becomes of its content; answers what the newest one kept has served. Refused with
+/// [`Failure::Fenced`] if a later reader has written.
+pub(super) async fn note(scope: &mut Scope<'_, '_>, read: ReadNote, rules: &RulesRead) -> Result<u64, Failure> {
+    const STANDS: &str = "SELECT catalogue_fence, catalogue_served, catalogue_wanted FROM tenants WHERE id = $1";
+    const DATE: &str = "UPDATE tenants SET catalogue_fence = $2, catalogue_served = $3, catalogue_read_at = $4 \
+         WHERE id = $1";
+    let ReadNote { fence, wanted_seen } = read;
+    let tenant = scope.tenant;
+    let row = scope.tx.row(STANDS, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
+    let fence = i64::try_from(fence).unwrap_or(i64::MAX);
+    if fence < row.int(0)? {
+        return Err(Failure::Fenced);
     }
+    // Nobody has seen a number that was not given out: one beyond it would answer calls that are yet to come.
+    let seen = i64::try_from(wanted_seen).unwrap_or(i64::MAX).min(row.int(2)?);
+    let served = seen.max(row.int(1)?);
+    let mut statements = vec![Statement::new(DATE, params![tenant.as_str(), fence, served, scope.now.0])];
+    statements.extend(rules::note_fault(scope, rules));
+    scope.tx.batch(statements).await?;
+    Ok(u64::try_from(served).unwrap_or(0))
 }

@@ -6,19 +6,13 @@
 use domain::id::{GroupId, TenantId};
 use sql::{Tx, Value, params};
 
+use super::{standing, tenants};
 use crate::failure::Failure;
-
-/// The tenant's limit, in per cent of its users.
-const PERCENT: u64 = 5;
-/// So few people are no crowd, however small the tenant.
-const HANDFUL: u64 = 5;
 
 /// Refused with [`Failure::TooManyHeld`] if more active users are in the groups, directly or through nested ones, than
 /// one change may hold.
 pub(super) async fn check(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[GroupId]) -> Result<(), Failure> {
-    const USERS: &str = "SELECT user_count FROM tenants WHERE id = $1";
-    let row = tx.row(USERS, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
-    let most = (u64::try_from(row.int(0)?).unwrap_or(0) * PERCENT / 100).max(HANDFUL);
+    let most = tenants::settings(tx, tenant).await?.change_limit.most(standing(tx, tenant).await?.users);
     let groups = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
     let enough = i64::try_from(most + 1).unwrap_or(i64::MAX);
     let row = tx.row(ACTIVE_INSIDE, params![tenant.as_str(), groups, enough]).await?.ok_or(Failure::Internal)?;

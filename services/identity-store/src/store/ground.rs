@@ -83,7 +83,7 @@ impl Inputs {
         self.catalogue.as_ref().map(|document| document.catalogue(&self.settings.account_name))
     }
 
-    fn content(self) -> GroundContent {
+    pub(super) fn content(self) -> GroundContent {
         GroundContent {
             catalogue: self.catalogue(),
             rules: self.rules(),
@@ -93,7 +93,7 @@ impl Inputs {
     }
 
     /// What labels may name that means something else under `new`, and so whom the change concerns.
-    fn touched(&self, new: &Self) -> Touched {
+    pub(super) fn touched(&self, new: &Self) -> Touched {
         let mut names = Names::default();
         match (&self.catalogue, &new.catalogue) {
             (Some(old), Some(new)) => old.differing(new, &mut names),
@@ -141,6 +141,7 @@ impl Names {
             role_locations: _,
             environment: _,
             rules_from: _,
+            change_limit: _,
         } = old;
         if *account_name != new.account_name {
             self.accounts.extend([account_name, &new.account_name].map(Clone::clone));

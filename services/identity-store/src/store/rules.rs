@@ -1,13 +1,13 @@
 //! The two rule sets a tenant may have: its own table, and the last good reading of Fluent's setting.
 
-use async_trait::async_trait;
 use domain::clock::Timestamp;
 use domain::id::TenantId;
 use domain::rules::Rules;
 use sql::{Statement, Tx, params};
 
-use super::commit::{Applied, Scope, Write};
-use super::ground::{self, Inputs};
+use super::commit::Scope;
+use super::ground::Inputs;
+use super::pending::Edit;
 use super::{Store, standing, time};
 use crate::failure::Failure;
 use crate::model::{FluentRules, RuleSet, RuleSets, RulesRead, Written};
@@ -18,14 +18,11 @@ const FLUENT: &str = "fluent";
 const FAULT: usize = 500;
 
 impl Store {
-    /// Puts a rule set into the tenant's own table, in the place of the one there.
-    pub async fn put_rules(&self, tenant: &TenantId, rules: Rules) -> Result<Written<()>, Failure> {
-        self.committer.write(tenant, PutOwn(Some(rules))).await
-    }
-
-    /// Takes the rule set out of the tenant's own table.
-    pub async fn remove_rules(&self, tenant: &TenantId) -> Result<Written<()>, Failure> {
-        self.committer.write(tenant, PutOwn(None)).await
+    /// Puts a rule set into the tenant's own table, in the place of the one there; `None` takes it out. Answers whether the
+    /// change waits for an operator.
+    pub async fn put_rules(&self, tenant: &TenantId, rules: Option<Rules>) -> Result<Written<bool>, Failure> {
+        let Written { value, position, changed } = self.propose(tenant, Edit::Rules(rules), None).await?;
+        Ok(Written { value: value.waits, position, changed })
     }
 
     /// Both rule sets, which is in force, and what is wrong with Fluent's.
@@ -51,21 +48,6 @@ impl Store {
                 })
             })
             .await
-    }
-}
-
-struct PutOwn(Option<Rules>);
-
-#[async_trait]
-impl Write for PutOwn {
-    type Answer = ();
-
-    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
-        let Self(own) = self;
-        let old = Inputs::read(scope.tx, scope.tenant).await?;
-        let new = Inputs { own: own.clone(), ..old.clone() };
-        let changed = ground::change(scope, &old, &new, "rules.replace").await?;
-        Ok(if changed { Applied::Changed(()) } else { Applied::Unchanged(()) })
     }
 }
 

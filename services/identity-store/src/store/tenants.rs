@@ -1,18 +1,16 @@
 //! Tenants and their settings.
 
-use async_trait::async_trait;
 use domain::id::TenantId;
 use domain::settings::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
-    Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
+    RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use serde_json::{Value, json};
 use sql::{Tx, params};
 
 use super::Store;
 use super::audit::Record;
-use super::commit::{Applied, Scope, Write};
-use super::ground::{self, Inputs};
+use super::pending::Edit;
 use crate::failure::Failure;
 use crate::model::{Actor, Head, Written};
 
@@ -65,10 +63,11 @@ impl Store {
         self.database.read(move |tx| Box::pin(async move { settings(tx, &tenant).await })).await
     }
 
-    /// Replaces a tenant's settings.
-    pub async fn put_settings(&self, tenant: &TenantId, settings: Settings) -> Result<Written<()>, Failure> {
+    /// Replaces a tenant's settings. Answers whether the change waits for an operator.
+    pub async fn put_settings(&self, tenant: &TenantId, settings: Settings) -> Result<Written<bool>, Failure> {
         check(&settings)?;
-        self.committer.write(tenant, PutSettings(settings)).await
+        let Written { value, position, changed } = self.propose(tenant, Edit::Settings(settings), None).await?;
+        Ok(Written { value: value.waits, position, changed })
     }
 }
 
@@ -76,21 +75,6 @@ impl Store {
 pub(super) async fn settings(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Settings, Failure> {
     let row = tx.row("SELECT settings FROM tenants WHERE id = $1", params![tenant.as_str()]).await?;
     from_db(row.ok_or(Failure::TenantNotFound)?.text(0)?)
-}
-
-struct PutSettings(Settings);
-
-#[async_trait]
-impl Write for PutSettings {
-    type Answer = ();
-
-    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
-        let Self(settings) = self;
-        let old = Inputs::read(scope.tx, scope.tenant).await?;
-        let new = Inputs { settings: settings.clone(), ..old.clone() };
-        let changed = ground::change(scope, &old, &new, "settings.replace").await?;
-        Ok(if changed { Applied::Changed(()) } else { Applied::Unchanged(()) })
-    }
 }
 
 fn check(settings: &Settings) -> Result<(), Failure> {
@@ -116,6 +100,7 @@ pub(super) fn to_db(settings: &Settings) -> String {
         role_locations,
         environment,
         rules_from,
+        change_limit,
     } = settings;
     json!({
         "account_name": account_name,
@@ -164,6 +149,7 @@ pub(super) fn to_db(settings: &Settings) -> String {
             RulesFrom::Own => "own",
             RulesFrom::Fluent => "fluent",
         },
+        "change_limit": change_limit.percent(),
     })
     .to_string()
 }
@@ -174,6 +160,8 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
         tracing::error!(%error, "a tenant's settings can't be read");
         Failure::Internal
     })?;
+    let limit = stored.get("change_limit").and_then(Value::as_u64).and_then(|percent| u32::try_from(percent).ok());
+    let limit = limit.and_then(ChangeLimit::new);
     let choice = |name: &str| stored.get(name).and_then(Value::as_str).unwrap_or_default();
     Ok(Settings {
         account_name: choice("account_name").to_owned(),
@@ -222,6 +210,7 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
             "fluent" => RulesFrom::Fluent,
             _ => RulesFrom::Own,
         },
+        change_limit: limit.unwrap_or_default(),
     })
 }
 
@@ -229,8 +218,8 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
 mod tests {
     use super::{from_db, to_db};
     use domain::settings::{
-        Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch,
-        RulesFrom, Settings, WithoutLabels,
+        Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
+        RolesPatch, RulesFrom, Settings, WithoutLabels,
     };
 
     #[test]
@@ -248,6 +237,7 @@ mod tests {
             role_locations: RoleLocations::Listed,
             environment: Environment::Development,
             rules_from: RulesFrom::Fluent,
+            change_limit: ChangeLimit::new(30).unwrap(),
         };
         let replace = Settings { rename: Rename::Replace, ..Settings::default() };
         for settings in [unusual, replace, Settings::default()] {

@@ -193,6 +193,7 @@ pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) ->
         environment: _,
         // The rules that came with it are those in force.
         rules_from: _,
+        change_limit: _,
     } = settings.unwrap_or_default();
     let names_are_labels = display_names == i32::from(common::DisplayNames::Labels);
     let rules = Rules::new(rules.into_iter().map(|rule| {

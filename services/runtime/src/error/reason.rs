@@ -80,6 +80,8 @@ reasons! {
     MEMBER_NOT_FOUND: InvalidArgument,
     /// The tenant defines no such extension.
     SCHEMA_NOT_FOUND: NotFound,
+    /// No such change of catalogue, rules or settings waits for an operator.
+    GROUND_NOT_FOUND: NotFound,
     /// No such bearer token.
     TOKEN_NOT_FOUND: NotFound,
     /// No such Fluent account, or none that is ours.
