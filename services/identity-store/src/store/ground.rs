@@ -92,6 +92,13 @@ impl Inputs {
         }
     }
 
+    /// Whether every label has the same meaning under `new`.
+    pub(super) fn means_the_same_as(&self, new: &Self) -> bool {
+        self.settings.display_names == new.settings.display_names
+            && self.catalogue() == new.catalogue()
+            && self.rules() == new.rules()
+    }
+
     /// What labels may name that means something else under `new`, and so whom the change concerns.
     pub(super) fn touched(&self, new: &Self) -> Touched {
         let mut names = Names::default();
