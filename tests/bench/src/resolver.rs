@@ -62,7 +62,7 @@ const CALLERS: usize = 16;
 /// Users that are asked about in turn.
 const USERS: usize = 500;
 const LABELS: [&str; 3] =
-    ["AGENT_CHIC-01_WAREHOUSE_ASSOCIATE", "AGENT_NYC-05_WAREHOUSE_ASSOCIATE", "RETAILER_1_WAREHOUSE_ASSOCIATE"];
+    ["AGENT_CHIC-01_WAREHOUSE_ASSOCIATE", "AGENT_NYC-05_WAREHOUSE_ASSOCIATE", "RETAILER_LAKESIDE_STORE_MANAGER"];
 const NO_NEAR: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__NEAR_BYTES", "0");
 /// Every question is put to the store.
 const NO_TRUST: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__CONFIRMED_WITHIN", "0s");
