@@ -76,6 +76,14 @@ pub struct Position {
     pub revision: Revision,
 }
 
+impl Position {
+    /// Whether it is of the same life as another and not before it: who stands here has dealt with the other.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.epoch == other.epoch && self.revision >= other.revision
+    }
+}
+
 /// Why a revision token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRevisionToken {

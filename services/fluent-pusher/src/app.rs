@@ -1,4 +1,4 @@
-//! The whole pusher: one heartbeat, and for each tenant a follower of the feed, workers, and a reader of the catalogue.
+//! The whole pusher: one heartbeat, and for each tenant a follower of the feed, one who looks ahead in it, workers, and a reader of the catalogue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::config::{Config, Pushing};
 use crate::feed::{self, Follower, Known};
 use crate::fluent::{Http, TlsError};
 use crate::metrics::Counts;
+use crate::overtake::Overtaking;
 use crate::peers::{Identity, Resolver};
 use crate::service::Service;
 use crate::store::Store;
@@ -180,6 +181,7 @@ impl App {
         };
         let follower =
             Follower { identity: self.identity.clone(), store: self.store.clone(), counts: self.counts.clone() };
+        let overtaking = Overtaking { identity: self.identity.clone(), store: self.store.clone() };
         let reader = Reader {
             store: self.store.clone(),
             identity: self.identity.clone(),
@@ -193,6 +195,7 @@ impl App {
                 let mut tasks = JoinSet::new();
                 tasks.spawn(worker.clone().run(Arc::clone(&tenant), round.clone()));
                 tasks.spawn(worker.clone().report_all(Arc::clone(&tenant), round.clone()));
+                tasks.spawn(overtaking.clone().run(Arc::clone(&tenant), known.clone(), round.clone()));
                 tasks.spawn(follower.clone().run(Arc::clone(&tenant), known.clone(), round.clone()));
                 tasks.spawn(reader.clone().run(Arc::clone(&tenant), known.clone(), round.clone()));
                 while let Some(ended) = tasks.join_next().await {

@@ -17,7 +17,9 @@ use proto::roles::v1 as roles;
 
 use crate::account::Roles;
 use crate::outcome::{Outcome, Standing};
-use crate::peers::{CatalogueCopy, Effective, FeedEntry, FeedPage, Ground, Head, Person, Policies, RulesRead, Subject};
+use crate::peers::{
+    CatalogueCopy, Concerned, Effective, FeedEntry, FeedPage, Ground, Head, Person, Policies, RulesRead, Subject,
+};
 use crate::store::Attention;
 
 /// A message from another part that does not hold what its contract promises.
@@ -70,18 +72,14 @@ pub(crate) fn feed_page(page: identity::ReadFeedResponse) -> Result<FeedPage, Ma
 fn feed_entry(entry: identity::FeedEntry) -> Result<FeedEntry, Malformed> {
     use identity::feed_entry::Change;
     let identity::FeedEntry { revision, at_us, takes_away, change } = entry;
-    let subject = match change.ok_or(Malformed::Missing("change"))? {
+    let concerned = match change.ok_or(Malformed::Missing("change"))? {
         Change::UserChanged(identity::UserChanged { user_id, user_name, exists, active, access_changed: _ }) => {
-            Some(Subject { user: user(&user_id)?, user_name, gone: !(exists && active) })
+            Concerned::User(Subject { user: user(&user_id)?, user_name, gone: !(exists && active) })
         }
-        // Whom these concern is asked for: memberships are as they were when it was committed.
-        Change::MembersChanged(_)
-        | Change::GroupChanged(_)
-        | Change::RulesChanged(_)
-        | Change::CatalogueChanged(_)
-        | Change::SettingsChanged(_) => None,
+        Change::MembersChanged(_) | Change::GroupChanged(_) => Concerned::Members,
+        Change::RulesChanged(_) | Change::CatalogueChanged(_) | Change::SettingsChanged(_) => Concerned::Ground,
     };
-    Ok(FeedEntry { revision: Revision(revision), at: Timestamp(at_us), takes_away, subject })
+    Ok(FeedEntry { revision: Revision(revision), at: Timestamp(at_us), takes_away, concerned })
 }
 
 pub(crate) fn subjects(users: Vec<identity::UserState>) -> Result<Vec<Subject>, Malformed> {

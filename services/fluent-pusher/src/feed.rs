@@ -13,16 +13,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Counts;
-use crate::peers::{FeedEntry, FeedPage, Head, Heads, Identity, Subject};
-use crate::store::{Change, Store};
+use crate::peers::{Concerned, FeedEntry, FeedPage, Head, Heads, Identity, Subject};
+use crate::store::Store;
 use crate::tenants::Tenant;
 
 /// The heartbeat comes at least every ten seconds; a stream silent for so long is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long to wait before a lost stream is begun again, or a failed read repeated.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 /// Revisions in one read.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Where all tenants stand, as last heard.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,21 @@ pub(crate) enum Failure {
     Peer(#[from] PeerError),
     #[error("the pusher's own tables failed")]
     Store(#[from] sql::Error),
+}
+
+/// Whether who reads on from its place can't: the feed has forgotten it, or is another's.
+pub(crate) fn starts_over(error: &PeerError) -> bool {
+    [Reason::FEED_TRUNCATED, Reason::OUT_OF_RANGE, Reason::EPOCH_MISMATCH, Reason::REVISION_AHEAD]
+        .contains(&error.reason())
+}
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// There is.
+    More,
+    /// Not before something happens.
+    Rest,
 }
 
 /// One tenant's place in the feed.
@@ -161,24 +176,24 @@ impl Follower {
         // What one part of a revision takes away, it takes away from those whom the whole revision concerns.
         let taking: BTreeSet<_> = entries.iter().filter(|entry| entry.takes_away).map(|entry| entry.revision).collect();
         let mut asked = None;
-        for FeedEntry { revision, at, takes_away, subject } in entries {
+        for FeedEntry { revision, at, takes_away, concerned } in entries {
             let position = Position { epoch, revision };
-            let takes_away = takes_away || (subject.is_none() && taking.contains(&revision));
-            let change = |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away, at, position };
-            match subject {
-                Some(subject) => changes.push(change(subject)),
+            match concerned {
+                Concerned::User(subject) => changes.push(subject.changed(position, at, takes_away)),
                 // The entries of one revision concern the same users: one question is enough. Its answer may be as long
                 // as a tenant, so it is stored as it comes, after what came before it.
-                None if asked != Some(revision) => {
+                Concerned::Members | Concerned::Ground if asked != Some(revision) => {
                     asked = Some(revision);
                     self.store.enqueue(&tenant.id, std::mem::take(&mut changes)).await?;
+                    let takes_away = taking.contains(&revision);
+                    let change = |subject: Subject| subject.changed(position, at, takes_away);
                     let mut portions = std::pin::pin!(self.identity.affected(&tenant.id, position).await?);
                     while let Some(users) = portions.try_next().await? {
                         self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
                         tenant.work.notify_one();
                     }
                 }
-                None => {}
+                Concerned::Members | Concerned::Ground => {}
             }
         }
         self.store.advance(&tenant.id, changes, through).await?;
@@ -195,9 +210,7 @@ impl Follower {
                 self.store.begin_resync(&tenant.id, position).await?;
                 begun = Some(position);
             }
-            let at = Timestamp(0);
-            let change =
-                |Subject { user, user_name, gone }| Change { user, user_name, gone, takes_away: false, at, position };
+            let change = |subject: Subject| subject.changed(position, Timestamp(0), false);
             self.store.enqueue(&tenant.id, users.into_iter().map(change).collect()).await?;
         }
         if begun.is_none() {

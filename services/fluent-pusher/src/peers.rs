@@ -23,6 +23,7 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 
 use crate::account::Roles;
 use crate::convert::{self, Malformed};
+use crate::store::Change;
 
 /// Where a tenant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +57,18 @@ pub(crate) struct FeedEntry {
     pub(crate) revision: Revision,
     pub(crate) at: Timestamp,
     pub(crate) takes_away: bool,
-    /// The user it is about; `None`: ask whom it concerns.
-    pub(crate) subject: Option<Subject>,
+    pub(crate) concerned: Concerned,
+}
+
+/// Whom an entry concerns.
+#[derive(Clone, Debug)]
+pub(crate) enum Concerned {
+    /// The user it is about.
+    User(Subject),
+    /// Members of a group, as they were when it was committed: they are asked for.
+    Members,
+    /// Whoever has labels that may mean something else now: they are asked for too.
+    Ground,
 }
 
 /// A user whose account is to be looked at.
@@ -66,6 +77,14 @@ pub(crate) struct Subject {
     pub(crate) user: UserId,
     pub(crate) user_name: String,
     pub(crate) gone: bool,
+}
+
+impl Subject {
+    /// That its account is to be looked at as of `position`.
+    pub(crate) fn changed(self, position: Position, at: Timestamp, takes_away: bool) -> Change {
+        let Self { user, user_name, gone } = self;
+        Change { user, user_name, gone, takes_away, at, position }
+    }
 }
 
 /// A user as identity-store now has it.

@@ -7,6 +7,7 @@
 //! * `push_ledger`: the accounts we made, adopted or were refused.
 //! * `push_leases`: who reads a tenant's catalogue, with a fencing number.
 
+mod accounts;
 mod backlog;
 mod enqueue;
 mod ledger;
@@ -20,10 +21,10 @@ use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 use sql::{Database, Migration, Options, Row, Tx, Url, params};
 
+pub use accounts::Change;
 pub use backlog::{Attention, Backlog};
-pub use enqueue::Change;
 pub use ledger::{Decision, Entry, Standing};
-pub use work::{Ending, Job, Lease};
+pub use work::{Ending, Finished, Job, Lease, Report, Take, Turn};
 
 const OWNER: &str = "fluent-pusher";
 
@@ -60,16 +61,8 @@ impl Store {
 
     /// How far the tenant's feed has been dealt with; `None` for a tenant that is new here.
     pub async fn position(&self, tenant: &TenantId) -> Result<Option<Position>, Error> {
-        let tenant = tenant.clone();
-        let row = self
-            .database
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT epoch, revision FROM push_positions WHERE tenant = $1";
-                    tx.row(sql, params![tenant.as_str()]).await
-                })
-            })
-            .await?;
+        let sql = "SELECT epoch, revision FROM push_positions WHERE tenant = $1";
+        let row = self.database.point(sql, params![tenant.as_str()]).await?;
         row.map(|row| position(&row, 0, 1)).transpose().map(Option::flatten)
     }
 

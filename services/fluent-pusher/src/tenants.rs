@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::account::Roles;
 use crate::breaker::Breaker;
 use crate::fluent::{Access, Client, Http, RootUrl};
+use crate::outbox::Outbox;
 use crate::rules::RulesSetting;
 
 /// One tenant's file: `<folder>/<tenant>.toml`.
@@ -118,8 +119,8 @@ pub struct Tenant {
     pub breaker: Breaker,
     /// Rung when there is work.
     pub work: Notify,
-    /// Rung when there is an outcome to report.
-    pub outcomes: Notify,
+    /// Outcomes that identity-store is to be told.
+    pub(crate) outbox: Outbox,
     /// Rung when a read of the catalogue is wanted.
     pub catalogue: Notify,
     fingerprint: u64,
@@ -243,7 +244,7 @@ impl Tenants {
             protected,
             breaker: Breaker::default(),
             work: Notify::new(),
-            outcomes: Notify::new(),
+            outbox: Outbox::default(),
             catalogue: Notify::new(),
             fingerprint,
         })

@@ -30,11 +30,12 @@ use tonic::{Request, Response, Status};
 
 use crate::catalogue::Reader;
 use crate::config::Pushing;
-use crate::feed::Follower;
+use crate::feed::{Follower, Step};
 use crate::fluent::Http;
 use crate::metrics::Counts;
-use crate::peers::{Identity, Resolver};
-use crate::store::Store;
+use crate::overtake::{Ahead, Overtaking};
+use crate::peers::{Head, Identity, Resolver};
+use crate::store::{Ending, Finished, Job, Report, Store, Take};
 use crate::tenants::{Tenant, TenantFile, Tenants};
 use crate::worker::Worker;
 
@@ -150,6 +151,12 @@ impl World {
 
     pub(crate) fn head(&self) -> Position {
         Position { epoch: self.epoch, revision: Revision(self.revision) }
+    }
+
+    /// What the heartbeat says.
+    fn told(&self) -> Head {
+        let (revision, taken_away) = (Revision(self.revision), Revision(self.taken_away()));
+        Head { revision, taken_away, catalogue_wanted: 1, catalogue_served: u64::from(self.catalogue.is_some()) }
     }
 
     fn taken_away(&self) -> u64 {
@@ -400,6 +407,28 @@ pub(crate) enum Seen {
     Open(Vec<String>),
 }
 
+/// A turn's parts by themselves.
+impl Store {
+    pub(crate) async fn claim(&self, tenant: &TenantId, limit: usize, term: Duration) -> Result<Vec<Job>, sql::Error> {
+        Ok(self.turn(tenant, Vec::new(), Vec::new(), Take::Any(limit), term).await?.jobs)
+    }
+
+    pub(crate) async fn finish(
+        &self,
+        tenant: &TenantId,
+        job: &Job,
+        ending: Ending,
+        report: Option<Vec<u8>>,
+    ) -> Result<bool, sql::Error> {
+        let finished = Finished { job: job.clone(), ending, report };
+        Ok(self.turn(tenant, vec![finished], Vec::new(), Take::Nothing, Duration::ZERO).await?.held[0])
+    }
+
+    pub(crate) async fn reported(&self, tenant: &TenantId, told: Vec<Report>) -> Result<(), sql::Error> {
+        self.turn(tenant, Vec::new(), told, Take::Nothing, Duration::ZERO).await.map(drop)
+    }
+}
+
 /// A pusher with everything around it.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -410,6 +439,7 @@ pub(crate) struct Setup {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) worker: Worker,
     pub(crate) follower: Follower,
+    pub(crate) overtaking: Overtaking,
     pub(crate) reader: Reader,
     _folder: tempfile::TempDir,
 }
@@ -463,9 +493,10 @@ impl Setup {
             counts: counts.clone(),
         };
         let follower = Follower { identity: identity.clone(), store: store.clone(), counts: counts.clone() };
+        let overtaking = Overtaking { identity: identity.clone(), store: store.clone() };
         let reader = Reader { store: store.clone(), identity, clock: clock.clone(), config, counts };
         let tenant = tenants.get(&id).unwrap();
-        Self { fakes, fluent, clock, store, tenant, worker, follower, reader, _folder: folder }
+        Self { fakes, fluent, clock, store, tenant, worker, follower, overtaking, reader, _folder: folder }
     }
 
     /// Reads the feed to its head, and works until nothing is due, moving the clock to whatever is due next.
@@ -500,6 +531,17 @@ impl Setup {
             meanwhile.await;
         };
         tokio::join!(work, meanwhile);
+    }
+
+    /// Looks ahead as far as there is anything.
+    pub(crate) async fn overtake(&self, ahead: &mut Ahead) {
+        while self.look(ahead).await == Step::More {}
+    }
+
+    /// Looks ahead once.
+    pub(crate) async fn look(&self, ahead: &mut Ahead) -> Step {
+        let (position, head) = self.fakes.change(|world| (world.head(), world.told()));
+        self.overtaking.look(&self.tenant, ahead, position, head).await.unwrap()
     }
 
     pub(crate) async fn follow(&self) {

@@ -1,4 +1,5 @@
-//! One tenant's workers: lease what is due, look at each account, write down how it ended, and tell identity-store.
+//! One tenant's workers: lease what is due, look at each account, write down how it ended, and tell identity-store. What
+//! happens to many at one time is written, and told, at one time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::metrics::Counts;
 use crate::outcome::{Outcome, Standing};
 use crate::peers::{Identity, Resolver};
 use crate::push::{Failure, Push, Verdict};
-use crate::store::{Ending, Job, Store};
+use crate::store::{Ending, Finished, Job, Store, Take, Turn};
 use crate::tenants::Tenant;
 
 /// After so many failures of one account alone, a person is told.
@@ -25,6 +26,10 @@ const NOT_ITS_FAULT: Duration = Duration::from_secs(30);
 const FOR_A_PEER: Duration = Duration::from_secs(5);
 /// A lease outlives the step it is for by this much.
 const GRACE: Duration = Duration::from_secs(30);
+/// The places that are kept for revocations, beside those for everything.
+const KEPT: usize = 1;
+/// The most finished accounts that are kept while the tables do not answer.
+const FINISHED: usize = 64;
 /// The most outcomes told in one call.
 const REPORTS: usize = 1000;
 
@@ -42,38 +47,87 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works until `stop`; then finishes what is under way.
     pub(crate) async fn run(self, tenant: Arc<Tenant>, stop: CancellationToken) {
-        let mut busy = JoinSet::new();
-        while !stop.is_cancelled() {
-            while busy.try_join_next().is_some() {}
-            let free = tenant.breaker.permits(self.clock.now(), self.config.workers).saturating_sub(busy.len());
-            let jobs = self.claim(&tenant, free).await;
-            let all_taken = jobs.len() == free;
-            for job in jobs {
-                let (worker, tenant) = (self.clone(), Arc::clone(&tenant));
-                busy.spawn(async move {
-                    worker.work(&tenant, &job).await;
-                });
+        let (mut busy, mut finished) = (JoinSet::new(), Vec::new());
+        loop {
+            while let Some(ended) = busy.try_join_next() {
+                finished.extend(ended);
             }
-            let pause = if all_taken { self.config.poll } else { self.until_due(&tenant).await };
+            let take = if stop.is_cancelled() { Take::Nothing } else { self.places(&tenant, busy.len()) };
+            let turn = self.turn(&tenant, &mut finished, take).await;
+            for job in turn.jobs {
+                let (worker, tenant) = (self.clone(), Arc::clone(&tenant));
+                busy.spawn(async move { worker.look(&tenant, job).await });
+            }
+            if stop.is_cancelled() && busy.is_empty() {
+                return;
+            }
+            let due = turn.next_due.map(|at| at.max(tenant.breaker.until()).since(self.clock.now()));
+            let pause = due.map_or(self.config.poll, |due| due.clamp(MIN_PAUSE, self.config.poll));
             tokio::select! {
-                () = stop.cancelled() => {}
-                Some(_) = busy.join_next(), if !busy.is_empty() => {}
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                Some(ended) = busy.join_next(), if !busy.is_empty() => finished.extend(ended),
                 () = tenant.work.notified() => {}
                 () = tokio::time::sleep(pause) => self.watch(&tenant).await,
             }
         }
-        while busy.join_next().await.is_some() {}
     }
 
-    /// Tells identity-store the outcomes, one call at a time and so in order, until `stop`. What is left is told at the
-    /// next start.
+    /// What may be taken beside so many that are under way. Only as much as there are places: what is taken waits for
+    /// nobody, and a revocation that comes after it not for it. And one place is kept for those alone, so that they do
+    /// not wait for a Fluent that is slow to give.
+    fn places(&self, tenant: &Tenant, busy: usize) -> Take {
+        let usual = self.config.workers;
+        match tenant.breaker.permits(self.clock.now(), usual) {
+            permitted if permitted > busy => Take::Any(permitted - busy),
+            permitted if permitted == usual && busy < usual + KEPT => Take::Revocations(usual + KEPT - busy),
+            _ => Take::Nothing,
+        }
+    }
+
+    /// Gives back what is finished, with what has been told, and takes more. What could not be written is kept for the
+    /// next time; a lease that is lost by then is looked at again.
+    async fn turn(&self, tenant: &Tenant, finished: &mut Vec<Finished>, take: Take) -> Turn {
+        if finished.is_empty() && take == Take::Nothing {
+            return Turn::default();
+        }
+        let (given, told) = (finished.clone(), tenant.outbox.take_told());
+        let turn = match self.store.turn(&tenant.id, given, told, take, self.config.step + GRACE).await {
+            Ok(turn) => turn,
+            Err(error) => {
+                log_store(&error);
+                // Their leases run out by themselves.
+                finished.truncate(if error.kind() == sql::ErrorKind::Defect { 0 } else { FINISHED });
+                return Turn::default();
+            }
+        };
+        let mut reports = Vec::new();
+        for (Finished { job, report, .. }, held) in finished.drain(..).zip(&turn.held) {
+            if *held {
+                reports.extend(report.map(|report| (job.account, report)));
+            } else {
+                tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over");
+            }
+        }
+        if !reports.is_empty() {
+            tenant.outbox.put(reports);
+        }
+        turn
+    }
+
+    /// Tells identity-store the outcomes, one call at a time and so in order, until `stop`: what has come while a call
+    /// was under way travels in the next. What is left is told at the next start.
     pub(crate) async fn report_all(self, tenant: Arc<Tenant>, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        tenant.outbox.look_up();
+        loop {
             self.report(&tenant).await;
             tokio::select! {
-                () = stop.cancelled() => {}
-                () = tenant.outcomes.notified() => {}
-                () = tokio::time::sleep(self.config.poll) => {}
+                () = stop.cancelled() => return,
+                () = tenant.outbox.filled() => {}
+                () = tokio::time::sleep(self.config.poll) => {
+                    // Where no turn has come by, they are forgotten now; and what has been left untold is looked up.
+                    self.forget_told(&tenant).await;
+                    tenant.outbox.look_up();
+                }
             }
         }
     }
@@ -82,16 +136,24 @@ impl Worker {
     /// the clock themselves.
     #[cfg(test)]
     pub(crate) async fn drain(&self, tenant: &Tenant) -> usize {
-        let mut count = 0;
+        let (mut count, mut finished) = (0, Vec::new());
         loop {
             let free = tenant.breaker.permits(self.clock.now(), 1);
-            let jobs = self.claim(tenant, free).await;
-            let Some(job) = jobs.first() else { break };
-            self.work(tenant, job).await;
+            let Some(job) = self.turn(tenant, &mut finished, Take::Any(free)).await.jobs.pop() else { break };
+            finished.push(self.look(tenant, job).await);
             count += 1;
         }
+        tenant.outbox.look_up();
         self.report(tenant).await;
+        self.forget_told(tenant).await;
         count
+    }
+
+    /// Works on one leased account and gives it back.
+    #[cfg(test)]
+    pub(crate) async fn work(&self, tenant: &Tenant, job: &Job) {
+        let finished = self.look(tenant, job.clone()).await;
+        self.turn(tenant, &mut vec![finished], Take::Nothing).await;
     }
 
     /// Fluent's id of the account, if it is ours: a user whose push failed has one all the same.
@@ -100,50 +162,22 @@ impl Worker {
         if let crate::store::Standing::Ours { fluent_id } = entry.standing { Some(fluent_id) } else { None }
     }
 
-    async fn claim(&self, tenant: &Tenant, limit: usize) -> Vec<Job> {
-        if limit == 0 {
-            return Vec::new();
-        }
-        self.store.claim(&tenant.id, limit, self.config.step + GRACE).await.unwrap_or_else(|error| {
-            log_store(&error);
-            Vec::new()
-        })
-    }
-
-    async fn until_due(&self, tenant: &Tenant) -> Duration {
-        match self.store.next_due(&tenant.id).await {
-            Ok(Some(at)) => at.max(tenant.breaker.until()).since(self.clock.now()).clamp(MIN_PAUSE, self.config.poll),
-            Ok(None) => self.config.poll,
-            Err(error) => {
-                log_store(&error);
-                self.config.poll
-            }
-        }
-    }
-
-    /// Looks at one account and writes down how that ended.
-    pub(crate) async fn work(&self, tenant: &Tenant, job: &Job) {
+    /// Looks at one account; answers how that ended.
+    async fn look(&self, tenant: &Tenant, job: Job) -> Finished {
         let Self { store, identity, resolver, clock, .. } = self;
-        let push = Push { store, identity, resolver, tenant, job, clock };
+        let push = Push { store, identity, resolver, tenant, job: &job, clock };
         let result = tokio::time::timeout(self.config.step, push.run())
             .await
             .unwrap_or_else(|_| Err(Failure::Fluent(FluentError::Unknown { cause: Cause::Timeout })));
         let (ending, report, result) = match result {
-            Ok(verdict) => self.succeeded(tenant, job, verdict),
+            Ok(verdict) => self.succeeded(tenant, &job, verdict),
             Err(failure) => {
-                let account = self.known_account(tenant, job).await;
-                self.failed(tenant, job, &failure, account)
+                let account = self.known_account(tenant, &job).await;
+                self.failed(tenant, &job, &failure, account)
             }
         };
         self.counts.pushed(tenant.id.as_str(), result);
-        match store.finish(&tenant.id, job, ending, report).await {
-            Ok(true) => tenant.outcomes.notify_one(),
-            Ok(false) => {
-                tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over");
-            }
-            // The lease runs out by itself, and the account is looked at again.
-            Err(error) => log_store(&error),
-        }
+        Finished { job, ending, report }
     }
 
     fn succeeded(&self, tenant: &Tenant, job: &Job, verdict: Verdict) -> (Ending, Option<Vec<u8>>, &'static str) {
@@ -238,15 +272,19 @@ impl Worker {
         (Ending::Failed { detail, again: Some(now.plus(self.config.backoff.max)) }, report, result)
     }
 
-    /// Tells identity-store what it has not been told. What it does not take stays for the next time.
+    /// Tells identity-store what it has not been told. What it does not take stays in the tables for the next time.
     pub(crate) async fn report(&self, tenant: &Tenant) {
         loop {
-            let reports = match self.store.unreported(&tenant.id, REPORTS).await {
-                Ok(reports) if reports.is_empty() => return,
-                Ok(reports) => reports,
-                Err(error) => return log_store(&error),
-            };
-            let count = reports.len();
+            let mut reports = tenant.outbox.take(REPORTS);
+            if reports.is_empty() && tenant.outbox.take_more() {
+                match self.store.unreported(&tenant.id, REPORTS).await {
+                    Ok(found) => reports = found,
+                    Err(error) => return log_store(&error),
+                }
+            }
+            if reports.is_empty() {
+                return;
+            }
             for request in report::requests(&tenant.id, reports.iter().map(|(_, report)| report.as_slice())) {
                 match self.identity.report(request).await {
                     Ok(()) => {}
@@ -260,12 +298,18 @@ impl Worker {
                     }
                 }
             }
-            if let Err(error) = self.store.reported(&tenant.id, reports).await {
-                return log_store(&error);
-            }
-            if count < REPORTS {
-                return;
-            }
+            tenant.outbox.put_told(reports);
+        }
+    }
+
+    /// Forgets what has been told, where it does not wait for the next turn.
+    async fn forget_told(&self, tenant: &Tenant) {
+        let told = tenant.outbox.take_told();
+        if told.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.turn(&tenant.id, Vec::new(), told, Take::Nothing, GRACE).await {
+            log_store(&error);
         }
     }
 

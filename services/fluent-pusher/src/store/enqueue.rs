@@ -1,47 +1,40 @@
-//! From changes to work: which account a change is about, and that it is due.
+//! From changes to work: which account a change is about, and that it is due. What concerns the changes is read at once,
+//! [`Accounts`] says what becomes of it, and that is written at once: a handful of statements, however many changes.
+
+use std::collections::BTreeSet;
 
 use domain::clock::Timestamp;
 use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
-use sql::{Row, Statement, Tx, params};
+use sql::{Row, Statement, Tx, Value, params};
 
+use super::accounts::{Accounts, Change, Difference, Entry, Owned};
 use super::{Error, Store, position, user_id};
 
 /// The most changes stored in one transaction: others must not wait long for the writer.
 const CHUNK: usize = 500;
 
-/// A user whose account is to be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The user.
-    pub user: UserId,
-    /// The name it bears, or last bore.
-    pub user_name: String,
-    /// Whether it is deleted or inactive.
-    pub gone: bool,
-    /// Whether the change can take something away.
-    pub takes_away: bool,
-    /// When it was committed.
-    pub at: Timestamp,
-    /// As of which position the account is to be looked at.
-    pub position: Position,
+/// How changes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// In order, each after all before it.
+    InOrder,
+    /// Ahead of others that come before them.
+    Ahead,
 }
 
 impl Store {
     /// Stores what the feed caused up to `position`, and moves on to it. Stored twice, it is stored once; and were it lost
     /// with the machine, so would be the place in the feed, from which it is read again. So nobody waits for the disk.
-    pub async fn advance(&self, tenant: &TenantId, changes: Vec<Change>, position: Position) -> Result<(), Error> {
-        let mut chunks = changes.chunks(CHUNK).map(<[Change]>::to_vec).collect::<Vec<_>>();
-        let last = chunks.pop().unwrap_or_default();
-        for chunk in chunks {
-            self.enqueue(tenant, chunk).await?;
-        }
+    pub async fn advance(&self, tenant: &TenantId, mut changes: Vec<Change>, position: Position) -> Result<(), Error> {
+        let last = changes.split_off(changes.len().saturating_sub(1) / CHUNK * CHUNK);
+        self.enqueue(tenant, changes).await?;
         let (tenant, now) = (tenant.clone(), self.now());
         self.database
             .write_soon(move |tx| {
                 Box::pin(async move {
-                    store_all(tx, &tenant, &last, now).await?;
+                    store(tx, &tenant, &last, Way::InOrder, now).await?;
                     move_to(tx, &tenant, position).await
                 })
             })
@@ -50,12 +43,34 @@ impl Store {
 
     /// Stores changes without moving on.
     pub async fn enqueue(&self, tenant: &TenantId, changes: Vec<Change>) -> Result<(), Error> {
-        let (tenant, now) = (tenant.clone(), self.now());
-        self.database.write_soon(move |tx| Box::pin(async move { store_all(tx, &tenant, &changes, now).await })).await
+        self.store_all(tenant, changes, Way::InOrder).await
     }
 
-    /// The feed was lost, or is another's: every account known is to be looked at again as of `position`. Those whose
-    /// users are not named by a following [`Self::enqueue`] are taken for gone; [`Self::end_resync`] moves on.
+    /// Stores changes that take something away ahead of those before them. They change nothing that those, when they
+    /// come, don't find in order: an entry is looked at earlier, and nothing else.
+    pub async fn overtake(&self, tenant: &TenantId, changes: Vec<Change>) -> Result<(), Error> {
+        self.store_all(tenant, changes, Way::Ahead).await
+    }
+
+    async fn store_all(&self, tenant: &TenantId, changes: Vec<Change>, way: Way) -> Result<(), Error> {
+        for chunk in changes.chunks(CHUNK) {
+            let (tenant, chunk, now) = (tenant.clone(), chunk.to_vec(), self.now());
+            // The place of who reads ahead is kept nowhere: what it has passed must last.
+            let database = &self.database;
+            if way == Way::Ahead {
+                database.write(move |tx| Box::pin(async move { store(tx, &tenant, &chunk, way, now).await })).await?;
+            } else {
+                database
+                    .write_soon(move |tx| Box::pin(async move { store(tx, &tenant, &chunk, way, now).await }))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The feed was lost, or is another's: every account known is to be looked at again as of `position`, but for those
+    /// looked at as of a later one. Those whose users are not named by a following [`Self::enqueue`] are taken for gone;
+    /// [`Self::end_resync`] moves on.
     pub async fn begin_resync(&self, tenant: &TenantId, position: Position) -> Result<(), Error> {
         let (tenant, now) = (tenant.clone(), self.now());
         self.database
@@ -63,7 +78,7 @@ impl Store {
                 Box::pin(async move {
                     tx.execute("DELETE FROM push_positions WHERE tenant = $1", params![tenant.as_str()]).await?;
                     let sql = "UPDATE push_work SET desired_epoch = $2, desired_revision = $3, gone = 1, due_at = $4, \
-                               attempts = 0 WHERE tenant = $1";
+                               attempts = 0 WHERE tenant = $1 AND (desired_epoch <> $2 OR desired_revision <= $3)";
                     let Position { epoch, revision } = position;
                     tx.execute(sql, params![tenant.as_str(), epoch.as_bytes(), revision.to_db(), now.0]).await?;
                     Ok(())
@@ -97,185 +112,169 @@ async fn move_to(tx: &mut Tx<'_>, tenant: &TenantId, position: Position) -> Resu
     Ok(())
 }
 
-async fn store_all(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: Timestamp) -> Result<(), Error> {
-    for change in changes {
-        store(tx, tenant, change.clone(), now).await?;
+/// Stores one change in order, as part of a larger transaction.
+pub(super) async fn store_one(tx: &mut Tx<'_>, tenant: &TenantId, change: Change, now: Timestamp) -> Result<(), Error> {
+    store(tx, tenant, &[change], Way::InOrder, now).await
+}
+
+async fn store(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], way: Way, now: Timestamp) -> Result<(), Error> {
+    // Another replica may make an entry between the reading and the writing: then both are done again over what it made.
+    while !changes.is_empty() {
+        let mut accounts = read(tx, tenant, changes, now).await?;
+        for change in changes {
+            match way {
+                Way::InOrder => accounts.take(change.clone()),
+                Way::Ahead => accounts.overtake(change),
+            }
+        }
+        if write(tx, tenant, accounts.difference()).await? {
+            break;
+        }
     }
     Ok(())
 }
 
-/// Stores a change; and, where it takes an account over from a user who bears another name by now, that that user is
-/// looked at under its own name, which may push out another in turn. Each of them is then where its name is and is not
-/// pushed out again, so this ends.
-pub(super) async fn store(tx: &mut Tx<'_>, tenant: &TenantId, change: Change, now: Timestamp) -> Result<(), Error> {
-    let mut next = Some((change, false));
-    while let Some((change, renamed)) = next {
-        next = store_one(tx, tenant, &change, renamed, now).await?;
-    }
-    Ok(())
-}
+/// The entries under some names, and those of some users (a cross join: SQLite then begins with the users). They stay locked: a worker that is about to write down an
+/// account of one of the users holds its entry, and is waited for.
+pub(super) const WORK: &str = "SELECT account, user_id, user_name, desired_epoch, desired_revision, renamed, gone, revokes, \
+     revokes_since, due_at, attempts, lease_until, fence FROM push_work \
+     WHERE tenant = $1 AND account IN (SELECT value FROM {texts:$2} AS named \
+     UNION SELECT w.account FROM {ids:$3} AS users CROSS JOIN push_work w WHERE w.tenant = $1 AND w.user_id = users.value \
+     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value) \
+     ORDER BY account {for update}";
+/// What the ledger says under some names, and of some users.
+pub(super) const LEDGER: &str = "SELECT account, user_id, standing, decision, decided_for FROM push_ledger \
+     WHERE tenant = $1 AND account IN (SELECT value FROM {texts:$2} AS named \
+     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value)";
 
-/// Answers with the user who has to make room, if there is one, and whether it loses an account by that. `renamed`: so
-/// did this one.
-async fn store_one(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    change: &Change,
-    renamed: bool,
-    now: Timestamp,
-) -> Result<Option<(Change, bool)>, Error> {
-    let name = fold(&change.user_name);
-    // One who waits for an operator goes on waiting under the next name.
-    let sql = "SELECT COALESCE(MAX(renamed), 0) FROM push_work WHERE tenant = $1 AND user_id = $2";
-    let waits = tx.row(sql, params![tenant.as_str(), change.user.as_bytes()]).await?;
-    let renamed = renamed || waits.map_or(Ok(false), |row| row.flag(0))?;
-    let mut accounts = accounts_of(tx, tenant, change.user, &name).await?;
-    if accounts.is_empty() {
-        accounts.push(name.clone());
-    } else if !change.gone {
-        accounts.truncate(1);
-    }
-    let mut moved = None;
-    for account in &accounts {
-        let makes_room = store_at(tx, tenant, account, &name, (change, renamed), now).await?;
-        moved = moved.or(makes_room);
-    }
-    Ok(moved)
-}
-
-/// The accounts a user has, the one under its name first. A user who was renamed keeps the account it has until the
-/// tenant's policy, or an operator, says otherwise; one who is gone is to have none, so all are looked at.
-async fn accounts_of(tx: &mut Tx<'_>, tenant: &TenantId, user: UserId, name: &str) -> Result<Vec<String>, Error> {
-    // A worker that is about to write down an account of this user holds its entry: it is waited for.
-    let lock = "SELECT account FROM push_work WHERE tenant = $1 AND user_id = $2 ORDER BY account {for update}";
-    tx.rows(lock, params![tenant.as_str(), user.as_bytes()]).await?;
-    let sql = "SELECT account FROM push_ledger WHERE tenant = $1 AND user_id = $2 AND standing <> 'parked' \
-               ORDER BY CASE WHEN account = $3 THEN 0 ELSE 1 END, account";
-    let rows = tx.rows(sql, params![tenant.as_str(), user.as_bytes(), name]).await?;
-    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
-}
-
-/// Stores a change at one account of its user.
-async fn store_at(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    account: &str,
-    name: &str,
-    (change, renamed): (&Change, bool),
-    now: Timestamp,
-) -> Result<Option<(Change, bool)>, Error> {
-    let sql = "SELECT user_id, user_name, gone, desired_epoch, desired_revision FROM push_work \
-               WHERE tenant = $1 AND account = $2 {for update}";
-    let row = tx.row(sql, params![tenant.as_str(), account]).await?;
-    let bearer = row.as_ref().map(|row| entry(row, now)).transpose()?.flatten();
-    let other = bearer.filter(|bearer| bearer.user != change.user);
-    let must_move = other.as_ref().is_some_and(|other| fold(&other.user_name) != account);
-    if let Some(other) = other.as_ref().filter(|_| !must_move) {
-        let (theirs, ours) = (other.position, change.position);
-        let is_older = theirs.epoch == ours.epoch && theirs.revision > ours.revision;
-        if (change.gone && !other.gone) || is_older {
-            // The account belongs to the user who now bears its name, not to one who did.
-            return Ok(None);
+/// All there is of the accounts that changes concern, and of those to which they may push others, and so on.
+async fn read(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: Timestamp) -> Result<Accounts, Error> {
+    let mut accounts = Accounts::new(now);
+    let mut users: BTreeSet<_> = changes.iter().map(|change| change.user).collect();
+    let mut names: BTreeSet<_> = changes.iter().map(|change| fold(&change.user_name)).collect();
+    let (mut asked_users, mut asked_names) = (BTreeSet::new(), BTreeSet::new());
+    while !users.is_empty() {
+        let ids = Value::ids(users.iter().map(|user| &user.as_bytes()[..]));
+        let texts = Value::texts(names.iter().map(String::as_str));
+        for row in tx.rows(WORK, params![tenant.as_str(), texts, ids.clone()]).await? {
+            let account = row.text(0)?.to_owned();
+            if let Some(entry) = entry(&row)? {
+                names.insert(account.clone());
+                accounts.put(account, entry);
+            }
         }
-    }
-    let moved = match other.filter(|_| must_move) {
-        Some(other) => {
-            let loses = loses_account(tx, tenant, account, &other).await?;
-            Some((other, loses))
+        let texts = Value::texts(names.iter().map(String::as_str));
+        for row in tx.rows(LEDGER, params![tenant.as_str(), texts, ids]).await? {
+            accounts.put_owned(row.text(0)?.to_owned(), owned(&row)?);
         }
-        None => None,
+        asked_users.extend(std::mem::take(&mut users));
+        asked_names.extend(std::mem::take(&mut names));
+        let next = accounts.may_move();
+        let next = next.filter(|(user, name)| !asked_users.contains(user) || !asked_names.contains(name));
+        (users, names) = next.unzip();
+    }
+    Ok(accounts)
+}
+
+fn entry(row: &Row) -> Result<Option<Entry>, Error> {
+    let (Some(user), Some(desired)) = (user_id(row, 1)?, position(row, 3, 4)?) else { return Ok(None) };
+    Ok(Some(Entry {
+        user,
+        user_name: row.text(2)?.to_owned(),
+        desired,
+        renamed: row.flag(5)?,
+        gone: row.flag(6)?,
+        revokes: row.int(7)?,
+        revokes_since: row.maybe_int(8)?.map(Timestamp),
+        due_at: row.maybe_int(9)?.map(Timestamp),
+        attempts: row.int(10)?,
+        lease_until: Timestamp(row.int(11)?),
+        fence: row.int(12)?,
+    }))
+}
+
+fn owned(row: &Row) -> Result<Owned, Error> {
+    let replaced = row.maybe_text(3)? == Some("replace");
+    Ok(Owned {
+        user: user_id(row, 1)?,
+        parked: row.text(2)? == "parked",
+        replaced_for: row.maybe_text(4)?.filter(|_| replaced).map(str::to_owned),
+    })
+}
+
+/// The beginning of both ways to write entries.
+macro_rules! entries {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, renamed, gone, ",
+            "revokes, revokes_since, due_at, attempts, lease_until, fence, lease_owner) ",
+            "SELECT $1, {text:r.record 0}, {bytes:r.record 1}, {text:r.record 2}, {bytes:r.record 3}, {int:r.record 4}, ",
+            "{int:r.record 5}, {int:r.record 6}, {int:r.record 7}, {int:r.record 8}, {int:r.record 9}, ",
+            "{int:r.record 10}, {int:r.record 11}, {int:r.record 12}, '' FROM {records:$2} AS r WHERE true ",
+            "ON CONFLICT ",
+            $conflict
+        )
     };
-    if account == name {
-        claim(tx, tenant, account, change, now).await?;
+}
+const MAKE: &str = entries!("DO NOTHING");
+/// Of entries that are there, and locked: they are found by their key, whatever the planner thinks of the records.
+const CHANGE: &str = entries!(
+    "(tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
+     desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, renamed = excluded.renamed, \
+     gone = excluded.gone, revokes = excluded.revokes, revokes_since = excluded.revokes_since, \
+     due_at = excluded.due_at, attempts = excluded.attempts, lease_until = excluded.lease_until, fence = excluded.fence"
+);
+pub(super) const DELETE: &str = "DELETE FROM push_work WHERE tenant = $1 AND account IN {texts:$2}";
+const CLAIM: &str = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
+     WHERE tenant = $1 AND account = $2";
+
+/// Answers whether all was written. If not, another has made one of the entries meanwhile, and no other was touched.
+async fn write(tx: &mut Tx<'_>, tenant: &TenantId, difference: Difference) -> Result<bool, Error> {
+    let Difference { deleted, made, changed, claimed } = difference;
+    if !made.is_empty() {
+        let count = made.len();
+        let made = Value::records(made.into_iter().map(record));
+        let stored = tx.execute(MAKE, params![tenant.as_str(), made]).await?;
+        if usize::try_from(stored) != Ok(count) {
+            return Ok(false);
+        }
     }
-    upsert(tx, tenant, account, change, renamed, now).await?;
-    Ok(moved)
+    let mut statements = Vec::new();
+    let mut add = |sql, is_empty: bool, values| {
+        if !is_empty {
+            statements.push(Statement::new(sql, params![tenant.as_str(), values]));
+        }
+    };
+    add(DELETE, deleted.is_empty(), Value::texts(deleted.iter().map(String::as_str)));
+    add(CHANGE, changed.is_empty(), Value::records(changed.into_iter().map(record)));
+    let claim = |(account, user): (String, UserId)| params![tenant.as_str(), account, user.as_bytes()];
+    statements.extend(claimed.into_iter().map(|claimed| Statement::new(CLAIM, claim(claimed))));
+    if !statements.is_empty() {
+        tx.batch(statements).await?;
+    }
+    Ok(true)
 }
 
-/// Whether the account is its user's and no operator has said that it be replaced.
-async fn loses_account(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, other: &Change) -> Result<bool, Error> {
-    let sql = "SELECT 1 FROM push_ledger WHERE tenant = $1 AND account = $2 AND user_id = $3 AND standing <> 'parked' \
-               AND NOT (COALESCE(decision, '') = 'replace' AND COALESCE(decided_for, '') = $4)";
-    let values = params![tenant.as_str(), account, other.user.as_bytes(), fold(&other.user_name)];
-    Ok(tx.row(sql, values).await?.is_some())
-}
-
-/// What the entry says of its user, as a change.
-fn entry(row: &Row, now: Timestamp) -> Result<Option<Change>, Error> {
-    let (user, position) = (user_id(row, 0)?, position(row, 3, 4)?);
-    let (user_name, gone) = (row.text(1)?.to_owned(), row.flag(2)?);
-    let change = |(user, position)| Change { user, user_name, gone, takes_away: false, at: now, position };
-    Ok(user.zip(position).map(change))
-}
-
-/// The account belongs to the user who bears its name, and entries under names the user bore before it had an account
-/// are void: what stands under those names is not the user's. Where a worker is at one, it loses its lease, so that it
-/// can't make an account there any more.
-async fn claim(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    account: &str,
-    change: &Change,
-    now: Timestamp,
-) -> Result<(), Error> {
-    const CLAIM: &str = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
-                         WHERE tenant = $1 AND account = $2 AND (user_id IS NULL OR user_id <> $3)";
-    const REVOKE: &str = "UPDATE push_work SET fence = fence + 1, lease_until = 0, user_name = $5, due_at = $4 \
-                          WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND lease_until > $4 AND NOT EXISTS \
-                          (SELECT 1 FROM push_ledger l WHERE l.tenant = push_work.tenant AND l.account = push_work.account)";
-    const VOID: &str = "DELETE FROM push_work WHERE tenant = $1 AND user_id = $3 AND account <> $2 AND lease_until <= $4 \
-                        AND NOT EXISTS \
-                        (SELECT 1 FROM push_ledger l WHERE l.tenant = push_work.tenant AND l.account = push_work.account)";
-    let values = || params![tenant.as_str(), account, change.user.as_bytes()];
-    let with = |more: Vec<sql::Value>| values().into_iter().chain(more).collect::<Vec<_>>();
-    tx.batch(vec![
-        Statement::new(CLAIM, values()),
-        Statement::new(VOID, with(params![now.0])),
-        Statement::new(REVOKE, with(params![now.0, change.user_name.as_str()])),
-    ])
-    .await?;
-    Ok(())
-}
-
-async fn upsert(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    account: &str,
-    change: &Change,
-    renamed: bool,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let Change { user, user_name, gone, takes_away, at, position } = change;
-    let revokes = if *gone { 2 } else { i64::from(*takes_away) };
-    // An older change, met again after a crash, changes nothing. A new entry's fence begins anywhere, so that the lease
-    // of an entry that was deleted is not mistaken for one of its successor.
-    let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
-               revokes, revokes_since, due_at, attempts, lease_owner, lease_until, fence, renamed) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, $11, $12) \
-               ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, user_name = excluded.user_name, \
-               desired_epoch = excluded.desired_epoch, desired_revision = excluded.desired_revision, \
-               gone = excluded.gone, renamed = excluded.renamed, \
-               revokes = CASE WHEN excluded.revokes > push_work.revokes THEN excluded.revokes ELSE push_work.revokes END, \
-               revokes_since = COALESCE(push_work.revokes_since, excluded.revokes_since), \
-               due_at = excluded.due_at, attempts = 0 \
-               WHERE push_work.user_id <> excluded.user_id \
-               OR push_work.desired_epoch <> excluded.desired_epoch \
-               OR push_work.desired_revision < excluded.desired_revision \
-               OR (push_work.desired_revision = excluded.desired_revision AND push_work.due_at IS NOT NULL)";
-    let values = params![
-        tenant.as_str(),
+fn record((account, entry): (String, Entry)) -> Vec<Value> {
+    let Entry { user, user_name, desired, renamed, gone, revokes, revokes_since, due_at, attempts, lease_until, fence } =
+        entry;
+    let Position { epoch, revision } = desired;
+    params![
         account,
         user.as_bytes(),
         user_name,
-        position.epoch.as_bytes(),
-        position.revision.to_db(),
-        *gone,
-        revokes,
-        (revokes > 0).then_some(at.0),
-        now.0,
-        i64::from(rand::random::<u32>()) << 24,
+        epoch.as_bytes(),
+        revision.to_db(),
         renamed,
-    ];
-    tx.execute(sql, values).await?;
-    Ok(())
+        gone,
+        revokes,
+        revokes_since.map(|at| at.0),
+        due_at.map(|at| at.0),
+        attempts,
+        lease_until.0,
+        fence,
+    ]
 }
+
+#[cfg(test)]
+mod tests;

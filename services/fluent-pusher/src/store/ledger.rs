@@ -82,17 +82,9 @@ impl Entry {
 impl Store {
     /// What the ledger knows of the account.
     pub async fn ledger(&self, tenant: &TenantId, account: &str) -> Result<Option<Entry>, Error> {
-        let (tenant, account) = (tenant.clone(), account.to_owned());
-        let row = self
-            .database
-            .read(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id, since FROM push_ledger \
-                               WHERE tenant = $1 AND account = $2";
-                    tx.row(sql, params![tenant.as_str(), account]).await
-                })
-            })
-            .await?;
+        let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id, since FROM push_ledger \
+                   WHERE tenant = $1 AND account = $2";
+        let row = self.database.point(sql, params![tenant.as_str(), account]).await?;
         row.as_ref().map(entry).transpose()
     }
 

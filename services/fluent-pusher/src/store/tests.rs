@@ -1,17 +1,19 @@
 //! The tables, on SQLite and, where `ROLECALL_TEST_POSTGRES` names a server's database, on PostgreSQL.
 
+mod plans;
+
 use std::time::Duration;
 
 use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 
-use super::{Change, Ending, Entry, Standing, Store};
+use super::{Change, Ending, Entry, Finished, Standing, Store, Take};
 use crate::testing::clock;
 
 const TERM: Duration = Duration::from_mins(1);
 
-async fn each(test: impl AsyncFn(&Store, &TenantId)) {
+pub(super) async fn each(test: impl AsyncFn(&Store, &TenantId)) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = format!("sqlite:{}", folder.path().join("push.db").display());
     for url in [Some(sqlite), std::env::var("ROLECALL_TEST_POSTGRES").ok()].into_iter().flatten() {
@@ -66,6 +68,83 @@ async fn revocations_go_first_then_the_oldest() {
         let order: Vec<_> = store.claim(tenant, 10, TERM).await.unwrap().into_iter().map(|job| job.account).collect();
         assert_eq!(order, ["dismissed", "role gone", "a", "b"]);
         assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty(), "leased is leased");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_turn_gives_back_forgets_what_was_told_and_takes_more() {
+    each(async |store, tenant| {
+        let epoch = Epoch::new();
+        for (revision, name) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+            let at = at(epoch, revision);
+            store.enqueue(tenant, vec![change(UserId::new(), name, name == "d", at)]).await.unwrap();
+            store.clock.advance(Duration::from_secs(1));
+        }
+        let only = store.turn(tenant, vec![], vec![], Take::Revocations(9), TERM).await.unwrap();
+        assert_eq!(only.jobs.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(), ["d"]);
+        let two = store.turn(tenant, vec![], vec![], Take::Any(2), TERM).await.unwrap();
+        assert_eq!(two.jobs.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(two.next_due, None, "there may be more that is due now");
+
+        let jobs = only.jobs.into_iter().chain(two.jobs);
+        let mut finished: Vec<_> =
+            jobs.map(|job| Finished { report: Some(job.account.clone().into()), ending: DONE, job }).collect();
+        finished[1].job.lease.fence -= 1;
+        let turn = store.turn(tenant, finished, vec![], Take::Any(5), TERM).await.unwrap();
+        assert_eq!(turn.held, [true, false, true]);
+        assert_eq!(turn.jobs.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(turn.next_due, Some(store.now().plus(TERM)), "the lease of the one that was not given back");
+        let told = store.unreported(tenant, 10).await.unwrap();
+        assert_eq!(told.iter().map(|(account, _)| account.as_str()).collect::<Vec<_>>(), ["b", "d"]);
+
+        let again = Ending::Again { at: store.now().plus(Duration::from_secs(5)), counts: true };
+        let finished = vec![Finished { job: turn.jobs[0].clone(), ending: again, report: None }];
+        let turn = store.turn(tenant, finished, told, Take::Any(5), TERM).await.unwrap();
+        assert_eq!((turn.jobs, turn.next_due), (vec![], Some(store.now().plus(Duration::from_secs(5)))));
+        assert!(store.unreported(tenant, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_overtakes_is_looked_at_where_the_user_is_and_takes_no_name() {
+    each(async |store, tenant| {
+        let (ada, new, epoch) = (UserId::new(), UserId::new(), Epoch::new());
+        store.enqueue(tenant, vec![change(ada, "ada", false, at(epoch, 1))]).await.unwrap();
+        let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
+        assert!(store.record(tenant, &job, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap());
+        store.finish(tenant, &job, DONE, None).await.unwrap();
+        let renamed = Change { takes_away: true, ..change(ada, "eve", false, at(epoch, 5)) };
+        let lost = Change { takes_away: true, ..change(new, "kim", false, at(epoch, 6)) };
+        store.overtake(tenant, vec![renamed, lost]).await.unwrap();
+        let jobs = store.claim(tenant, 10, TERM).await.unwrap();
+        assert_eq!(jobs.len(), 1, "who has nothing loses nothing");
+        assert_eq!((jobs[0].account.as_str(), jobs[0].user_name.as_str(), jobs[0].revokes), ("ada", "eve", true));
+        store.finish(tenant, &jobs[0], DONE, None).await.unwrap();
+        // What came before does not bring it back, whoever tells it.
+        let before = change(ada, "ada", false, at(epoch, 3));
+        store.enqueue(tenant, vec![before.clone()]).await.unwrap();
+        store.overtake(tenant, vec![before]).await.unwrap();
+        assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty());
+        // One who is gone does not push out who bears the name.
+        store.overtake(tenant, vec![change(new, "ada", true, at(epoch, 7))]).await.unwrap();
+        assert!(store.claim(tenant, 10, TERM).await.unwrap().is_empty());
+        store.overtake(tenant, vec![change(new, "kim", true, at(epoch, 8))]).await.unwrap();
+        assert_eq!(store.claim(tenant, 10, TERM).await.unwrap()[0].account, "kim");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_replicas_that_store_the_same_at_once_store_it_once() {
+    each(async |store, tenant| {
+        let epoch = Epoch::new();
+        let all: Vec<_> = (1..=600).map(|n| change(UserId::new(), &format!("u{n}"), false, at(epoch, n))).collect();
+        let backwards: Vec<_> = all.iter().rev().cloned().collect();
+        let (one, other) = tokio::join!(store.enqueue(tenant, all), store.enqueue(tenant, backwards));
+        assert!(one.and(other).is_ok());
+        assert_eq!(store.backlog(tenant).await.unwrap().due, 600);
     })
     .await;
 }
