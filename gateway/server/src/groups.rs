@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::id::UserId;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use runtime::error::{Error, Reason};
@@ -118,7 +117,7 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
     let mut guard = Guard::new(&gateway, &call).await?;
     let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
     let adds_unmatched = guard.pass(change).await?;
-    let (document, members) = (resource::document(resource), members.into_iter().filter(|id| could_be(id)).collect());
+    let document = resource::document(resource);
     let created = gateway.upstream.create_group(&call.caller, document, members, adds_unmatched).await;
     let (group, revision) = created?;
     answer(&gateway, &call, StatusCode::CREATED, &group, &revision, &reply).await
@@ -213,24 +212,17 @@ async fn change(
     Err(contended())
 }
 
-/// Whether a member's id could be one of ours. A text that no id can ever be names nobody, so it is left out: Microsoft's
-/// collection and a foreign suite send such texts and want success. An id that could be ours and is nobody's is refused,
-/// so that the client tries again.
-fn could_be(id: &str) -> bool {
-    id.parse::<UserId>().is_ok()
-}
-
 fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupChange {
     match members {
         MemberDelta::Change { add, remove } => GroupChange {
             document,
             replace_members: false,
-            add: add.into_iter().filter(|id| could_be(id)).collect(),
+            add: add.into_iter().collect(),
             remove: remove.into_iter().collect(),
             adds_unmatched: false,
         },
         MemberDelta::Replace(all) => {
-            let add = all.into_iter().filter(|id| could_be(id)).collect();
+            let add = all.into_iter().collect();
             GroupChange { document, replace_members: true, add, remove: Vec::new(), adds_unmatched: false }
         }
     }

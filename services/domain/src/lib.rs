@@ -4,14 +4,17 @@
 //! what arrives over a wire or out of a table is converted into them at the edge and checked while it is.
 //!
 //! Read in this order: [`label`] (what an IdP assigns), [`catalogue`] and [`rules`] (what Fluent recognises),
-//! [`matching`] (from the one to the other), [`effective`] (what a person may do).
+//! [`matching`] (from the one to the other), [`effective`] (what a person may do), [`explain`] (why), [`holders`] (who
+//! may hold a grant).
 
 pub mod catalogue;
 pub mod clock;
 pub mod difference;
 pub mod effective;
+pub mod explain;
 pub mod fold;
 pub mod grant;
+pub mod holders;
 pub mod id;
 pub mod label;
 pub mod matching;

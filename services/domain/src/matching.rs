@@ -119,8 +119,22 @@ impl Unmatched {
     }
 }
 
+/// What a matched label means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// What it gives.
+    pub grants: Matched,
+    /// The logical role whose rule stands between the label and its grants; `None` where the label names a Fluent role.
+    pub rule: Option<Arc<str>>,
+}
+
 /// Matches `label` against what Fluent recognises and the tenant's rules.
 pub fn match_label(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Matched, Reason> {
+    meaning(label, catalogue, rules).map(|meaning| meaning.grants)
+}
+
+/// The same, with the rule that was applied.
+pub fn meaning(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Result<Meaning, Reason> {
     let readings = label.readings();
     let first = readings.first().ok_or(Reason::Malformed)?;
     let kind = ContextType::from_str(first.context_type).map_err(|_| Reason::UnknownContextType)?;
@@ -129,7 +143,7 @@ pub fn match_label(label: &Label, catalogue: &Catalogue, rules: &Rules) -> Resul
     let mut worst = None;
     for reading in &readings {
         match read(label, kind, reading, catalogue, rules) {
-            Ok(grants) => valid.push(grants),
+            Ok(meaning) => valid.push(meaning),
             Err(reason) => worst = worst.max(Some(reason)),
         }
     }
@@ -150,20 +164,21 @@ fn read(
     reading: &Reading<'_>,
     catalogue: &Catalogue,
     rules: &Rules,
-) -> Result<Matched, Reason> {
+) -> Result<Meaning, Reason> {
     let context = catalogue.context(kind, reading.context);
     if context == Named::Unknown {
         return Err(Reason::UnknownContext);
     }
-    let given: Vec<Arc<str>> = match rules.targets(reading.role).or_else(|| rules.targets(label.as_str())) {
-        Some(targets) => targets
-            .iter()
-            .map(|target| catalogue.role(target).ok_or(Reason::RuleTargetUnknown))
-            .collect::<Result<_, _>>()?,
-        None => vec![catalogue.role(reading.role).ok_or(Reason::UnknownRole)?],
+    let (rule, given) = match rules.rule(reading.role).or_else(|| rules.rule(label.as_str())) {
+        Some((logical, targets)) => {
+            let known = targets.iter().map(|target| catalogue.role(target).ok_or(Reason::RuleTargetUnknown));
+            (Some(Arc::clone(logical)), known.collect::<Result<Vec<_>, _>>()?)
+        }
+        None => (None, vec![catalogue.role(reading.role).ok_or(Reason::UnknownRole)?]),
     };
     let Named::Id(context_id) = context else { return Err(Reason::Ambiguous) };
-    Ok(given.into_iter().map(|role| Grant { role, context_type: kind, context_id: Arc::clone(&context_id) }).collect())
+    let grant = |role| Grant { role, context_type: kind, context_id: Arc::clone(&context_id) };
+    Ok(Meaning { grants: given.into_iter().map(grant).collect(), rule })
 }
 
 /// The nearest recognised label, where one is near. Only for a name that was not found: of two meanings none is nearer.

@@ -104,10 +104,10 @@ impl Rules {
         Ok(Self { targets })
     }
 
-    /// The target roles of a logical role, if a rule stands for it.
+    /// The rule that stands for a logical role, if there is one: the role's name and its target roles.
     #[must_use]
-    pub fn targets(&self, logical: &str) -> Option<&[Arc<str>]> {
-        self.targets.get(logical).map(Vec::as_slice)
+    pub fn rule(&self, logical: &str) -> Option<(&Arc<str>, &[Arc<str>])> {
+        self.targets.get_key_value(logical).map(|(logical, targets)| (logical, targets.as_slice()))
     }
 
     /// Every rule, in order of its logical role.

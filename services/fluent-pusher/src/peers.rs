@@ -198,6 +198,7 @@ impl Identity {
             users,
             with_documents: with_document,
             kept: Vec::new(),
+            with_nesting: false,
         };
         let answer = self.access.clone().get_holdings(request).await?.into_inner();
         convert::person(answer).map_err(nonsense)

@@ -218,6 +218,13 @@ impl AccessService for Fakes {
         }))
     }
 
+    async fn list_label_holders(
+        &self,
+        _: Request<identity::ListLabelHoldersRequest>,
+    ) -> Result<Response<identity::ListLabelHoldersResponse>, Status> {
+        unreachable!("the pusher never asks who holds a label")
+    }
+
     async fn get_ground(
         &self,
         _: Request<identity::GetGroundRequest>,
@@ -395,6 +402,29 @@ impl RoleService for Fakes {
         &self,
         _: Request<roles::CheckRoleRequest>,
     ) -> Result<Response<roles::CheckRoleResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+
+    async fn batch_check_role(
+        &self,
+        _: Request<roles::BatchCheckRoleRequest>,
+    ) -> Result<Response<roles::BatchCheckRoleResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+
+    async fn explain_roles(
+        &self,
+        _: Request<roles::ExplainRolesRequest>,
+    ) -> Result<Response<roles::ExplainRolesResponse>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+
+    type ListRoleHoldersStream = Streamed<roles::ListRoleHoldersResponse>;
+
+    async fn list_role_holders(
+        &self,
+        _: Request<roles::ListRoleHoldersRequest>,
+    ) -> Result<Response<Self::ListRoleHoldersStream>, Status> {
         Err(Status::unimplemented("not asked by the pusher"))
     }
 }

@@ -16,7 +16,7 @@ use proto::common::v1 as pb;
 use runtime::error::{Error, Reason};
 use tonic::Status;
 
-pub(crate) use self::access::{catalogue_read, ground, holdings, kept_sets, user_keys, user_outcomes};
+pub(crate) use self::access::{catalogue_read, ground, holders_wanted, holdings, kept_sets, user_keys, user_outcomes};
 pub(crate) use self::admin::{
     extension, pending_ground, rule_sets, rules, settings, settings_to_proto, token_record, user_difference,
 };

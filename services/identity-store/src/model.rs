@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::catalogue::{Catalogue, Place};
 use domain::clock::Timestamp;
 use domain::difference::Difference;
-use domain::grant::Grant;
+use domain::grant::{ContextType, Grant};
 use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::{Epoch, Position, Revision};
@@ -210,6 +210,15 @@ pub enum UserKey {
     ExternalId(String),
 }
 
+/// What is wanted of holdings beyond what effective sets depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Include {
+    /// The users' documents.
+    pub documents: bool,
+    /// How the users are in their groups.
+    pub nesting: bool,
+}
+
 /// What the effective sets of some users depend on, from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holdings {
@@ -254,6 +263,8 @@ pub struct Holding {
     pub stamp: Revision,
     /// Every group reached, with its stamp.
     pub groups: BTreeMap<GroupId, Revision>,
+    /// Of each group reached, its direct members among the user and the user's other groups; where it was asked for.
+    pub nesting: BTreeMap<GroupId, Vec<MemberId>>,
     /// The user's version.
     pub version: Revision,
     /// The user's document, where it was asked for.
@@ -269,6 +280,23 @@ pub struct HeldThrough {
     pub groups: Vec<GroupId>,
     /// The groups of which it is the `displayName` and nothing more, in order.
     pub named_by: Vec<GroupId>,
+}
+
+/// Whose labels can be read in some way, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldersWanted {
+    /// The context type that is read.
+    pub context_type: ContextType,
+    /// The contexts that are read.
+    pub contexts: Vec<String>,
+    /// The role parts that are read.
+    pub roles: Vec<String>,
+    /// Labels that count whichever way they are read.
+    pub labels: Vec<String>,
+    /// The last user of the page before.
+    pub after: Option<UserId>,
+    /// The most users wanted; zero for as many as a page may hold.
+    pub limit: u32,
 }
 
 /// Catalogue, rules and settings.

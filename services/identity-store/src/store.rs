@@ -16,6 +16,7 @@ mod ground;
 mod group_labels;
 mod groups;
 mod heads;
+mod holders;
 mod holdings;
 mod labels;
 mod lists;

@@ -2,6 +2,7 @@
 //! domain. Every message is taken apart field by field, so that a new field is a compile error here.
 
 pub(crate) mod identity;
+pub(crate) mod reports;
 
 use std::collections::BTreeSet;
 
@@ -122,6 +123,25 @@ pub(crate) fn check(answer: Answer, grant: &Grant) -> Result<roles::CheckRoleRes
     Ok(roles::CheckRoleResponse { allowed: set.grants.contains_key(grant), held: set.held(), revision_token: token })
 }
 
+pub(crate) fn checks(checks: Vec<roles::RoleCheck>) -> Result<Vec<(Who, Grant)>, Error> {
+    at_most("checks", checks.len())?;
+    let one = |roles::RoleCheck { user, grant: asked }| Ok((who(user)?, grant(asked)?));
+    checks.into_iter().map(one).collect()
+}
+
+/// Whether each user of the answer holds the grant asked about.
+pub(crate) fn batch_check(answer: Answer, grants: &[Grant]) -> roles::BatchCheckRoleResponse {
+    let Answer { position: _, token, sets, asked: _ } = answer;
+    let result = |(kept, grant): (Option<Kept>, &Grant)| match kept {
+        None => roles::RoleCheckResult::default(),
+        Some(kept) => {
+            let set = &kept.entry().set;
+            roles::RoleCheckResult { found: true, allowed: set.grants.contains_key(grant), held: set.held() }
+        }
+    };
+    roles::BatchCheckRoleResponse { results: sets.into_iter().zip(grants).map(result).collect(), revision_token: token }
+}
+
 pub(crate) fn matched(labels: &[(Label, Unmatched)]) -> roles::MatchLabelsResponse {
     roles::MatchLabelsResponse { unmatched: labels.iter().map(|(label, why)| unmatched((label, why))).collect() }
 }
@@ -129,20 +149,9 @@ pub(crate) fn matched(labels: &[(Label, Unmatched)]) -> roles::MatchLabelsRespon
 fn effective(entry: &Entry) -> roles::EffectiveSet {
     let Entry { user, name: _, right_at: _, groups: _, set } = entry;
     let EffectiveSet { active, grants, unmatched: refused, has_labels } = set;
-    let sourced = |(Grant { role, context_type, context_id }, labels): (&Grant, &BTreeSet<Label>)| {
-        let context_type = match context_type {
-            ContextType::Account => common::ContextType::Account,
-            ContextType::Retailer => common::ContextType::Retailer,
-            ContextType::Agent => common::ContextType::Agent,
-        };
-        roles::SourcedGrant {
-            grant: Some(common::Grant {
-                role: role.to_string(),
-                context_type: context_type.into(),
-                context_id: context_id.to_string(),
-            }),
-            labels: labels.iter().map(|label| label.as_str().to_owned()).collect(),
-        }
+    let sourced = |(grant, labels): (&Grant, &BTreeSet<Label>)| roles::SourcedGrant {
+        grant: Some(granted(grant)),
+        labels: texts(labels),
     };
     roles::EffectiveSet {
         user_id: user.to_string(),
@@ -152,6 +161,20 @@ fn effective(entry: &Entry) -> roles::EffectiveSet {
         unmatched: refused.iter().map(unmatched).collect(),
         has_labels: *has_labels,
     }
+}
+
+fn granted(grant: &Grant) -> common::Grant {
+    let Grant { role, context_type, context_id } = grant;
+    let context_type = match context_type {
+        ContextType::Account => common::ContextType::Account,
+        ContextType::Retailer => common::ContextType::Retailer,
+        ContextType::Agent => common::ContextType::Agent,
+    };
+    common::Grant { role: role.to_string(), context_type: context_type.into(), context_id: context_id.to_string() }
+}
+
+fn texts(labels: &BTreeSet<Label>) -> Vec<String> {
+    labels.iter().map(|label| label.as_str().to_owned()).collect()
 }
 
 fn unmatched((label, why): (&Label, &Unmatched)) -> common::UnmatchedLabel {

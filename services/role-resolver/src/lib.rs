@@ -3,14 +3,16 @@
 //! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
 //! `consistency` (how fresh), `resolver` (the answer), `cache` (what is kept of answers, and why it is never stale),
-//! `ground` (what labels are matched against).
+//! `explanation` (why), `holders` (who holds a grant), `ground` (what labels are matched against).
 
 mod authorise;
 mod cache;
 mod config;
 mod consistency;
 mod convert;
+mod explanation;
 mod ground;
+mod holders;
 mod resolver;
 mod service;
 mod store;

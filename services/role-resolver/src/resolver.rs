@@ -6,9 +6,10 @@
 //! read, the holdings are read again: a set and what it was computed from never mix revisions.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use domain::catalogue::Catalogue;
 use domain::effective::{EffectiveSet, Holding, resolve};
 use domain::id::{GroupId, TenantId, UserId};
 use domain::label::Label;
@@ -25,7 +26,7 @@ use crate::ground::{Ground, GroundVersion, Grounds};
 use crate::store::Store;
 
 /// How often holdings are read again because the ground changed meanwhile. A tenant's ground changes a few times a day.
-const READS: usize = 5;
+pub(crate) const READS: usize = 5;
 
 /// When to ask again for what only the first read of the catalogue can tell.
 const CATALOGUE_SOON: Duration = Duration::from_secs(5);
@@ -99,7 +100,7 @@ enum Whose {
 pub(crate) struct Resolver {
     pub(crate) store: Store,
     pub(crate) key: RevisionKey,
-    grounds: Grounds,
+    pub(crate) grounds: Grounds,
     tails: Tails,
     near: Near,
     shared: Option<Shared>,
@@ -318,11 +319,7 @@ impl Resolver {
             self.counts.answered(if people { Source::Computed } else { Source::Compared });
             return Ok(Answer { position, token: tail.token(position), sets, asked });
         }
-        Err(Error::new(
-            Reason::UNAVAILABLE,
-            "the tenant's catalogue, rules or settings change too fast to read beside them",
-        )
-        .retry_after(Duration::from_secs(1)))
+        Err(ground_moves())
     }
 
     /// The sets that follow from what the store said at `position`.
@@ -394,27 +391,37 @@ async fn compute(people: Vec<(usize, Person)>, ground: Arc<Ground>) -> Result<Ve
 }
 
 fn effective(holding: Holding, ground: &Ground) -> Result<EffectiveSet, Error> {
-    let holding = if ground.names_are_labels { holding } else { holding.without_names() };
-    Ok(match &ground.catalogue {
-        Some(catalogue) => resolve(&holding, catalogue, &ground.rules),
-        // Without a catalogue nothing can be said of labels; but who has none, or is inactive, has no grants under any.
-        None if holding.active && !holding.labels.is_empty() => return Err(catalogue_missing()),
-        None => EffectiveSet {
-            active: holding.active,
-            grants: BTreeMap::new(),
-            unmatched: BTreeMap::new(),
-            has_labels: !holding.labels.is_empty(),
-        },
-    })
+    let (holding, catalogue) = counted(holding, ground)?;
+    Ok(resolve(&holding, catalogue, &ground.rules))
 }
 
-fn catalogue_missing() -> Error {
+/// What counts of a holding under a ground, and the catalogue to match it against. Without a catalogue nothing can be said
+/// of labels; but who has none, or is inactive, has no grants under any.
+pub(crate) fn counted(holding: Holding, ground: &Ground) -> Result<(Holding, &Catalogue), Error> {
+    static NONE: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
+    let holding = if ground.names_are_labels { holding } else { holding.without_names() };
+    match &ground.catalogue {
+        Some(catalogue) => Ok((holding, catalogue)),
+        None if holding.active && !holding.labels.is_empty() => Err(catalogue_missing()),
+        None => Ok((holding, &NONE)),
+    }
+}
+
+/// The ground changed between every two reads.
+pub(crate) fn ground_moves() -> Error {
+    let message = "the tenant's catalogue, rules or settings change too fast to read beside them";
+    Error::new(Reason::UNAVAILABLE, message).retry_after(Duration::from_secs(1))
+}
+
+pub(crate) fn catalogue_missing() -> Error {
     Error::new(Reason::CATALOGUE_MISSING, "Fluent's roles, retailers and locations have not been read yet")
         .retry_after(CATALOGUE_SOON)
 }
 
 /// Computes on a thread of its own: a suggestion compares an unmatched label with the whole catalogue, which would keep
 /// other callers waiting.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal("matching labels", &error)))
 }

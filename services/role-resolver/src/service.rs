@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::{BoxStream, try_unfold};
 use proto::roles::v1::label_service_server::LabelService;
 use proto::roles::v1::role_service_server::RoleService;
 use proto::roles::v1::{
-    BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse, CheckRoleRequest, CheckRoleResponse,
-    GetEffectiveRolesRequest, GetEffectiveRolesResponse, MatchLabelsRequest, MatchLabelsResponse,
+    BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
+    CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
+    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, MatchLabelsRequest,
+    MatchLabelsResponse,
 };
 use runtime::peer::{Caller, require_peer};
 use tonic::{Request, Response, Status};
 
 use crate::authorise::Authoriser;
-use crate::convert;
+use crate::convert::{self, reports};
+use crate::holders::Holders;
 use crate::resolver::Resolver;
 
 /// Both services of the contract; clones share everything.
@@ -22,8 +27,13 @@ pub(crate) struct Service {
     pub(crate) resolver: Arc<Resolver>,
 }
 
+/// What a streaming method answers.
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
 #[tonic::async_trait]
 impl RoleService for Service {
+    type ListRoleHoldersStream = Answers<ListRoleHoldersResponse>;
+
     async fn get_effective_roles(
         &self,
         request: Request<GetEffectiveRolesRequest>,
@@ -58,6 +68,50 @@ impl RoleService for Service {
         let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
         let answer = self.resolver.sets(&tenant, &[user], freshness).await?;
         Ok(Response::new(convert::check(answer, &grant)?))
+    }
+
+    async fn batch_check_role(
+        &self,
+        request: Request<BatchCheckRoleRequest>,
+    ) -> Result<Response<BatchCheckRoleResponse>, Status> {
+        let caller = Caller::of(&request);
+        let BatchCheckRoleRequest { tenant, checks, consistency } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let (users, grants): (Vec<_>, Vec<_>) = convert::checks(checks)?.into_iter().unzip();
+        let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
+        let answer = self.resolver.sets(&tenant, &users, freshness).await?;
+        Ok(Response::new(convert::batch_check(answer, &grants)))
+    }
+
+    async fn explain_roles(
+        &self,
+        request: Request<ExplainRolesRequest>,
+    ) -> Result<Response<ExplainRolesResponse>, Status> {
+        let caller = Caller::of(&request);
+        let ExplainRolesRequest { tenant, user, consistency } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let user = convert::who(user)?;
+        let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
+        let (id, explanation, token) = self.resolver.explain(&tenant, &user, freshness).await?;
+        Ok(Response::new(reports::explanation(id, explanation, token)))
+    }
+
+    async fn list_role_holders(
+        &self,
+        request: Request<ListRoleHoldersRequest>,
+    ) -> Result<Response<Self::ListRoleHoldersStream>, Status> {
+        let caller = Caller::of(&request);
+        let ListRoleHoldersRequest { tenant, grant, consistency, after_user_id } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let grant = convert::grant(grant)?;
+        let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
+        let holders = Holders::new(tenant, grant, freshness, reports::after(&after_user_id)?);
+        let resolver = Arc::clone(&self.resolver);
+        let answers = try_unfold((holders, resolver), async |(mut holders, resolver)| {
+            let found = holders.next(&resolver).await?;
+            Ok(found.map(|found| (reports::holders(found, holders.grant()), (holders, resolver))))
+        });
+        Ok(Response::new(answers.boxed()))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::id::TenantId;
+use domain::holders::Candidates;
+use domain::id::{TenantId, UserId};
 use domain::revision::Position;
 use proto::identity::v1::WatchHeadsResponse;
 use proto::identity::v1::access_service_client::AccessServiceClient;
@@ -15,6 +16,7 @@ use tonic::{Response, Status, Streaming};
 use crate::authorise::Credential;
 use crate::cache::{FeedPage, Heads, Kept};
 use crate::convert::identity;
+use crate::explanation::Nested;
 use crate::ground::GroundRead;
 use crate::resolver::{Holdings, Who};
 
@@ -66,6 +68,25 @@ impl Store {
     /// The heartbeat.
     pub(crate) async fn watch_heads(&self) -> Result<HeadStream, Error> {
         Ok(HeadStream(answered(self.feed.clone().watch_heads(identity::watch_request()).await)?))
+    }
+
+    /// What one user holds, and how it is in its groups.
+    pub(crate) async fn nested_holding(&self, tenant: &TenantId, user: &Who) -> Result<Nested, Error> {
+        let answer = self.access.clone().get_holdings(identity::nested_request(tenant, user)).await;
+        identity::nested_holding(answered(answer)?).map_err(|error| nonsense(&error))
+    }
+
+    /// The next users in order of id, after `after`, who hold one of the labels; at most `limit`.
+    pub(crate) async fn label_holders(
+        &self,
+        tenant: &TenantId,
+        labels: &Candidates,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<UserId>, Error> {
+        let request = identity::holders_request(tenant, labels, after, limit);
+        let answer = self.access.clone().list_label_holders(request).await;
+        identity::holders(answered(answer)?).map_err(|error| nonsense(&error))
     }
 
     /// The ground. `known` is the version the caller holds already.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod fake;
+mod reports;
 mod shared;
 
 use domain::revision::{Epoch, Position, Revision};

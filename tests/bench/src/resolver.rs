@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use harness::{Dial, Family, Part as Process, Shape};
 use identity_store::Store;
+use identity_store::model::Include;
 use prost::Message as _;
 use proto::roles::v1::GetEffectiveRolesResponse;
 
@@ -182,7 +183,7 @@ impl Alone {
             tasks.spawn(async move {
                 for n in (caller..count).step_by(callers) {
                     let key = identity_store::model::UserKey::Id(ids[n % ids.len()].clone());
-                    let read = store.get_holdings(&tenant, vec![key], vec![], false).await;
+                    let read = store.get_holdings(&tenant, vec![key], vec![], Include::default()).await;
                     read.map_err(|failure| anyhow::anyhow!("{failure}"))?;
                 }
                 Ok::<_, anyhow::Error>(())

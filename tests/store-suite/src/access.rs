@@ -62,7 +62,13 @@ pub async fn users_are_named_in_three_ways(backend: &Backend) {
     assert_eq!(answer.holdings[1].user_name, "Ann");
     assert!(answer.holdings[1].document.is_empty());
     let users = vec![UserKey { key: Some(Key::Id(ann.clone())) }];
-    let request = GetHoldingsRequest { tenant: tenant.name.clone(), users, with_documents: true, kept: vec![] };
+    let request = GetHoldingsRequest {
+        tenant: tenant.name.clone(),
+        users,
+        with_documents: true,
+        kept: vec![],
+        with_nesting: false,
+    };
     let answer = tenant.access().get_holdings(request).await.unwrap().into_inner();
     assert!(document.is(&answer.holdings[0].document));
     let many = tenant.holdings(vec![Key::Id(ann); 1_001]).await;
@@ -106,6 +112,39 @@ pub async fn a_change_of_access_stamps_its_own_holder_alone(backend: &Backend) {
     tenant.add_members(&outer, std::slice::from_ref(&ann)).await.unwrap();
     let user_stamp = head().await;
     assert_eq!(stamps().await, (user_stamp, inner_stamp, outer_stamp));
+}
+
+/// For each group reached: whether the user itself is a member, and which of its other groups are.
+pub async fn it_is_told_how_a_user_is_in_its_groups(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let [ann, bob] = [tenant.user(&user("ann")).await, tenant.user(&user("bob")).await];
+    let left = tenant.group(&group("left"), &[ann.clone(), bob.clone()]).await;
+    let right = tenant.group(&group("right"), std::slice::from_ref(&ann)).await;
+    let apart = tenant.group(&group("apart"), std::slice::from_ref(&bob)).await;
+    let outer = tenant.group(&group("outer"), &[left.clone(), right.clone(), apart, ann.clone()]).await;
+    let users = vec![UserKey { key: Some(Key::Id(ann.clone())) }];
+    let request = GetHoldingsRequest {
+        tenant: tenant.name.clone(),
+        users,
+        with_documents: false,
+        kept: vec![],
+        with_nesting: true,
+    };
+    let answer = tenant.access().get_holdings(request).await.unwrap().into_inner();
+    let told: BTreeMap<_, _> = answer.holdings[0]
+        .groups
+        .iter()
+        .map(|group| (group.group_id.clone(), (group.direct, sorted(group.nested_ids.clone()))))
+        .collect();
+    assert_eq!(
+        told,
+        BTreeMap::from([
+            (left.clone(), (true, vec![])),
+            (right.clone(), (true, vec![])),
+            (outer, (true, sorted([left, right]))),
+        ])
+    );
+    assert!(tenant.holding(&ann).await.groups.iter().all(|group| !group.direct && group.nested_ids.is_empty()));
 }
 
 /// Two members of a group whose label changes all the time are read with the same label, and with that of the position.

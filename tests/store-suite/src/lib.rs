@@ -28,6 +28,7 @@ pub mod filters;
 pub mod ground;
 pub mod group_labels;
 pub mod groups;
+pub mod holders;
 pub mod rules;
 pub mod stamps;
 pub mod tenants;
@@ -146,6 +147,12 @@ macro_rules! behaviours {
                 a_change_of_access_stamps_its_own_holder_alone
                 what_is_read_together_is_of_one_revision
                 holdings_and_their_ground_belong_to_one_revision
+                it_is_told_how_a_user_is_in_its_groups
+            }
+            holders {
+                a_label_is_looked_for_in_every_way_it_can_be_read
+                holders_are_listed_once_a_page_at_a_time
+                who_holds_very_many_labels_is_listed_whatever_is_asked
             }
             stamps {
                 a_kept_set_is_right_until_what_it_depends_on_changes

@@ -264,7 +264,13 @@ impl Tenant {
 
     pub(crate) async fn holdings(&self, users: Vec<user_key::Key>) -> Result<GetHoldingsResponse, Error> {
         let users = users.into_iter().map(|key| UserKey { key: Some(key) }).collect();
-        let request = GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept: vec![] };
+        let request = GetHoldingsRequest {
+            tenant: self.name.clone(),
+            users,
+            with_documents: false,
+            kept: vec![],
+            with_nesting: false,
+        };
         answered(self.access().get_holdings(request).await)
     }
 
@@ -275,7 +281,8 @@ impl Tenant {
         kept: Vec<KeptSet>,
     ) -> Result<GetHoldingsResponse, Error> {
         let users = users.iter().map(|key| UserKey { key: Some(key.clone()) }).collect();
-        let request = GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept };
+        let request =
+            GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept, with_nesting: false };
         answered(self.access().get_holdings(request).await)
     }
 

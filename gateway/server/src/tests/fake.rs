@@ -326,6 +326,13 @@ impl AccessService for World {
         Err(Status::unimplemented(""))
     }
 
+    async fn list_label_holders(
+        &self,
+        _: Request<identity::ListLabelHoldersRequest>,
+    ) -> Result<Response<identity::ListLabelHoldersResponse>, Status> {
+        unreachable!("the gateway never asks who holds a label")
+    }
+
     async fn get_ground(
         &self,
         _: Request<identity::GetGroundRequest>,

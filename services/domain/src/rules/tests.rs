@@ -26,8 +26,8 @@ fn refusal(value: &Value) -> String {
 fn the_format_of_fluents_connector_is_read_as_it_stands_and_as_a_json_string() {
     let written = set(&[rule("Store_Colleague", &["STORE", "RETURNS_MANAGER", "STORE"]), rule("Boss", &["ADMIN"])]);
     let rules = parse(&written).unwrap();
-    assert_eq!(rules.targets("Store_Colleague").unwrap(), [Arc::from("RETURNS_MANAGER"), Arc::from("STORE")]);
-    assert_eq!((rules.iter().count(), rules.targets("store_colleague")), (2, None), "names are exact");
+    assert_eq!(rules.rule("Store_Colleague").unwrap().1, [Arc::from("RETURNS_MANAGER"), Arc::from("STORE")]);
+    assert_eq!((rules.iter().count(), rules.rule("store_colleague")), (2, None), "names are exact");
     assert_eq!(parse(&Value::from(written.to_string())).unwrap(), rules, "a string that holds it");
     assert_eq!(parse(&set(&[])).unwrap(), Rules::default(), "no rules");
 }

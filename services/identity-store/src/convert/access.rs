@@ -1,7 +1,8 @@
 //! Holdings, the ground, and reports of outcomes.
 
 use domain::catalogue::Catalogue;
-use domain::id::UserId;
+use domain::grant::ContextType;
+use domain::id::{GroupId, MemberId, UserId};
 use domain::revision::{Epoch, Revision};
 use domain::rules::Rules;
 use proto::identity::v1 as pb;
@@ -9,8 +10,8 @@ use proto::identity::v1 as pb;
 use super::{place, position, read_epoch, read_place, settings_to_proto, users};
 use crate::failure::Failure;
 use crate::model::{
-    CatalogueRead, FluentRules, Ground, GroundContent, Held, HeldThrough, Holding, Holdings, KeptSet, Outcome, Read,
-    RulesRead, UserKey,
+    CatalogueRead, FluentRules, Ground, GroundContent, Held, HeldThrough, HoldersWanted, Holding, Holdings, KeptSet,
+    Outcome, Read, RulesRead, UserKey,
 };
 
 pub(crate) fn user_keys(keys: Vec<pb::UserKey>) -> Result<Vec<UserKey>, Failure> {
@@ -55,7 +56,17 @@ fn held(held: Held) -> pb::Holding {
 }
 
 fn holding(holding: Holding) -> pb::Holding {
-    let Holding { id, user_name, active, labels, stamp, groups, version, document } = holding;
+    let Holding { id, user_name, active, labels, stamp, groups, mut nesting, version, document } = holding;
+    let group = |(group, stamp): (GroupId, Revision)| {
+        let (mut direct, mut nested_ids) = (false, Vec::new());
+        for member in nesting.remove(&group).unwrap_or_default() {
+            match member {
+                MemberId::User(_) => direct = true,
+                MemberId::Group(id) => nested_ids.push(id.to_string()),
+            }
+        }
+        pb::GroupStamp { group_id: group.to_string(), stamp: stamp.0, direct, nested_ids }
+    };
     pb::Holding {
         found: true,
         user_id: id.to_string(),
@@ -71,14 +82,23 @@ fn holding(holding: Holding) -> pb::Holding {
             })
             .collect(),
         stamp: stamp.0,
-        groups: groups
-            .into_iter()
-            .map(|(group, stamp)| pb::GroupStamp { group_id: group.to_string(), stamp: stamp.0 })
-            .collect(),
+        groups: groups.into_iter().map(group).collect(),
         version: version.0,
         document: document.unwrap_or_default().into(),
         unchanged: false,
     }
+}
+
+pub(crate) fn holders_wanted(request: pb::ListLabelHoldersRequest) -> Result<(String, HoldersWanted), Failure> {
+    let pb::ListLabelHoldersRequest { tenant, context_type, contexts, roles, labels, after_id, limit } = request;
+    let invalid = |field, expected: &str| Failure::Invalid { field, expected: expected.into() };
+    let context_type: ContextType =
+        context_type.parse().map_err(|_| invalid("context_type", "it must be ACCOUNT, RETAILER or AGENT"))?;
+    let after = match &*after_id {
+        "" => None,
+        id => Some(id.parse().map_err(|_| invalid("after_id", "it must be a user's id"))?),
+    };
+    Ok((tenant, HoldersWanted { context_type, contexts, roles, labels, after, limit }))
 }
 
 pub(crate) fn ground(read: Read<Ground>) -> pb::GetGroundResponse {

@@ -5,13 +5,15 @@ use std::time::Duration;
 use proto::identity::v1::access_service_server::AccessService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, AwaitCatalogueResponse, GetGroundRequest, GetGroundResponse, GetHoldingsRequest,
-    GetHoldingsResponse, PutCatalogueRequest, PutCatalogueResponse, ReportOutcomesRequest, ReportOutcomesResponse,
+    GetHoldingsResponse, ListLabelHoldersRequest, ListLabelHoldersResponse, PutCatalogueRequest, PutCatalogueResponse,
+    ReportOutcomesRequest, ReportOutcomesResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
 use crate::convert;
 use crate::failure::Failure;
+use crate::model::{Include, Read};
 
 /// How long a call waits for a catalogue at most; its own deadline may be shorter.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,10 +24,21 @@ impl AccessService for Service {
         &self,
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
-        let GetHoldingsRequest { tenant, users, with_documents, kept } = asked(request)?;
+        let GetHoldingsRequest { tenant, users, with_documents, kept, with_nesting } = asked(request)?;
         let (tenant, keys) = (convert::tenant(&tenant)?, convert::user_keys(users)?);
-        let read = self.store.get_holdings(&tenant, keys, convert::kept_sets(kept), with_documents).await?;
+        let include = Include { documents: with_documents, nesting: with_nesting };
+        let read = self.store.get_holdings(&tenant, keys, convert::kept_sets(kept), include).await?;
         Ok(Response::new(convert::holdings(read)))
+    }
+
+    async fn list_label_holders(
+        &self,
+        request: Request<ListLabelHoldersRequest>,
+    ) -> Result<Response<ListLabelHoldersResponse>, Status> {
+        let (tenant, wanted) = convert::holders_wanted(asked(request)?)?;
+        let Read { value, position } = self.store.label_holders(&convert::tenant(&tenant)?, wanted).await?;
+        let user_ids = value.iter().map(ToString::to_string).collect();
+        Ok(Response::new(ListLabelHoldersResponse { user_ids, position: Some(convert::position(position)) }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {

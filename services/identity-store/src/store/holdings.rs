@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::fold::fold;
-use domain::id::{GroupId, TenantId, UserId};
+use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::Revision;
 use sql::{Row, Tx, Value, params};
 
 use super::{Standing, Store, group_id, standing, user_id};
 use crate::failure::Failure;
-use crate::model::{Held, Holding, Holdings, KeptSet, Read, UserKey};
+use crate::model::{Held, Holding, Holdings, Include, KeptSet, Read, UserKey};
 
 /// The most users in one call.
 const USERS: usize = 1_000;
@@ -26,7 +26,7 @@ impl Store {
         tenant: &TenantId,
         keys: Vec<UserKey>,
         kept: Vec<KeptSet>,
-        with_documents: bool,
+        include: Include,
     ) -> Result<Read<Holdings>, Failure> {
         if keys.len() > USERS || kept.len() > USERS {
             return Err(Failure::TooLarge { what: "one call may ask for at most 1,000 users".into() });
@@ -36,9 +36,12 @@ impl Store {
             .read(move |tx| {
                 Box::pin(async move {
                     let stands = standing(tx, &tenant).await?;
-                    let mut found = Found::read(tx, &tenant, &keys, &kept, with_documents).await?;
+                    let mut found = Found::read(tx, &tenant, &keys, &kept, include.documents).await?;
                     found.leave_out(&kept, &stands);
                     reach(tx, &tenant, &mut found.users).await?;
+                    if include.nesting {
+                        nest(tx, &tenant, &mut found.users).await?;
+                    }
                     label(tx, &tenant, &mut found.users).await?;
                     let users = keys.iter().map(|key| found.of(key)).collect();
                     let value = Holdings { ground_version: stands.ground_version, users };
@@ -138,6 +141,7 @@ impl Found {
             labels: BTreeMap::new(),
             stamp: Revision::from_db(row.int(5)?),
             groups: BTreeMap::new(),
+            nesting: BTreeMap::new(),
             version: Revision::from_db(row.int(6)?),
             document: row.maybe_bytes(7)?.map(<[u8]>::to_vec),
         };
@@ -196,6 +200,38 @@ pub(super) const REACH: &str = "WITH RECURSIVE reached (user_id, group_id) AS (\
      UNION SELECT r.user_id, m.group_id FROM reached r JOIN members m \
      ON m.tenant = $1 AND m.member_id = r.group_id AND m.removed IS NULL) \
      SELECT r.user_id, r.group_id, g.stamp FROM reached r JOIN groups g ON g.tenant = $1 AND g.id = r.group_id";
+
+/// Which of the users and their groups are direct members of which of their groups.
+async fn nest(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, Holding>) -> Result<(), Failure> {
+    let groups: BTreeSet<GroupId> = users.values().flat_map(|holding| holding.groups.keys().copied()).collect();
+    let members = users.keys().map(|id| &id.as_bytes()[..]).chain(groups.iter().map(|id| &id.as_bytes()[..]));
+    let mut above_users = HashMap::<UserId, Vec<GroupId>>::new();
+    let mut above_groups = HashMap::<GroupId, Vec<GroupId>>::new();
+    for row in tx.rows(EDGES, params![tenant.as_str(), Value::ids(members)]).await? {
+        let group = group_id(&row, 0)?;
+        if row.flag(2)? {
+            above_groups.entry(group_id(&row, 1)?).or_default().push(group);
+        } else {
+            above_users.entry(user_id(&row, 1)?).or_default().push(group);
+        }
+    }
+    for (user, holding) in users {
+        let Holding { groups, nesting, .. } = holding;
+        for group in above_users.get(user).into_iter().flatten() {
+            nesting.entry(*group).or_default().push(MemberId::User(*user));
+        }
+        for member in groups.keys() {
+            for group in above_groups.get(member).into_iter().flatten() {
+                nesting.entry(*group).or_default().push(MemberId::Group(*member));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What users and groups are direct members of.
+const EDGES: &str = "SELECT group_id, member_id, is_group FROM members \
+     WHERE tenant = $1 AND member_id IN {ids:$2} AND removed IS NULL ORDER BY group_id, member_id";
 
 /// The labels of users and groups.
 pub(super) const LABELS: &str = "SELECT holder, label, named FROM labels WHERE tenant = $1 AND holder IN {ids:$2}";

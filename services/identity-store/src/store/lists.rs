@@ -211,17 +211,14 @@ impl Listed for User {
         if let Some(outcome) = outcome {
             server.insert(FLUENT_USER_URN.into(), extension(outcome, outcome.revision < *version));
         }
-        let mut whole = whole(
+        whole(
             Self::schema(Schemas::BUILT_IN),
             &id.to_string(),
             document,
             [*created_at, *modified_at],
             version.0,
             server,
-        )?;
-        // Who does not say so is not active, and is found by that.
-        whole.entry("active").or_insert(false.into());
-        Ok(whole)
+        )
     }
     async fn add_groups(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<Self>) -> Result<(), Failure> {
         user_groups::add(tx, tenant, page).await

@@ -12,7 +12,7 @@ use super::Store;
 use super::affected::Affected;
 use super::ground::Inputs;
 use crate::failure::Failure;
-use crate::model::{self, Differing, Held, HeldThrough, UserKey, UserState};
+use crate::model::{self, Differing, Held, HeldThrough, Include, UserKey, UserState};
 
 /// How many users are looked at in one read.
 const CHUNK: usize = 1_000;
@@ -46,7 +46,7 @@ impl Store {
         }
         let chunk = waiting.split_off(waiting.len().saturating_sub(CHUNK));
         let keys = chunk.iter().map(|user| UserKey::Id(user.id.to_string())).collect();
-        let read = self.get_holdings(tenant, keys, Vec::new(), false).await?;
+        let read = self.get_holdings(tenant, keys, Vec::new(), Include::default()).await?;
         let mut differing = Vec::new();
         for held in read.value.users.into_iter().flatten() {
             let Held::Read(model::Holding { id, user_name, active, labels, .. }) = held else { continue };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use domain::catalogue::{self, Catalogue};
 use domain::clock::Timestamp;
 use domain::effective::{Holding, Source};
-use domain::id::{GroupId, InvalidId, TenantId};
+use domain::explain::Nesting;
+use domain::holders::Candidates;
+use domain::id::{GroupId, InvalidId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::{Epoch, Position, Revision};
 use domain::rules::{MalformedRules, Rules};
@@ -15,6 +17,7 @@ use proto::identity::v1 as identity;
 
 use crate::authorise::Credential;
 use crate::cache::{Change, Dependency, FeedPage, Heads, Kept, Stamps};
+use crate::explanation::Nested;
 use crate::ground::{Ground, GroundRead, GroundVersion};
 use crate::resolver::{Held, Holdings, Person, Who};
 
@@ -30,6 +33,8 @@ pub(crate) enum Malformed {
     Count { asked: usize, answered: usize },
     #[error("an identifier cannot be read")]
     Id(#[from] InvalidId),
+    #[error("a set is called unchanged that nobody said to keep")]
+    Unasked,
     #[error("a label comes from nowhere")]
     Sourceless,
     #[error("the rules contradict each other")]
@@ -43,7 +48,7 @@ pub(crate) fn holdings_request<'a>(
 ) -> identity::GetHoldingsRequest {
     let users = users.iter().cloned().map(user_key).collect();
     let kept = kept.map(kept_set).collect();
-    identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: false, kept }
+    identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: false, kept, with_nesting: false }
 }
 
 fn kept_set(kept: &Kept) -> identity::KeptSet {
@@ -53,6 +58,55 @@ fn kept_set(kept: &Kept) -> identity::KeptSet {
         revision: kept.right_at().revision.0,
         group_ids: entry.groups.iter().map(ToString::to_string).collect(),
     }
+}
+
+pub(crate) fn nested_request(tenant: &TenantId, user: &Who) -> identity::GetHoldingsRequest {
+    let one = std::slice::from_ref(user);
+    identity::GetHoldingsRequest { with_nesting: true, ..holdings_request(tenant, one, std::iter::empty()) }
+}
+
+pub(crate) fn holders_request(
+    tenant: &TenantId,
+    labels: &Candidates,
+    after: Option<UserId>,
+    limit: u32,
+) -> identity::ListLabelHoldersRequest {
+    let Candidates { context_type, contexts, roles, labels } = labels.clone();
+    identity::ListLabelHoldersRequest {
+        tenant: tenant.to_string(),
+        context_type: context_type.as_str().to_owned(),
+        contexts: contexts.into_iter().collect(),
+        roles: roles.into_iter().collect(),
+        labels: labels.into_iter().collect(),
+        after_id: after.map(|id| id.to_string()).unwrap_or_default(),
+        limit,
+    }
+}
+
+/// Reads a page of holders.
+pub(crate) fn holders(answer: identity::ListLabelHoldersResponse) -> Result<Vec<UserId>, Malformed> {
+    let identity::ListLabelHoldersResponse { user_ids, position: _ } = answer;
+    Ok(user_ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
+}
+
+/// Reads the answer to a question about one user and how it is in its groups.
+pub(crate) fn nested_holding(answer: identity::GetHoldingsResponse) -> Result<Nested, Malformed> {
+    let mut nesting = Nesting::default();
+    for group in answer.holdings.iter().flat_map(|holding| &holding.groups) {
+        let identity::GroupStamp { group_id, stamp: _, direct, nested_ids } = group;
+        let id = group_id.parse()?;
+        if *direct {
+            nesting.direct.insert(id);
+        }
+        nesting.nested.insert(id, nested_ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?);
+    }
+    let Holdings { position, ground, users } = holdings(answer, 1)?;
+    let user = match users.into_iter().next().flatten() {
+        None => None,
+        Some(Held::Read(Person { id, name: _, groups: _, holding })) => Some((id, holding)),
+        Some(Held::Unchanged(_)) => return Err(Malformed::Unasked),
+    };
+    Ok(Nested { position, ground, user, nesting })
 }
 
 fn user_key(who: Who) -> identity::UserKey {
@@ -98,7 +152,9 @@ fn user(holding: identity::Holding) -> Result<Option<Held>, Malformed> {
         return Ok(Some(Held::Unchanged(id)));
     }
     let labels = labels.into_iter().map(held_label).collect::<Result<BTreeMap<_, _>, _>>()?;
-    let group = |identity::GroupStamp { group_id, stamp: _ }: identity::GroupStamp| group_id.parse::<GroupId>();
+    let group = |identity::GroupStamp { group_id, stamp: _, direct: _, nested_ids: _ }: identity::GroupStamp| {
+        group_id.parse::<GroupId>()
+    };
     let groups = groups.into_iter().map(group).collect::<Result<_, _>>()?;
     Ok(Some(Held::Read(Person { id, name: user_name, groups, holding: Holding { active, labels } })))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
-use domain::id::{TenantId, UserId};
+use domain::id::{GroupId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision, RevisionKey};
 use domain::token::BearerToken;
 use parking_lot::Mutex;
@@ -53,6 +53,7 @@ pub(super) struct Asked {
     /// Users whose kept sets were found right.
     pub(super) unchanged: usize,
     pub(super) grounds: usize,
+    pub(super) holders: usize,
     pub(super) tokens: usize,
 }
 
@@ -111,7 +112,7 @@ impl State {
         let held =
             |label: &&str| HeldLabel { label: (*label).into(), group_ids: group_ids.clone(), ..HeldLabel::default() };
         holding.labels = labels.iter().map(held).collect();
-        holding.groups = vec![GroupStamp { group_id: group_id.to_owned(), stamp: revision }];
+        holding.groups = vec![GroupStamp { group_id: group_id.to_owned(), stamp: revision, ..Default::default() }];
         self.commit(feed_entry::Change::GroupChanged(GroupChanged { group_id: group_id.to_owned(), exists: true }));
     }
 
@@ -161,7 +162,7 @@ impl AccessService for Fake {
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
         self.speak().await;
-        let GetHoldingsRequest { tenant, users, with_documents: _, kept } = request.into_inner();
+        let GetHoldingsRequest { tenant, users, with_documents: _, kept, with_nesting: _ } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.happen();
         // Who asks for nobody asks for the head.
@@ -177,6 +178,23 @@ impl AccessService for Fake {
         }
         let (position, ground_version) = (Some(state.position()), state.ground_version);
         Ok(Response::new(GetHoldingsResponse { position, ground_version, holdings }))
+    }
+
+    /// Whoever holds any label may hold the one asked for: the resolver must decide.
+    async fn list_label_holders(
+        &self,
+        request: Request<ListLabelHoldersRequest>,
+    ) -> Result<Response<ListLabelHoldersResponse>, Status> {
+        self.speak().await;
+        let ListLabelHoldersRequest { tenant, after_id, limit, .. } = request.into_inner();
+        let mut state = self.state(&tenant)?;
+        state.asked.holders += 1;
+        let held = state.users.iter().filter(|(_, holding)| !holding.labels.is_empty());
+        let mut user_ids: Vec<_> = held.map(|(_, holding)| holding.user_id.clone()).collect();
+        user_ids.retain(|id| *id > after_id);
+        user_ids.sort();
+        user_ids.truncate(limit as usize);
+        Ok(Response::new(ListLabelHoldersResponse { user_ids, position: Some(state.position()) }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {
@@ -413,6 +431,23 @@ impl World {
         };
         self.store().users.push((name.to_uppercase(), holding));
         user_id
+    }
+
+    /// Puts a user into a group that is in another, which bears a label; the ids of both.
+    pub(super) fn put_into_nested_groups(&self, name: &str, label: &str) -> [String; 2] {
+        let [inner, outer] = [GroupId::new(), GroupId::new()].map(|id| id.to_string());
+        let mut state = self.store();
+        let (_, holding) = state.users.iter_mut().find(|(_, holding)| holding.user_name == name).unwrap();
+        holding.groups.push(GroupStamp { group_id: inner.clone(), direct: true, ..Default::default() });
+        let nested_ids = vec![inner.clone()];
+        holding.groups.push(GroupStamp { group_id: outer.clone(), nested_ids, ..Default::default() });
+        if let Some(held) = holding.labels.iter_mut().find(|held| held.label == label) {
+            held.group_ids.push(outer.clone());
+        } else {
+            let (label, group_ids) = (label.to_owned(), vec![outer.clone()]);
+            holding.labels.push(HeldLabel { label, group_ids, ..Default::default() });
+        }
+        [inner, outer]
     }
 
     /// A bearer token of `tenant`.

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result};
 use prost::Message as _;
 use proto::roles::v1::role_service_server::{RoleService, RoleServiceServer};
 use proto::roles::v1::{
-    BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse, CheckRoleRequest, CheckRoleResponse,
-    GetEffectiveRolesRequest, GetEffectiveRolesResponse,
+    BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
+    CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
+    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -102,6 +103,26 @@ impl RoleService for Constant {
     }
 
     async fn check_role(&self, _: Request<CheckRoleRequest>) -> Result<Response<CheckRoleResponse>, Status> {
+        Err(Status::unimplemented("the floor of one method"))
+    }
+
+    async fn batch_check_role(
+        &self,
+        _: Request<BatchCheckRoleRequest>,
+    ) -> Result<Response<BatchCheckRoleResponse>, Status> {
+        Err(Status::unimplemented("the floor of one method"))
+    }
+
+    async fn explain_roles(&self, _: Request<ExplainRolesRequest>) -> Result<Response<ExplainRolesResponse>, Status> {
+        Err(Status::unimplemented("the floor of one method"))
+    }
+
+    type ListRoleHoldersStream = tonic::codegen::tokio_stream::Empty<Result<ListRoleHoldersResponse, Status>>;
+
+    async fn list_role_holders(
+        &self,
+        _: Request<ListRoleHoldersRequest>,
+    ) -> Result<Response<Self::ListRoleHoldersStream>, Status> {
         Err(Status::unimplemented("the floor of one method"))
     }
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{document, each};
 use crate::Failure;
-use crate::model::{Actor, Change, Held, UserKey, Wanted};
+use crate::model::{Actor, Change, Held, Include, UserKey, Wanted};
 
 #[tokio::test]
 async fn a_user_is_read_as_it_was_stored() {
@@ -79,7 +79,8 @@ async fn users_are_found_by_id_name_and_external_id() {
             UserKey::ExternalId("8".into()),
             UserKey::Id(id.to_string()),
         ];
-        let found = f.store.get_holdings(&f.tenant, keys, vec![], true).await.unwrap().value.users;
+        let include = Include { documents: true, nesting: false };
+        let found = f.store.get_holdings(&f.tenant, keys, vec![], include).await.unwrap().value.users;
         let read = |held: &Option<Held>| match held {
             Some(Held::Read(holding)) => Some(holding.clone()),
             _ => None,

@@ -9,7 +9,7 @@ use domain::settings::Settings;
 use domain::token::Pepper;
 use sql::{Statement, Value, params};
 
-use crate::model::{Actor, Entry, Held, Holding, User, UserKey, Wanted, Written};
+use crate::model::{Actor, Entry, Held, Holding, Include, User, UserKey, Wanted, Written};
 use crate::{Failure, Store};
 
 pub(super) struct Fixture {
@@ -65,7 +65,8 @@ impl Fixture {
 
     pub(super) async fn holding(&self, id: UserId) -> Option<Holding> {
         let keys = vec![UserKey::Id(id.to_string())];
-        let mut users = self.store.get_holdings(&self.tenant, keys, vec![], false).await.unwrap().value.users;
+        let mut users =
+            self.store.get_holdings(&self.tenant, keys, vec![], Include::default()).await.unwrap().value.users;
         users.remove(0).map(|held| match held {
             Held::Read(holding) => holding,
             Held::Unchanged(_) => unreachable!("nothing is kept"),
@@ -73,7 +74,7 @@ impl Fixture {
     }
 
     pub(super) async fn head(&self) -> Position {
-        self.store.get_holdings(&self.tenant, vec![], vec![], false).await.unwrap().position
+        self.store.get_holdings(&self.tenant, vec![], vec![], Include::default()).await.unwrap().position
     }
 
     pub(super) async fn feed(&self) -> Vec<Entry> {

@@ -4,7 +4,7 @@ use sql::{Engine, Value, params};
 
 use super::fixture::each;
 use crate::Failure;
-use crate::store::{affected, crowd, feed, holdings, members, user_groups, users};
+use crate::store::{affected, crowd, feed, holders, holdings, members, user_groups, users};
 
 /// PostgreSQL plans by what is there: enough of everything that its indexes differ.
 const ENOUGH: &str = "
@@ -67,6 +67,11 @@ async fn hot_queries_use_their_index() {
             (users::get(true), params!["t", &id], ["members_by_member", "members_by_member"]),
             (user_groups::OF_MANY, params!["t", ids(), 10], ["members_by_member", "members_by_member"]),
             (crowd::ACTIVE_INSIDE, params!["t", ids(), 10], ["members_pkey", "group_id=?"]),
+            (
+                holders::HOLDERS,
+                params!["t", "AGENT", text(), text(), text(), "x", Vec::<u8>::new(), 10, 0],
+                ["labels_by_text", "labels_by_text"],
+            ),
             (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {

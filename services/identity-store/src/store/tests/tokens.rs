@@ -6,6 +6,7 @@ use domain::settings::{Guardrail, Settings};
 
 use super::fixture::{Fixture, each};
 use crate::Failure;
+use crate::model::Include;
 
 async fn issue(f: &Fixture, days: u32) -> Result<String, Failure> {
     let issued = f.store.issue_token(&f.tenant, &["scim".into()], days, "a note").await?;
@@ -65,7 +66,7 @@ async fn settings_are_a_change_of_the_ground() {
         let put = f.store.put_settings(&f.tenant, settings.clone()).await.unwrap();
         assert!(put.changed && !f.store.put_settings(&f.tenant, settings.clone()).await.unwrap().changed);
         assert_eq!(f.store.get_settings(&f.tenant).await.unwrap(), settings);
-        let holdings = f.store.get_holdings(&f.tenant, vec![], vec![], false).await.unwrap();
+        let holdings = f.store.get_holdings(&f.tenant, vec![], vec![], Include::default()).await.unwrap();
         assert_eq!((holdings.value.ground_version, holdings.position), (put.position.revision, put.position));
         assert_eq!(f.store.create_tenant(&f.tenant, Settings::default()).await, Err(Failure::TenantExists));
     })

@@ -1,7 +1,7 @@
 //! The groups users are in, where they are many.
 
 use domain::id::UserId;
-use sql::{Statement, Value, params};
+use sql::{Engine, Statement, Value, params};
 
 use super::fixture::{Fixture, each, many_users};
 use crate::Failure;
@@ -24,6 +24,10 @@ async fn join(f: &Fixture, users: &[UserId], groups: usize) {
     let fill = f.store.database.write(move |tx| {
         Box::pin(async move {
             tx.batch(statements).await?;
+            // PostgreSQL plans by what it knows of the rows, and learns of so many at once only in a while.
+            if tx.engine() == Engine::Postgres {
+                tx.script("ANALYZE members; ANALYZE groups").await?;
+            }
             Ok::<_, Failure>(())
         })
     });

@@ -1,0 +1,122 @@
+//! Explanations, lists of holders, and many checks at once.
+
+use futures_util::TryStreamExt as _;
+use proto::common::v1::Grant;
+use proto::roles::v1::{
+    BatchCheckRoleRequest, ExplainRolesRequest, GroupPath, ListRoleHoldersRequest, ListRoleHoldersResponse, RoleCheck,
+};
+use runtime::error::{Error, Reason};
+
+use super::fake::World;
+use super::{MATCHED, UNMATCHED, store_in_chicago, user, why};
+
+fn explain(name: &str) -> ExplainRolesRequest {
+    ExplainRolesRequest { tenant: "acme".into(), user: Some(user(name)), consistency: None }
+}
+
+fn holders(after: &str) -> ListRoleHoldersRequest {
+    ListRoleHoldersRequest {
+        tenant: "acme".into(),
+        grant: Some(store_in_chicago()),
+        consistency: None,
+        after_user_id: after.to_owned(),
+    }
+}
+
+async fn listed(world: &World, after: &str) -> Vec<ListRoleHoldersResponse> {
+    world.roles().list_role_holders(holders(after)).await.unwrap().into_inner().try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn every_way_to_a_grant_is_told_and_every_unmatched_label() {
+    let world = World::new().await;
+    world.add_user("ann", true, &[MATCHED, "AGENT_77_CLERK", UNMATCHED]);
+    let [inner, outer] = world.put_into_nested_groups("ann", MATCHED);
+    let answer = world.roles().explain_roles(explain("ann")).await.unwrap().into_inner();
+    assert!(answer.active && answer.held && answer.has_labels);
+    assert_eq!(answer.revision_token, world.revision_token("acme", 10));
+    assert_eq!(answer.grants.len(), 1, "two labels, one grant");
+    let causes = &answer.grants[0].causes;
+    let told: Vec<_> = causes.iter().map(|cause| (&*cause.label, &*cause.rule)).collect();
+    assert_eq!(told, [("AGENT_77_CLERK", "CLERK"), (MATCHED, "")]);
+    let ways = causes[1].ways.as_ref().unwrap();
+    assert!(ways.direct);
+    assert_eq!(ways.through, [GroupPath { group_ids: vec![inner, outer] }]);
+    assert_eq!(ways.more, 0);
+    let unmatched = answer.unmatched[0].label.as_ref().unwrap();
+    assert_eq!((&*unmatched.label, &*unmatched.suggestion), (UNMATCHED, MATCHED));
+    assert!(answer.unmatched[0].ways.as_ref().unwrap().direct);
+}
+
+#[tokio::test]
+async fn nobody_and_one_who_is_inactive_have_nothing_to_explain() {
+    let world = World::new().await;
+    world.add_user("ann", false, &[MATCHED]);
+    let answer = world.roles().explain_roles(explain("ann")).await.unwrap().into_inner();
+    assert!(!answer.active && !answer.held && answer.has_labels && answer.grants.is_empty());
+    assert_eq!(why(world.roles().explain_roles(explain("bob")).await), Reason::USER_NOT_FOUND);
+}
+
+#[tokio::test]
+async fn holders_are_those_whose_effective_set_has_the_grant() {
+    let world = World::new().await;
+    let ann = world.add_user("ann", true, &[MATCHED, UNMATCHED]);
+    world.add_user("bob", true, &["RETAILER_MAIN_STORE"]);
+    world.add_user("eve", false, &[MATCHED]);
+    let answers = listed(&world, "").await;
+    let found: Vec<_> = answers.iter().flat_map(|answer| &answer.holders).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0].user_id, found[0].held), (&ann, true));
+    assert_eq!(found[0].labels, [MATCHED]);
+    assert!(answers.iter().all(|answer| answer.revision_token == world.revision_token("acme", 10)));
+}
+
+#[tokio::test]
+async fn a_long_list_goes_on_after_any_of_its_messages() {
+    let world = World::new().await;
+    for n in 0..1_100 {
+        world.add_user(&format!("u{n}"), true, &[MATCHED]);
+    }
+    let answers = listed(&world, "").await;
+    assert_eq!(answers.iter().map(|answer| answer.holders.len()).collect::<Vec<_>>(), [500, 500, 100]);
+    assert_eq!(listed(&world, &answers[0].last_user_id).await, answers[1..]);
+    assert_eq!(listed(&world, &answers[2].last_user_id).await[0].holders, []);
+    assert_eq!(why(world.roles().list_role_holders(holders("x")).await), Reason::FIELD_INVALID);
+}
+
+#[tokio::test]
+async fn a_list_of_holders_is_read_no_faster_than_it_is_taken() {
+    let world = World::new().await;
+    for n in 0..1_100 {
+        world.add_user(&format!("u{n}"), true, &[MATCHED]);
+    }
+    let mut answers = world.roles().list_role_holders(holders("")).await.unwrap().into_inner();
+    answers.try_next().await.unwrap();
+    assert!(world.store().asked.holders <= 2);
+}
+
+#[tokio::test]
+async fn a_silent_store_ends_a_list_with_an_error() {
+    let world = World::new().await;
+    world.add_user("ann", true, &[MATCHED]);
+    world.store().silent = true;
+    let answers = world.roles().list_role_holders(holders("")).await.unwrap().into_inner();
+    let ended = answers.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(Error::from_status(&ended).reason(), Reason::STORE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn many_checks_are_answered_in_order_from_one_read() {
+    let world = World::new().await;
+    world.add_user("ann", true, &[MATCHED, UNMATCHED]);
+    let check = |name: &str, grant: Grant| RoleCheck { user: Some(user(name)), grant: Some(grant) };
+    let elsewhere = Grant { context_id: "78".into(), ..store_in_chicago() };
+    let checks = vec![check("ann", elsewhere), check("bob", store_in_chicago()), check("ann", store_in_chicago())];
+    let request = |checks| BatchCheckRoleRequest { tenant: "acme".into(), checks, consistency: None };
+    let answer = world.roles().batch_check_role(request(checks)).await.unwrap().into_inner();
+    let told: Vec<_> = answer.results.iter().map(|result| (result.found, result.allowed, result.held)).collect();
+    assert_eq!(told, [(true, false, true), (false, false, false), (true, true, true)]);
+    assert_eq!(world.store().asked.holdings, 1);
+    let many = vec![check("ann", store_in_chicago()); 1_001];
+    assert_eq!(why(world.roles().batch_check_role(request(many)).await), Reason::TOO_LARGE);
+}
