@@ -21,7 +21,7 @@ pub enum Failure {
     /// A member that was named does not exist.
     #[error("no user and no group has the id of a member")]
     MemberNotFound {
-        /// The id as sent, cut short where it is no id.
+        /// The id.
         id: String,
     },
     /// Another resource bears a name that must be unique.

@@ -306,3 +306,18 @@ pub async fn changes_in_opposite_order_never_meet_an_error(backend: &Backend) {
     }))
     .await;
 }
+
+/// A text that can be no id names nobody: it is left out, while an id that is nobody's is refused.
+pub async fn a_member_that_can_be_nobody_is_left_out(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let ann = tenant.user(&user("ann")).await;
+    let staff = tenant.group(&group("staff"), &["string id 1".to_owned()]).await;
+    assert!(tenant.members(&staff).await.is_empty());
+    tenant.add_members(&staff, &["fake-member-id".to_owned(), ann.clone()]).await.unwrap();
+    assert_eq!(tenant.members(&staff).await, [ann.as_str()]);
+    let head = tenant.head().await;
+    tenant.add_members(&staff, &["fake-member-id".to_owned()]).await.unwrap();
+    assert_eq!(tenant.head().await, head, "nothing changed");
+    let nobody = uuid::Uuid::new_v4().to_string();
+    assert_eq!(tenant.add_members(&staff, &[nobody]).await.unwrap_err().reason(), Reason::MEMBER_NOT_FOUND);
+}

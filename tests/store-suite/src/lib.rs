@@ -131,6 +131,7 @@ macro_rules! behaviours {
                 a_deleted_user_is_a_member_of_nothing
                 two_groups_at_once_do_not_come_to_contain_each_other
                 a_group_does_not_contain_itself_through_others
+                a_member_that_can_be_nobody_is_left_out
                 members_are_listed_in_order_and_after_any_of_them
                 users_are_deactivated_beside_fifty_thousand_new_memberships
                 changes_in_opposite_order_never_meet_an_error

@@ -25,8 +25,6 @@ pub(super) struct Wanted {
     /// Whether everyone who is not in `add` goes.
     pub(super) replace: bool,
     pub(super) add: BTreeSet<Id>,
-    /// One to be added whose id is none, as sent, if there is one.
-    pub(super) nobody: Option<String>,
     /// Removing comes before adding: who is in both is in the end a member.
     pub(super) remove: BTreeSet<Id>,
 }
@@ -45,15 +43,15 @@ impl Delta {
 }
 
 impl Wanted {
-    /// Reads how members are to change. A text that is no id names nobody, which is nothing to remove.
+    /// Reads how members are to change. A text that can be no id names nobody, now or ever, so there is nobody to remove
+    /// or to add: Microsoft's collection sends such texts and wants success. An id that could be somebody's and is
+    /// nobody's is another matter.
     pub(super) fn parse(replace: bool, add: &[String], remove: &[String]) -> Result<Self, Failure> {
         if add.len() > NAMED {
             return Err(Failure::TooLarge { what: format!("one call may name at most {NAMED} members") });
         }
         let known = |texts: &[String]| texts.iter().filter_map(|text| id(text)).collect();
-        let nobody = add.iter().find(|text| id(text).is_none());
-        let nobody = nobody.map(|text| text.chars().filter(|c| !c.is_control()).take(64).collect());
-        Ok(Self { replace, add: known(add), nobody, remove: known(remove) })
+        Ok(Self { replace, add: known(add), remove: known(remove) })
     }
 }
 
@@ -72,7 +70,7 @@ pub(super) async fn delta(
     wanted: &Wanted,
     takes_away: bool,
 ) -> Result<Delta, Failure> {
-    if !wanted.replace && wanted.add.is_empty() && wanted.nobody.is_none() && wanted.remove.is_empty() {
+    if !wanted.replace && wanted.add.is_empty() && wanted.remove.is_empty() {
         return Ok(Delta::default());
     }
     let present = match group {
@@ -82,9 +80,6 @@ pub(super) async fn delta(
     let goes = |id: &Id| !wanted.add.contains(id) && (wanted.replace || wanted.remove.contains(id));
     let removed: Vec<_> = present.iter().filter(|(id, _)| goes(id)).map(|(_, member)| *member).collect();
     let strict = removed.is_empty() && !takes_away;
-    if strict && let Some(id) = &wanted.nobody {
-        return Err(Failure::MemberNotFound { id: id.clone() });
-    }
     let missing: BTreeSet<Id> = wanted.add.iter().filter(|id| !present.contains_key(*id)).copied().collect();
     let mut added = look_up(tx, tenant, &missing).await?;
     if strict && let Some(id) = missing.iter().find(|id| !added.contains_key(*id)) {

@@ -52,7 +52,9 @@ async fn what_changes_nothing_leaves_revision_and_feed_alone() {
 async fn the_stamp_moves_with_access_alone() {
     each(async |f| {
         let id = f.user("ann", &["AGENT_1_A"]).await;
-        f.replace(id, 0, r#"{"userName":"ann","title":"x","roles":[{"value":"AGENT_1_A"}]}"#).await.unwrap();
+        f.replace(id, 0, r#"{"userName":"ann","active":true,"title":"x","roles":[{"value":"AGENT_1_A"}]}"#)
+            .await
+            .unwrap();
         let holding = f.holding(id).await.unwrap();
         assert_eq!((holding.version, holding.stamp), (Revision(2), Revision(1)));
         f.replace(id, 0, r#"{"userName":"ann","active":false}"#).await.unwrap();
