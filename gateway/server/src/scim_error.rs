@@ -117,6 +117,7 @@ static TABLE: &[Row] = &[
     row(Reason::USER_NOT_FOUND, 404, None, Words::Ours("there is no such user")),
     row(Reason::GROUP_NOT_FOUND, 404, None, Words::Ours("there is no such group")),
     row(Reason::MEMBER_NOT_FOUND, 400, INVALID, Words::Theirs),
+    row(Reason::GROUND_NOT_FOUND, 404, None, Words::Ours("there is no such change of ground")),
     row(Reason::SCHEMA_NOT_FOUND, 404, None, Words::Ours("there is no such schema")),
     row(Reason::TOKEN_NOT_FOUND, 404, None, Words::Ours("there is no such token")),
     row(Reason::ACCOUNT_NOT_FOUND, 404, None, Words::Ours("there is no such account")),
