@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::convert;
-use crate::store::Store;
+use crate::peers::Store;
 
 /// What a good token is good for.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use domain::rules::Rules;
 use parking_lot::Mutex;
 use runtime::error::{Error, Reason};
 
-use crate::store::Store;
+use crate::peers::Store;
 
 /// Names one ground: the life of the database, and the revision that last changed catalogue, rules or settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@ mod convert;
 mod explanation;
 mod ground;
 mod holders;
+mod peers;
 mod resolver;
 mod service;
-mod store;
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +36,9 @@ pub use config::{CacheConfig, Config, RedisConfig};
 
 use authorise::Authoriser;
 use cache::{Counts, Near, Shared, Tails};
+use peers::Store;
 use resolver::{Layers, Resolver};
 use service::Service;
-use store::Store;
 
 /// What the service is put together from, besides its configuration.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::cache::{
 };
 use crate::consistency::Freshness;
 use crate::ground::{Ground, GroundVersion, Grounds};
-use crate::store::Store;
+use crate::peers::Store;
 
 /// How often holdings are read again because the ground changed meanwhile. A tenant's ground changes a few times a day.
 pub(crate) const READS: usize = 5;

@@ -21,7 +21,7 @@ use super::counts::Counts;
 use super::near::Kept;
 use super::replica::{Change, Gap, Replica};
 use super::rule::{Span, agree, span};
-use crate::store::Store;
+use crate::peers::Store;
 
 /// The heartbeat comes at least every ten seconds; a stream silent for so long is dead.
 const SILENCE: Duration = Duration::from_secs(30);
