@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::id::TenantId;
 use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
@@ -32,7 +33,36 @@ pub(crate) enum Cost {
     HeavyList,
 }
 
-type Rate = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, DefaultClock>;
+/// What is left of a tenant's rate, as clients are told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// The most that may come at once.
+    limit: u32,
+    /// How many of them may come now.
+    remaining: u32,
+    /// In how many seconds all of them may.
+    reset: u64,
+}
+
+impl Budget {
+    fn new(per_second: NonZeroU32, remaining: u32) -> Self {
+        let limit = per_second.get().saturating_mul(BURST);
+        let reset = u64::from(limit.saturating_sub(remaining).div_ceil(per_second.get()));
+        Self { limit, remaining, reset }
+    }
+
+    /// The headers that say it.
+    pub(crate) fn headers(self) -> [(HeaderName, HeaderValue); 3] {
+        let Self { limit, remaining, reset } = self;
+        [
+            (HeaderName::from_static("x-rate-limit-limit"), limit.into()),
+            (HeaderName::from_static("x-rate-limit-remaining"), remaining.into()),
+            (HeaderName::from_static("x-rate-limit-reset"), reset.into()),
+        ]
+    }
+}
+
+type Rate = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, DefaultClock, StateInformationMiddleware>;
 
 /// Takes requests or refuses them.
 #[derive(Debug)]
@@ -59,7 +89,8 @@ impl Admission {
         let rate = |per_second| {
             let quota = NonZeroU32::new(per_second)?;
             let burst = quota.saturating_mul(NonZeroU32::new(BURST)?);
-            Some((quota, RateLimiter::hashmap(Quota::per_second(quota).allow_burst(burst))))
+            let rate = RateLimiter::hashmap(Quota::per_second(quota).allow_burst(burst));
+            Some((quota, rate.with_middleware()))
         };
         Self {
             reads: rate(limits.reads_per_second),
@@ -73,26 +104,25 @@ impl Admission {
         }
     }
 
-    /// Counts a request against its tenant's rate. Refused with 429.
-    pub(crate) fn count(&self, tenant: &TenantId, cost: Cost) -> Result<(), Refusal> {
+    /// Counts a request against its tenant's rate; answers what is left, if there is a rate. Refused with 429.
+    pub(crate) fn count(&self, tenant: &TenantId, cost: Cost) -> Result<Option<Budget>, Refusal> {
         let rate = match cost {
             Cost::Read => &self.reads,
             Cost::Write => &self.writes,
             Cost::HeavyList => &self.heavy_lists,
         };
-        let Some((quota, rate)) = rate else { return Ok(()) };
-        let Err(not_until) = rate.check_key(tenant) else { return Ok(()) };
+        let Some((quota, rate)) = rate else { return Ok(None) };
+        let not_until = match rate.check_key(tenant) {
+            Ok(left) => return Ok(Some(Budget::new(*quota, left.remaining_burst_capacity()))),
+            Err(not_until) => not_until,
+        };
         let wait = not_until.wait_time_from(self.clock.now());
         let seconds = whole_seconds(wait);
         let refusal = Refusal::from(scim::Error::new(429, "too many requests; Retry-After says when to try again"));
-        let header = |name, value: u64| (HeaderName::from_static(name), HeaderValue::from(value));
-        let headers = [
-            header("x-rate-limit-limit", u64::from(quota.get())),
-            header("x-rate-limit-remaining", 0),
-            header("x-rate-limit-reset", seconds),
-            header("x-rate-limit-retry-after-seconds", seconds),
-        ];
-        let refusal = headers.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value));
+        let again = (HeaderName::from_static("x-rate-limit-retry-after-seconds"), seconds.into());
+        let headers = Budget::new(*quota, 0).headers();
+        let refusal =
+            headers.into_iter().chain([again]).fold(refusal, |refusal, (name, value)| refusal.with(name, value));
         Err(refusal.retry_after(wait))
     }
 
@@ -155,7 +185,9 @@ mod tests {
         let refused = admission.count(&acme, Cost::Write).unwrap_err().into_response();
         assert_eq!(refused.status(), 429);
         assert_eq!(refused.headers()["retry-after"], "1");
-        assert_eq!(refused.headers()["x-rate-limit-limit"], "1");
+        assert_eq!(refused.headers()["x-rate-limit-limit"], "4");
+        assert_eq!(refused.headers()["x-rate-limit-reset"], "4");
+        assert_eq!(refused.headers()["x-rate-limit-retry-after-seconds"], "1");
         assert_eq!(status(admission.count(&acme, Cost::Read)), 200);
         assert_eq!(status(admission.count(&other, Cost::Write)), 200);
     }

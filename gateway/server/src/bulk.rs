@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{ETAG, LOCATION};
+use http::{Method, StatusCode};
 use scim::Error;
 use scim::bulk::{Done, Job, Task, Verb};
 use scim::schema::USERS;
@@ -50,7 +50,14 @@ pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) ->
 async fn perform(gateway: &Arc<Gateway>, call: &Call, task: Task) -> Result<(Done, String), Refusal> {
     let Task { kind, verb, id, version, data } = task;
     let body = data.map(|data| Bytes::from(Value::Object(data).to_string())).unwrap_or_default();
-    let (state, part) = (State(Arc::clone(gateway)), call.part(id.clone(), version.as_deref(), body)?);
+    let method = match verb {
+        Verb::Create => Method::POST,
+        Verb::Replace => Method::PUT,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    };
+    let part = call.part(method, id.clone(), version.as_deref(), body)?;
+    let state = State(Arc::clone(gateway));
     let response = match (verb, kind.name == USERS.name) {
         (Verb::Create, true) => users::create(state, part).await,
         (Verb::Create, false) => groups::create(state, part).await,

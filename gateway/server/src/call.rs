@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use parking_lot::Mutex;
 use scim::etag::Conditions;
@@ -63,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// Its turn.
     pub(crate) slot: Slot,
+    /// Its method.
+    pub(crate) method: Method,
     /// What the path names; empty where it names nothing.
     pub(crate) id: String,
     uri: Uri,
@@ -85,8 +87,9 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         let Admitted { caller, deadline, slot } =
             parts.extensions.remove::<Admitted>().ok_or_else(Refusal::unauthorized)?;
         let id = id.unwrap_or_default();
-        let (uri, headers, body) = (parts.uri, parts.headers, Mutex::new(body));
-        Ok(Self { caller, slot, id, uri, headers, is_part: false, deadline, body })
+        let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+        let body = Mutex::new(body);
+        Ok(Self { caller, slot, method, id, uri, headers, is_part: false, deadline, body })
     }
 }
 
@@ -98,7 +101,7 @@ impl Call {
 
     /// One operation of this request as a call of its own: on behalf of the same caller, in the same turn and time.
     /// Refused with 400 for a version that could stand in no header.
-    pub(crate) fn part(&self, id: String, version: Option<&str>, body: Bytes) -> Result<Self, Refusal> {
+    pub(crate) fn part(&self, method: Method, id: String, version: Option<&str>, body: Bytes) -> Result<Self, Refusal> {
         let mut headers = HeaderMap::new();
         headers.extend(self.headers.get(HOST).map(|host| (HOST, host.clone())));
         if let Some(version) = version {
@@ -111,6 +114,7 @@ impl Call {
         Ok(Self {
             caller: self.caller.clone(),
             slot: self.slot.clone(),
+            method,
             id,
             uri: Uri::from_parts(uri).unwrap_or_default(),
             headers,
@@ -168,15 +172,20 @@ impl Call {
 
     /// The host the client believes it talks to; it only ever goes back to that client.
     pub(crate) fn host(&self) -> Option<&str> {
-        let named = self.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = self.uri.authority().map(Authority::as_str).or(named)?;
-        host.parse::<Authority>().is_ok().then_some(host)
+        host(&self.uri, &self.headers)
     }
 
     /// How much time is left.
     pub(crate) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
+}
+
+/// The host a client believes it talks to; it must only ever go back to that client.
+pub(crate) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or(named)?;
+    host.parse::<Authority>().is_ok().then_some(host)
 }
 
 /// Whether a `Content-Type` is one of the two that are read.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use runtime::config::{Problems, Validate};
 use runtime::grpc::TransportConfig;
 use runtime::http_server::HttpLimits;
+use runtime::peer::Plaintext;
 use runtime::tls::ServerTls;
 use serde::Deserialize;
 
@@ -20,6 +21,12 @@ pub struct Config {
     pub public_url: String,
     /// The certificate to serve; without one a proxy in front must encrypt.
     pub tls: Option<ServerTls>,
+    /// Whether the face may be reached from beyond this machine without TLS, because something in front encrypts.
+    pub plaintext: Plaintext,
+    /// Whether HTTP Basic is accepted, for tenants that are marked as development: on this machine alone.
+    pub basic: bool,
+    /// Short-lived tokens.
+    pub oauth: OAuth,
     /// Where identity-store is.
     pub identity_store: TransportConfig,
     /// Where role-resolver is.
@@ -28,6 +35,21 @@ pub struct Config {
     pub limits: Limits,
     /// What connections may use.
     pub http: HttpLimits,
+}
+
+/// Short-lived tokens by OAuth 2.0 client credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuth {
+    /// How long one lives.
+    #[serde(with = "humantime_serde")]
+    pub access_token_lifetime: Duration,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self { access_token_lifetime: Duration::from_hours(1) }
+    }
 }
 
 /// What one request and one tenant may use.
@@ -55,6 +77,8 @@ pub struct Limits {
     pub writes_per_second: u32,
     /// Lists of one tenant in a second that no exact filter narrows; 0 lifts the limit. Four times as many at once.
     pub heavy_lists_per_second: u32,
+    /// Credentials of those nobody knows that are looked at in a second; 0 lifts the limit. Four times as many at once.
+    pub strangers_per_second: u32,
     /// Requests of one tenant that are worked on at once.
     pub tenant_concurrency: usize,
     /// Requests of all tenants that are worked on at once.
@@ -70,6 +94,9 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             tls: None,
+            plaintext: Plaintext::Refused,
+            basic: false,
+            oauth: OAuth::default(),
             identity_store: TransportConfig::default(),
             role_resolver: TransportConfig::default(),
             limits: Limits::default(),
@@ -90,6 +117,7 @@ impl Default for Limits {
             reads_per_second: 100,
             writes_per_second: 50,
             heavy_lists_per_second: 5,
+            strangers_per_second: 20,
             tenant_concurrency: 16,
             concurrency: 64,
             queue_time: Duration::from_secs(1),
@@ -108,6 +136,26 @@ impl Validate for Config {
             "public_url",
             "it is not a URL",
             "a URL such as \"https://rolecall.example.com\", or nothing",
+        );
+        let local = self.listen.ip().is_loopback();
+        problems.require(
+            local || self.tls.is_some() || self.plaintext == Plaintext::Allowed,
+            "tls",
+            "tokens would cross the network unencrypted",
+            "a certificate, a loopback address to listen on, or plaintext = \"allowed\" where a proxy in front encrypts",
+        );
+        problems.require(
+            local || !self.basic,
+            "basic",
+            "HTTP Basic would be offered beyond this machine",
+            "false, or a loopback address to listen on",
+        );
+        let hours = Duration::from_hours(1)..=Duration::from_hours(6);
+        problems.require(
+            hours.contains(&self.oauth.access_token_lifetime),
+            "oauth.access_token_lifetime",
+            "identity providers expect access tokens that live neither shorter nor longer",
+            "\"1h\" to \"6h\"",
         );
         problems.section("identity_store", &self.identity_store);
         problems.section("role_resolver", &self.role_resolver);

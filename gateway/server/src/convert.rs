@@ -1,6 +1,7 @@
 //! Between the messages of the contracts and the words of this crate. No other module knows both.
 
 use bytes::Bytes;
+use domain::access_token::Scope;
 use domain::clock::Timestamp;
 use domain::grant::{ContextType, Grant};
 use domain::id::TenantId;
@@ -100,8 +101,32 @@ pub(crate) struct Credential {
     pub(crate) tenant: TenantId,
     /// Its public id.
     pub(crate) token_id: String,
-    /// Whether its holder may speak SCIM.
-    pub(crate) scim: bool,
+    /// What its holder may do over SCIM.
+    pub(crate) reach: Reach,
+    /// When it ends.
+    pub(crate) expires: Timestamp,
+}
+
+/// What a token's holder may do over SCIM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nothing.
+    Nothing,
+    /// Read.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// An access token, just made.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuedAccess {
+    /// The whole token.
+    pub(crate) token: String,
+    /// What it is good for.
+    pub(crate) scopes: Vec<String>,
+    /// When it ends.
+    pub(crate) expires_at: Timestamp,
 }
 
 pub(crate) fn actor(caller: &Caller) -> common::Actor {
@@ -165,9 +190,20 @@ fn grant(message: common::Grant) -> Option<Grant> {
 }
 
 pub(crate) fn credential(message: identity::VerifyTokenResponse) -> Result<Credential, Error> {
-    let identity::VerifyTokenResponse { token_id, tenant, scopes, expires_at_us: _ } = message;
+    let identity::VerifyTokenResponse { token_id, tenant, scopes, expires_at_us } = message;
     let tenant = tenant.parse().map_err(|error| Error::internal("reading the tenant of a token", &error))?;
-    Ok(Credential { tenant, token_id, scim: scopes.iter().any(|scope| scope == "scim") })
+    let may = |scope: Scope| scopes.iter().any(|has| has == scope.as_str());
+    let reach = match (may(Scope::Scim), may(Scope::ScimRead)) {
+        (true, _) => Reach::Write,
+        (false, true) => Reach::Read,
+        (false, false) => Reach::Nothing,
+    };
+    Ok(Credential { tenant, token_id, reach, expires: Timestamp(expires_at_us) })
+}
+
+pub(crate) fn access_token(message: identity::IssueAccessTokenResponse) -> IssuedAccess {
+    let identity::IssueAccessTokenResponse { access_token, scopes, expires_at_us } = message;
+    IssuedAccess { token: access_token, scopes, expires_at: Timestamp(expires_at_us) }
 }
 
 pub(crate) fn unmatched(message: common::UnmatchedLabel) -> (Label, Unmatched) {

@@ -27,7 +27,7 @@ fn features(limits: &Limits) -> Features {
         change_password: false,
         sort: false,
         etag: true,
-        authentication: &[Authentication::BearerToken],
+        authentication: &[Authentication::BearerToken, Authentication::ClientCredentials],
     }
 }
 

@@ -1,4 +1,5 @@
-//! What surrounds every route: a request id, a deadline, authentication, rates and turns, and a net for panics.
+//! What surrounds every route: a request id, a deadline, authentication, rates and turns, and a net for panics. The token
+//! endpoint and its metadata have all but authentication.
 //!
 //! It also surrounds what is no route: without a good token nobody learns which paths exist.
 
@@ -10,38 +11,73 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Gateway;
-use crate::admission::Cost;
+use crate::admission::{Budget, Cost};
+use crate::auth::Scheme;
 use crate::call::{Admitted, Slot};
 use crate::caller::Caller;
-use crate::convert::Credential;
+use crate::convert::{Credential, Reach};
 use crate::scim_error::Refusal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers one request, whatever happens to it.
+/// Answers one request of a holder of a good token, whatever happens to it.
 pub(crate) async fn surround(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let request_id = request_id(&parts);
     let deadline = Instant::now() + gateway.limits.request_time;
     let id: Arc<str> = request_id.to_str().unwrap_or_default().into();
+    let basic = gateway.basic;
     let answer = async move {
-        let Credential { tenant, token_id, scim: _ } = gateway.authenticator.check(&parts).await?;
-        gateway.admission.count(&tenant, cost(&parts))?;
+        let (Credential { tenant, token_id, reach, expires: _ }, scheme) = gateway.authenticator.check(&parts).await?;
+        let cost = cost(&parts);
+        if cost == Cost::Write && reach != Reach::Write {
+            return Err(Refusal::read_only());
+        }
+        let budget = gateway.admission.count(&tenant, cost)?;
+        if scheme == Scheme::Basic && !gateway.in_development(&tenant).await? {
+            return Err(Refusal::unauthorized());
+        }
         let slot = Slot::new(gateway.admission.turn(&tenant).await?);
         let caller = Caller { tenant, token_id: token_id.into(), request_id: id };
         parts.extensions.insert(Admitted { caller, deadline, slot: slot.clone() });
-        let response = next.run(Request::from_parts(parts, body)).await;
+        let mut response = next.run(Request::from_parts(parts, body)).await;
         drop(slot);
-        Ok::<_, Refusal>(response)
+        for (name, value) in budget.into_iter().flat_map(Budget::headers) {
+            // A refusal for another rate says so itself.
+            response.headers_mut().entry(name).or_insert(value);
+        }
+        Ok(response)
     };
-    let answer = tokio::time::timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await;
-    let mut response = match answer {
+    let mut response = shielded(deadline, answer).await;
+    if basic && response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"scim\", charset=\"UTF-8\"");
+        response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    response
+}
+
+/// Answers one request of anybody, whatever happens to it.
+pub(crate) async fn open(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts);
+    let deadline = Instant::now() + gateway.limits.request_time;
+    let answer = next.run(Request::from_parts(parts, body)).map(Ok);
+    let mut response = shielded(deadline, answer).await;
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    response
+}
+
+/// The answer, or that there was none in time, or that it panicked.
+async fn shielded(deadline: Instant, answer: impl Future<Output = Result<Response, Refusal>>) -> Response {
+    match tokio::time::timeout_at(deadline, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(refusal))) => refusal.into_response(),
         Ok(Err(_)) => {
@@ -53,9 +89,7 @@ pub(crate) async fn surround(State(gateway): State<Arc<Gateway>>, request: Reque
             let detail = "the request took too long; whether it took effect is not known";
             Refusal::unavailable(detail, Duration::from_secs(2)).into_response()
         }
-    };
-    response.headers_mut().insert(REQUEST_ID, request_id);
-    response
+    }
 }
 
 fn cost(request: &Parts) -> Cost {

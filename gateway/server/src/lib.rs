@@ -6,6 +6,7 @@
 //!
 //! No personal data enters logs, traces or metrics: they hold route templates, never paths, queries or bodies.
 
+mod add_only;
 mod admission;
 mod auth;
 mod bulk;
@@ -19,21 +20,25 @@ mod face;
 mod groups;
 mod guard;
 mod guardrail;
+mod oauth;
 mod query;
 mod reply;
 mod resource;
 mod respond;
 mod scim_error;
 mod search;
+mod strangers;
 mod tenant;
 mod upstream;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
+use domain::clock::Clock;
 use domain::id::TenantId;
 use domain::token::FixedToken;
 use runtime::grpc::Transport;
@@ -44,13 +49,15 @@ use runtime::tls::{ServerTls, TlsError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, OAuth};
 
+use add_only::AddOnly;
 use admission::Admission;
 use auth::Authenticator;
 use cache::Cache;
 use call::Call;
 use scim_error::Refusal;
+use strangers::Strangers;
 use tenant::Tenant;
 use upstream::Upstream;
 
@@ -65,18 +72,29 @@ struct Gateway {
     admission: Admission,
     tenants: Cache<TenantId, Tenant>,
     limits: Limits,
-    /// The base URL, if it is configured.
-    public_base: Option<String>,
+    strangers: Arc<Strangers>,
+    add_only: AddOnly,
+    access_token_lifetime: Duration,
+    /// Whether HTTP Basic is accepted, for tenants in development.
+    basic: bool,
+    clock: Clock,
+    /// The configured URL without a path, if there is one.
+    public_origin: Option<String>,
     scheme: &'static str,
 }
 
 impl Gateway {
     /// The base URL without a trailing slash: the configured one, else where the client believes to be.
     fn base(&self, call: &Call) -> String {
-        match (&self.public_base, call.host()) {
-            (Some(base), _) => base.clone(),
-            (None, Some(host)) => format!("{}://{host}{BASE_PATH}", self.scheme),
-            (None, None) => BASE_PATH.to_owned(),
+        format!("{}{BASE_PATH}", self.origin(call.host()))
+    }
+
+    /// Scheme and host: the configured ones, else those the client believes to talk to.
+    fn origin(&self, host: Option<&str>) -> String {
+        match (&self.public_origin, host) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(host)) => format!("{}://{host}", self.scheme),
+            (None, None) => String::new(),
         }
     }
 }
@@ -101,21 +119,37 @@ pub struct Parts {
     pub metrics: Metrics,
     /// A token that is good without being issued: for development alone.
     pub fixed_token: Option<FixedToken>,
+    /// Where the time comes from.
+    pub clock: Clock,
 }
 
 /// Puts the gateway together. Nothing is asked of the other parts before the first request.
 #[must_use]
 pub fn build(config: &Config, parts: Parts) -> App {
-    let Parts { identity_store, role_resolver, metrics, fixed_token } = parts;
+    let Parts { identity_store, role_resolver, metrics, fixed_token, clock } = parts;
     let upstream = Upstream::new(&identity_store, &role_resolver);
     let public = config.public_url.trim_end_matches('/');
+    let strangers = Arc::new(Strangers::new(config.limits.strangers_per_second, &metrics));
+    let authenticator = Authenticator::new(auth::Parts {
+        upstream: upstream.clone(),
+        keep: config.limits.cache_time,
+        fixed: fixed_token,
+        strangers: Arc::clone(&strangers),
+        clock: clock.clone(),
+        basic: config.basic,
+    });
     let gateway = Gateway {
-        authenticator: Authenticator::new(upstream.clone(), config.limits.cache_time, fixed_token),
+        authenticator,
         upstream,
+        strangers,
+        add_only: AddOnly::new(&metrics),
+        access_token_lifetime: config.oauth.access_token_lifetime,
+        basic: config.basic,
+        clock,
         admission: Admission::new(&config.limits),
         tenants: Cache::new(config.limits.cache_time),
         limits: config.limits.clone(),
-        public_base: (!public.is_empty()).then(|| format!("{public}{BASE_PATH}")),
+        public_origin: (!public.is_empty()).then(|| public.to_owned()),
         scheme: if config.tls.is_some() { "https" } else { "http" },
     };
     App { router: router(Arc::new(gateway), &metrics), http: config.http.clone(), tls: config.tls.clone(), metrics }
@@ -138,8 +172,9 @@ impl App {
     }
 }
 
-fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
-    let routes = [
+/// What is served below [`BASE_PATH`], all of it to holders of a good token alone.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
+    vec![
         ("/Users", get(users::list).post(users::create)),
         ("/Users/.search", post(users::search)),
         ("/Users/{id}", get(users::get).put(users::put).patch(users::patch).delete(users::delete)),
@@ -154,19 +189,22 @@ fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
         ("/.search", post(search::search)),
         ("/Bulk", post(bulk::bulk)),
         ("/Me", any(me)),
-    ];
+    ]
+}
+
+fn router(gateway: Arc<Gateway>, metrics: &Metrics) -> Router {
     let add = |router: Router<Arc<Gateway>>, (path, methods): (&str, MethodRouter<Arc<Gateway>>)| {
         let path = format!("{BASE_PATH}{path}");
         router.route(&format!("{path}/"), methods.clone()).route(&path, methods)
     };
-    routes
+    let closed = routes()
         .into_iter()
         .fold(Router::new(), add)
         .fallback(nowhere)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&gateway), face::surround))
-        .layer(TraceLayer::new("gateway", metrics))
-        .with_state(gateway)
+        .layer(from_fn_with_state(Arc::clone(&gateway), face::surround));
+    let open = oauth::routes().layer(from_fn_with_state(Arc::clone(&gateway), face::open));
+    closed.merge(open).layer(TraceLayer::new("gateway", metrics)).with_state(gateway)
 }
 
 /// RFC 7644 section 3.11: a token stands for an identity provider, not for a user.

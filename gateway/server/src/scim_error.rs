@@ -39,6 +39,13 @@ impl Refusal {
         Self::from(scim::Error::unauthorized(UNAUTHORIZED)).with(WWW_AUTHENTICATE, challenge)
     }
 
+    /// 403: the token is good, but for reading alone (RFC 6750 section 3.1).
+    pub(crate) fn read_only() -> Self {
+        let challenge = "Bearer realm=\"scim\", error=\"insufficient_scope\", scope=\"scim\"";
+        Self::from(scim::Error::new(403, "the token may only be used to read"))
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
     /// 503: it may work in `wait`.
     pub(crate) fn unavailable(detail: &'static str, wait: Duration) -> Self {
         Self::from(scim::Error::unavailable(detail)).retry_after(wait)

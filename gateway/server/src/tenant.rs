@@ -2,7 +2,8 @@
 //!
 //! Both come from identity-store in one answer and are used again for a few seconds.
 
-use domain::settings::Protocol;
+use domain::id::TenantId;
+use domain::settings::{Environment, Protocol};
 use scim::Mode;
 use scim::schema::{Extension, Schemas};
 
@@ -24,7 +25,15 @@ pub(crate) struct Tenant {
 impl Gateway {
     /// The caller's tenant.
     pub(crate) async fn tenant(&self, call: &Call) -> Result<Tenant, Refusal> {
-        let tenant = &call.caller.tenant;
+        self.tenant_of(&call.caller.tenant).await
+    }
+
+    /// Whether the tenant is marked as development.
+    pub(crate) async fn in_development(&self, tenant: &TenantId) -> Result<bool, Refusal> {
+        Ok(self.tenant_of(tenant).await?.settings.environment == Environment::Development)
+    }
+
+    async fn tenant_of(&self, tenant: &TenantId) -> Result<Tenant, Refusal> {
         let ask = || {
             let (upstream, tenant) = (self.upstream.clone(), tenant.to_string());
             async move { upstream.tenant(tenant).await }

@@ -1,5 +1,6 @@
 //! Requests through the whole router, against other parts that live in memory.
 
+mod auth;
 mod bulk;
 mod catalogue;
 mod discovery;

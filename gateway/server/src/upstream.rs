@@ -14,8 +14,8 @@ use proto::identity::v1::user_service_client::UserServiceClient;
 use proto::identity::v1::user_service_server::UserService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, CreateGroupRequest, CreateUserRequest, DeleteGroupRequest, DeleteUserRequest,
-    GetGroupRequest, GetUserRequest, ListGroupsRequest, ListMembersRequest, ListUsersRequest, ReplaceUserRequest,
-    UpdateGroupRequest, VerifyTokenRequest,
+    GetGroupRequest, GetUserRequest, IssueAccessTokenRequest, ListGroupsRequest, ListMembersRequest, ListUsersRequest,
+    ReplaceUserRequest, UpdateGroupRequest, VerifyTokenRequest,
 };
 use proto::roles::v1::MatchLabelsRequest;
 use proto::roles::v1::label_service_client::LabelServiceClient;
@@ -24,7 +24,7 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 use tonic::Request;
 
 use crate::caller::Caller;
-use crate::convert::{self, Credential, Group, Member, User};
+use crate::convert::{self, Credential, Group, IssuedAccess, Member, User};
 use crate::guardrail::{Label, Unmatched};
 use crate::tenant::Tenant;
 
@@ -117,6 +117,18 @@ impl Upstream {
     pub(crate) async fn tenant(&self, tenant: String) -> Result<Tenant, Error> {
         let answer = self.admin.clone().get_settings(GetSettingsRequest { tenant }).await?;
         Ok(convert::tenant(answer.into_inner()))
+    }
+
+    /// Makes an access token for the holder of a token.
+    pub(crate) async fn issue_access_token(
+        &self,
+        token: String,
+        scopes: Vec<String>,
+        lifetime: Duration,
+    ) -> Result<IssuedAccess, Error> {
+        let lifetime_seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+        let request = IssueAccessTokenRequest { token, scopes, lifetime_seconds };
+        Ok(convert::access_token(self.tokens.clone().issue_access_token(request).await?.into_inner()))
     }
 
     /// The labels among these that would give nothing.

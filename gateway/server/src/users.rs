@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use domain::settings::{PutOmitted, RolesPatch};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use runtime::error::Reason;
 use scim::list::SearchRequest;
 use scim::patch::PatchRequest;
@@ -161,6 +161,9 @@ async fn change(
         let document = resource::document(new);
         match gateway.upstream.replace_user(&call.caller, &call.id, user.stored.version, document).await {
             Ok((changed, revision)) => {
+                if call.method == Method::PATCH {
+                    gateway.add_only.note(&call.caller.tenant, &guard.settings, &before.labels, &after.labels);
+                }
                 let user = User { groups: user.groups, ..changed };
                 return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
             }

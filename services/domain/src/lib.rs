@@ -7,6 +7,7 @@
 //! [`matching`] (from the one to the other), [`effective`] (what a person may do), [`explain`] (why), [`holders`] (who
 //! may hold a grant).
 
+pub mod access_token;
 pub mod catalogue;
 pub mod clock;
 pub mod difference;

@@ -79,6 +79,16 @@ impl Pepper {
     pub fn derive(secret: &[u8]) -> Self {
         Self(blake3::derive_key("rolecall 2026 bearer token pepper", secret))
     }
+
+    /// A key for another purpose that goes with this one.
+    pub(crate) fn subkey(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, &self.0)
+    }
+
+    /// A name for a secret text that means nothing to who does not have the pepper.
+    pub(crate) fn tag(&self, text: &str) -> TokenHash {
+        TokenHash(blake3::keyed_hash(&self.0, text.as_bytes()))
+    }
 }
 
 /// What is stored of a token's secret.
@@ -180,7 +190,7 @@ fn random(length: usize) -> String {
     (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
 }
 
-fn checksum(body: &str) -> String {
+pub(crate) fn checksum(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes()) as usize;
     let mut digits = [b'0'; CRC];
     for digit in digits.iter_mut().rev() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::access_token::{AccessToken, Scope};
 use domain::catalogue::{Catalogue, Place};
 use domain::clock::Timestamp;
 use domain::difference::Difference;
@@ -571,13 +572,24 @@ pub struct IssuedToken {
     pub expires_at: Timestamp,
 }
 
+/// An access token, just made.
+#[derive(Clone, Debug)]
+pub struct IssuedAccessToken {
+    /// The token.
+    pub token: AccessToken,
+    /// What it is good for.
+    pub scopes: Vec<Scope>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 /// What is known of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
     /// Its public id.
     pub id: TokenId,
     /// What it may do.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
     /// The note it was made with.
     pub note: String,
     /// When it was made.
@@ -598,7 +610,7 @@ pub struct VerifiedToken {
     /// The one tenant it belongs to.
     pub tenant: TenantId,
     /// What its holder may do.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
     /// When it ends.
     pub expires_at: Timestamp,
 }

@@ -33,6 +33,7 @@ mod users;
 
 use std::sync::Arc;
 
+use domain::access_token::AccessKey;
 use domain::clock::{Clock, Timestamp};
 use domain::id::{GroupId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
@@ -69,6 +70,7 @@ pub struct Store {
     pepper: Arc<Pepper>,
     /// A hash no token has, for comparing where there is no token.
     dummy: TokenHash,
+    access_key: AccessKey,
 }
 
 impl std::fmt::Debug for Store {
@@ -106,7 +108,8 @@ impl Store {
         let board = Arc::new(HeadBoard::new(epoch));
         let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board));
         let dummy = BearerToken::generate().hash(&pepper);
-        let store = Self { database, committer, board, clock, dummy, pepper: Arc::new(pepper) };
+        let access_key = AccessKey::derive(&pepper);
+        let store = Self { database, committer, board, clock, dummy, access_key, pepper: Arc::new(pepper) };
         store.refresh_heads().await?;
         Ok(store)
     }

@@ -7,9 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use domain::access_token::Presented;
 use domain::clock::{Clock, Timestamp};
 use domain::id::TenantId;
-use domain::token::{BearerToken, FixedToken, Pepper};
+use domain::token::{FixedToken, Pepper};
 use parking_lot::Mutex;
 use runtime::error::{Error, Reason};
 use runtime::peer::Caller;
@@ -72,7 +73,7 @@ impl Authoriser {
             return Ok(Credential { tenant: tenant.clone(), reads_roles: true, expires: Timestamp(i64::MAX) });
         }
         // The checksum refuses junk before anyone is asked.
-        let token: BearerToken =
+        let token: Presented =
             text.parse().map_err(|_| Error::new(Reason::TOKEN_INVALID, "the bearer token is not valid"))?;
         let key = self.verified.key(&token);
         if let Some(credential) = self.verified.get(&key, self.clock.now()) {
@@ -110,7 +111,7 @@ impl Verified {
         Self { pepper, ttl, capacity, kept: Mutex::default() }
     }
 
-    fn key(&self, token: &BearerToken) -> Key {
+    fn key(&self, token: &Presented) -> Key {
         *token.hash(&self.pepper).as_bytes()
     }
 
@@ -140,6 +141,7 @@ impl Verified {
 mod tests {
     use std::time::Duration;
 
+    use domain::access_token::Presented;
     use domain::clock::Timestamp;
     use domain::token::BearerToken;
     use tokio::time::{Instant, advance};
@@ -153,7 +155,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_said_of_a_token_is_believed_until_it_is_old_or_the_token_ends() {
         let verified = Verified::new(Duration::from_secs(5), 10);
-        let key = verified.key(&BearerToken::generate());
+        let key = verified.key(&Presented::Issued(BearerToken::generate()));
         verified.keep(key, credential(), Instant::now());
         assert!(verified.get(&key, Timestamp(99)).is_some());
         assert!(verified.get(&key, Timestamp(100)).is_none());
@@ -164,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_is_kept_than_there_is_room_for() {
         let verified = Verified::new(Duration::from_secs(5), 3);
-        let keys: Vec<_> = (0..5).map(|_| verified.key(&BearerToken::generate())).collect();
+        let keys: Vec<_> = (0..5).map(|_| verified.key(&Presented::Issued(BearerToken::generate()))).collect();
         for key in &keys {
             verified.keep(*key, credential(), Instant::now());
             advance(Duration::from_millis(1)).await;

@@ -228,7 +228,7 @@ pub(crate) enum TokenAction {
     Issue {
         /// The tenant.
         tenant: String,
-        /// What its holder may do: `scim`, `roles:read`.
+        /// What its holder may do: `scim`, `scim:read` (only read), `roles:read`.
         #[arg(long = "scope", default_value = "scim")]
         scopes: Vec<String>,
         /// How many days it lives, 1 to 365.

@@ -73,14 +73,27 @@ impl Validate for Revisions {
 pub(crate) struct Process {
     /// Where metrics, liveness and readiness are answered; nowhere if absent.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// What it is run for.
+    pub(crate) mode: Mode,
     /// How long requests under way may take after a stop was asked for.
     #[serde(with = "humantime_serde")]
     pub(crate) drain: Duration,
 }
 
+/// What a process is run for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Real people's access.
+    #[default]
+    Production,
+    /// Development, where HTTP Basic may be accepted.
+    Development,
+}
+
 impl Default for Process {
     fn default() -> Self {
-        Self { admin_listen: None, drain: Duration::from_secs(30) }
+        Self { admin_listen: None, mode: Mode::Production, drain: Duration::from_secs(30) }
     }
 }
 
@@ -119,6 +132,12 @@ part!(
     Gateway,
     |config, problems| {
         problems.section("gateway", &config.gateway);
+        problems.require(
+            !config.gateway.basic || config.process.mode == Mode::Development,
+            "gateway.basic",
+            "HTTP Basic is for development",
+            "false, or process.mode = \"development\"",
+        );
         problems.within("peers", |problems| config.peers.validate(None, true, problems));
     }
 );

@@ -201,6 +201,7 @@ impl Running {
             role_resolver: roles,
             metrics: process.metrics.clone(),
             fixed_token,
+            clock: Clock::System,
         };
         let gateway = gateway::build(&config.gateway, parts);
 
@@ -279,11 +280,13 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
         ("READS", &mut limits.reads_per_second),
         ("WRITES", &mut limits.writes_per_second),
         ("HEAVY_LISTS", &mut limits.heavy_lists_per_second),
+        ("STRANGERS", &mut limits.strangers_per_second),
     ] {
         if !is_set(&format!("ROLECALL_GATEWAY__LIMITS__{name}_PER_SECOND")) {
             *rate = 0;
         }
     }
+    config.gateway.basic = arguments.listen.ip().is_loopback();
     config.revisions.secret = secret("revisions.secret")?;
     config.identity_store.database = Some(format!("sqlite:{data}/identity.db").as_str().into());
     config.identity_store.pepper = secret("pepper.secret")?;
@@ -347,8 +350,9 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
             .settings
             .unwrap_or_default()
     } else {
-        let first =
+        let mut first =
             proto::common::v1::Settings { account_name: arguments.fluent_account.clone(), ..Default::default() };
+        first.set_environment(proto::common::v1::Environment::Development);
         let request = admin::CreateTenantRequest { tenant: tenant(), settings: Some(first.clone()) };
         client.create_tenant(request).await?;
         first

@@ -65,6 +65,7 @@ pub(crate) async fn gateway(run: RunArgs) -> Result<()> {
         role_resolver: connect(&config.gateway.role_resolver, &config, &process)?,
         metrics: process.metrics.clone(),
         fixed_token: None,
+        clock: Clock::System,
     };
     let app = gateway::build(&config.gateway, parts);
     let token = process.shutdown.token();

@@ -98,10 +98,11 @@ struct Sim {
     _handle: fluent_sim::SimHandle,
 }
 
-const UNLIMITED: [&str; 3] = [
+const UNLIMITED: [&str; 4] = [
     "ROLECALL_GATEWAY__LIMITS__READS_PER_SECOND",
     "ROLECALL_GATEWAY__LIMITS__WRITES_PER_SECOND",
     "ROLECALL_GATEWAY__LIMITS__HEAVY_LISTS_PER_SECOND",
+    "ROLECALL_GATEWAY__LIMITS__STRANGERS_PER_SECOND",
 ];
 const ANYWHERE: &str = "127.0.0.1:0";
 const SECRET: &str = "a-secret-of-the-test-families-long-enough-to-be-one";

@@ -90,6 +90,16 @@ impl Scim {
         Ok(Answer { status, headers, body })
     }
 
+    /// `POST` of a form, without a token.
+    pub async fn form(&self, path: &str, form: &str) -> Result<Answer> {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form.to_owned());
+        let answer = request.send().await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null);
+        Ok(Answer { status, headers, body })
+    }
+
     /// `GET` of a path.
     pub async fn get(&self, path: &str) -> Result<Answer> {
         self.send(Method::GET, path, &[], None).await

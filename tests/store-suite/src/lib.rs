@@ -192,6 +192,7 @@ macro_rules! behaviours {
                 a_token_ends_when_its_time_is_over
                 a_tenant_has_at_most_five_good_tokens
                 what_is_not_a_token_of_ours_is_refused_alike
+                an_access_token_is_good_for_its_time_and_while_its_token_is
             }
             tenants {
                 a_tenant_is_made_once

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::admin::v1::{IssueTokenRequest, IssueTokenResponse, ListTokensRequest, RevokeTokenRequest, Token};
-use proto::identity::v1::{VerifyTokenRequest, VerifyTokenResponse};
+use proto::identity::v1::{IssueAccessTokenRequest, IssueAccessTokenResponse, VerifyTokenRequest, VerifyTokenResponse};
 use runtime::error::{Error, Reason};
 use tonic::Response;
 
@@ -95,4 +95,50 @@ pub async fn what_is_not_a_token_of_ours_is_refused_alike(backend: &Backend) {
     }
     refusals.dedup();
     assert_eq!(refusals.len(), 1);
+}
+
+async fn access(
+    tenant: &Tenant,
+    token: &str,
+    scopes: &[&str],
+    lifetime_seconds: u32,
+) -> Result<IssueAccessTokenResponse, Error> {
+    let scopes = scopes.iter().map(ToString::to_string).collect();
+    let request = IssueAccessTokenRequest { token: token.to_owned(), scopes, lifetime_seconds };
+    Ok(tenant.tokens().issue_access_token(request).await.map(Response::into_inner)?)
+}
+
+/// An access token is good for the scopes asked for, for its time, and no longer than the token it was got with.
+pub async fn an_access_token_is_good_for_its_time_and_while_its_token_is(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    let issued = issue(&tenant, 1).await.unwrap();
+    let all = access(&tenant, &issued.token, &[], 3_600).await.unwrap();
+    assert_eq!(all.scopes, ["scim", "roles:read"]);
+    let good = verify(&tenant, &all.access_token).await.unwrap();
+    assert_eq!((&good.token_id, &good.tenant, &good.scopes), (&issued.token_id, &tenant.name, &all.scopes));
+    assert_eq!(good.expires_at_us, all.expires_at_us);
+    let read = access(&tenant, &issued.token, &["scim:read"], 21_600).await.unwrap();
+    assert_eq!(verify(&tenant, &read.access_token).await.unwrap().scopes, ["scim:read"]);
+    for (scopes, seconds) in [(&["admin"][..], 3_600), (&["scim", "x"], 3_600), (&[], 59), (&[], 21_601)] {
+        let refused = access(&tenant, &issued.token, scopes, seconds).await;
+        assert_eq!(refused.unwrap_err().reason(), Reason::FIELD_INVALID);
+    }
+    // Nobody gets a token with an access token, a changed one, or none.
+    for text in [&all.access_token, "", "rlc_x", "rla_x"] {
+        assert_eq!(access(&tenant, text, &[], 3_600).await.unwrap_err().reason(), Reason::TOKEN_INVALID);
+    }
+    let mut changed = all.access_token.clone();
+    changed.truncate(changed.len() - 8);
+    assert_eq!(verify(&tenant, &changed).await.unwrap_err().reason(), Reason::TOKEN_INVALID);
+
+    backend.insider.pass_time(Duration::from_secs(3_601)).await;
+    assert_eq!(verify(&tenant, &all.access_token).await.unwrap_err().reason(), Reason::TOKEN_INVALID);
+    assert!(verify(&tenant, &read.access_token).await.is_ok());
+    revoke(&tenant, &issued.token_id).await.unwrap();
+    assert_eq!(verify(&tenant, &read.access_token).await.unwrap_err().reason(), Reason::TOKEN_INVALID);
+    assert_eq!(access(&tenant, &issued.token, &[], 3_600).await.unwrap_err().reason(), Reason::TOKEN_INVALID);
+    let short = issue(&tenant, 1).await.unwrap();
+    backend.insider.pass_time(Duration::from_hours(23)).await;
+    let last = access(&tenant, &short.token, &[], 21_600).await.unwrap();
+    assert_eq!(last.expires_at_us / 1_000_000, short.expires_at_us / 1_000_000);
 }

@@ -113,6 +113,7 @@ impl World {
             role_resolver: self.roles(),
             metrics: metrics.clone(),
             fixed_token: None,
+            clock: domain::clock::Clock::System,
         }
     }
 
@@ -292,6 +293,24 @@ impl TokenService for World {
         let (tenant, scopes) = found.ok_or_else(|| Error::new(Reason::TOKEN_INVALID, "no"))?;
         let token_id = "the-token-id".to_owned();
         Ok(Response::new(identity::VerifyTokenResponse { token_id, tenant, scopes, expires_at_us: i64::MAX }))
+    }
+
+    async fn issue_access_token(
+        &self,
+        request: Request<identity::IssueAccessTokenRequest>,
+    ) -> Result<Response<identity::IssueAccessTokenResponse>, Status> {
+        let mut state = self.enter("IssueAccessToken")?;
+        let identity::IssueAccessTokenRequest { token, scopes, lifetime_seconds } = request.into_inner();
+        let (tenant, has) = state.tokens.get(&token).cloned().ok_or_else(|| Error::new(Reason::TOKEN_INVALID, "no"))?;
+        if scopes.iter().any(|scope| !has.contains(scope)) {
+            return Err(Error::new(Reason::FIELD_INVALID, "no").into());
+        }
+        let scopes = if scopes.is_empty() { has } else { scopes };
+        let access_token = BearerToken::generate().expose();
+        state.tokens.insert(access_token.clone(), (tenant, scopes.clone()));
+        let lifetime = std::time::Duration::from_secs(lifetime_seconds.into());
+        let expires_at_us = domain::clock::Clock::System.now().plus(lifetime).0;
+        Ok(Response::new(identity::IssueAccessTokenResponse { access_token, scopes, expires_at_us }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::access_token::Scope;
 use domain::clock::Timestamp;
 use domain::difference::{Difference, Turn};
 use domain::grant::Grant;
@@ -228,12 +229,17 @@ pub(crate) fn extension(extension: &Extension) -> admin::Extension {
     admin::Extension { resource_type: extension.resource_type().to_owned(), schema: extension.json().to_owned() }
 }
 
+/// The scopes by name.
+pub(crate) fn scope_names(scopes: &[Scope]) -> Vec<String> {
+    scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
+}
+
 pub(crate) fn token_record(record: TokenRecord) -> admin::Token {
     let TokenRecord { id, scopes, note, created_at, expires_at, revoked_at, last_used_at } = record;
     let or_never = |at: Option<Timestamp>| at.map_or(0, |at| at.0);
     admin::Token {
         token_id: id.to_string(),
-        scopes,
+        scopes: scope_names(&scopes),
         note,
         created_at_us: created_at.0,
         expires_at_us: expires_at.0,

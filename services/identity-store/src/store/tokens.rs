@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::access_token::{Presented, Scope};
 use domain::clock::Timestamp;
 use domain::id::TenantId;
 use domain::token::{BearerToken, TokenHash, TokenId};
@@ -10,12 +11,13 @@ use sql::{Row, Statement, params};
 use super::audit::Record;
 use super::{Store, list_from_db, list_to_db, time};
 use crate::failure::Failure;
-use crate::model::{Actor, IssuedToken, TokenRecord, VerifiedToken};
+use crate::model::{Actor, IssuedAccessToken, IssuedToken, TokenRecord, VerifiedToken};
 
-/// The scopes there are.
-const SCOPES: [&str; 2] = ["scim", "roles:read"];
 /// The most good tokens a tenant may have: enough for rotation everywhere it matters.
 const MOST: i64 = 5;
+/// The shortest and the longest life of an access token.
+const ACCESS_SHORTEST: Duration = Duration::from_mins(1);
+const ACCESS_LONGEST: Duration = Duration::from_hours(6);
 const DAY: Duration = Duration::from_hours(24);
 /// How coarsely last use is recorded, so that a busy token does not write.
 const HOUR: Duration = Duration::from_hours(1);
@@ -121,33 +123,77 @@ impl Store {
             .await
     }
 
-    /// Whether a token is good. [`Failure::TokenInvalid`] for every one that is not, whatever is wrong with it, and in
-    /// the same time: an unknown one is compared with a dummy.
+    /// Whether a token is good, one that was issued or one got with such a token. [`Failure::TokenInvalid`] for every one
+    /// that is not, whatever is wrong with it, and in the same time: an unknown one is compared with a dummy.
     pub async fn verify_token(&self, text: &str) -> Result<VerifiedToken, Failure> {
+        self.verify(&text.parse().map_err(|_| Failure::TokenInvalid)?).await
+    }
+
+    /// Makes an access token for the holder of a token that was issued: for what `scopes` say, or all that it may.
+    pub async fn issue_access_token(
+        &self,
+        text: &str,
+        scopes: &[String],
+        lifetime: Duration,
+    ) -> Result<IssuedAccessToken, Failure> {
+        let token: BearerToken = text.parse().map_err(|_| Failure::TokenInvalid)?;
+        if !(ACCESS_SHORTEST..=ACCESS_LONGEST).contains(&lifetime) {
+            return Err(Failure::Invalid { field: "lifetime", expected: "it must be 60 to 21,600 seconds".into() });
+        }
+        let VerifiedToken { id, tenant, scopes: has, expires_at } = self.verify(&Presented::Issued(token)).await?;
+        let wanted = match scopes {
+            [] => has,
+            scopes => {
+                let lacking =
+                    || Failure::Invalid { field: "scopes", expected: "the token does not have them all".into() };
+                let wanted: Option<Vec<_>> = scopes.iter().map(|scope| Scope::named(scope)).collect();
+                let covered = |wanted: &Scope| has.iter().any(|scope| scope.covers(*wanted));
+                wanted.filter(|wanted| wanted.iter().all(covered)).ok_or_else(lacking)?
+            }
+        };
+        let ends = self.clock.now().plus(lifetime).min(expires_at);
+        let token = self.access_key.make(&tenant, &id, &wanted, ends);
+        Ok(IssuedAccessToken { expires_at: token.ends(), scopes: token.scopes(), token })
+    }
+
+    async fn verify(&self, presented: &Presented) -> Result<VerifiedToken, Failure> {
         const FIND: &str =
             "SELECT tenant, hash, scopes, expires_at, revoked_at, last_used_at FROM tokens WHERE id = $1";
-        let token: BearerToken = text.parse().map_err(|_| Failure::TokenInvalid)?;
-        let id = token.id().clone();
+        let id = presented.id().clone();
         let sought = id.clone();
         let row = self
             .database
             .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.row(FIND, params![sought.as_str()]).await?) }))
             .await?;
-        let kept = match &row {
-            Some(row) => TokenHash::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?,
-            None => self.dummy,
+        let same = match presented {
+            Presented::Issued(token) => {
+                let kept = match &row {
+                    Some(row) => TokenHash::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?,
+                    None => self.dummy,
+                };
+                kept == token.hash(&self.pepper)
+            }
+            Presented::Access(token) => {
+                let tenant = row.as_ref().map_or(Ok("nobody"), |row| row.text(0))?.parse()?;
+                self.access_key.made(&tenant, token)
+            }
         };
-        let same = kept == token.hash(&self.pepper);
         let now = self.clock.now();
         let row = row.filter(|_| same).ok_or(Failure::TokenInvalid)?;
-        let expires_at = time(&row, 3)?;
+        let mut expires_at = time(&row, 3)?;
+        let mut scopes = scopes_from_db(row.text(2)?)?;
+        if let Presented::Access(token) = presented {
+            expires_at = expires_at.min(token.ends());
+            let has = std::mem::replace(&mut scopes, token.scopes());
+            scopes.retain(|scope| has.iter().any(|has| has.covers(*scope)));
+        }
         if row.maybe_int(4)?.is_some() || expires_at <= now {
             return Err(Failure::TokenInvalid);
         }
         if row.maybe_int(5)?.is_none_or(|used| now.since(Timestamp(used)) >= HOUR) {
             self.record_use(id.clone(), now);
         }
-        Ok(VerifiedToken { id, tenant: row.text(0)?.parse()?, scopes: list_from_db(row.text(2)?)?, expires_at })
+        Ok(VerifiedToken { id, tenant: row.text(0)?.parse()?, scopes, expires_at })
     }
 
     /// Notes that a token was used, without making its holder wait.
@@ -170,18 +216,22 @@ impl Store {
 
 /// The scopes asked for, each once.
 fn sound_scopes(scopes: &[String]) -> Result<Vec<String>, Failure> {
-    if scopes.is_empty() || scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
-        let expected = "they must be one or both of \"scim\" and \"roles:read\"".into();
-        return Err(Failure::Invalid { field: "scopes", expected });
+    if scopes.is_empty() || scopes.iter().any(|scope| Scope::named(scope).is_none()) {
+        let known = Scope::ALL.map(|scope| format!("{:?}", scope.as_str())).join(", ");
+        return Err(Failure::Invalid { field: "scopes", expected: format!("they must be one or more of {known}") });
     }
-    let wanted = SCOPES.into_iter().filter(|known| scopes.iter().any(|scope| scope == known));
+    let wanted = Scope::ALL.into_iter().map(Scope::as_str).filter(|known| scopes.iter().any(|scope| scope == known));
     Ok(wanted.map(str::to_owned).collect())
+}
+
+fn scopes_from_db(text: &str) -> Result<Vec<Scope>, Failure> {
+    Ok(list_from_db(text)?.iter().filter_map(|scope| Scope::named(scope)).collect())
 }
 
 fn record(row: &Row) -> Result<TokenRecord, Failure> {
     Ok(TokenRecord {
         id: row.text(0)?.parse().map_err(|_| Failure::Internal)?,
-        scopes: list_from_db(row.text(1)?)?,
+        scopes: scopes_from_db(row.text(1)?)?,
         note: row.text(2)?.to_owned(),
         created_at: time(row, 3)?,
         expires_at: time(row, 4)?,

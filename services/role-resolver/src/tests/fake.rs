@@ -323,6 +323,13 @@ impl TokenService for Fake {
         let found = state.tokens.iter().find(|(known, _)| *known == token).map(|(_, good)| good.clone());
         found.map(Response::new).ok_or_else(|| Error::new(Reason::TOKEN_INVALID, "no").into())
     }
+
+    async fn issue_access_token(
+        &self,
+        _: Request<IssueAccessTokenRequest>,
+    ) -> Result<Response<IssueAccessTokenResponse>, Status> {
+        unreachable!("the resolver makes no tokens")
+    }
 }
 
 /// The resolver over a fake store, called as a part of Rolecall and as an internal system.

@@ -56,7 +56,9 @@ mod tests {
     use proto::anywhere::Surrounded;
     use proto::identity::v1::token_service_client::TokenServiceClient;
     use proto::identity::v1::token_service_server::{TokenService, TokenServiceServer};
-    use proto::identity::v1::{VerifyTokenRequest, VerifyTokenResponse};
+    use proto::identity::v1::{
+        IssueAccessTokenRequest, IssueAccessTokenResponse, VerifyTokenRequest, VerifyTokenResponse,
+    };
     use tokio::time::Instant;
 
     use super::*;
@@ -79,6 +81,13 @@ mod tests {
                 "who" => Err(Status::failed_precondition(format!("{:?}", Caller::of(&request)))),
                 _ => Ok(Response::new(VerifyTokenResponse::default())),
             }
+        }
+
+        async fn issue_access_token(
+            &self,
+            _: Request<IssueAccessTokenRequest>,
+        ) -> Result<Response<IssueAccessTokenResponse>, Status> {
+            Err(Status::unimplemented("nobody asks"))
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::access_token::Scope;
 use domain::settings::{Guardrail, Settings};
 
 use super::fixture::{Fixture, each};
@@ -18,7 +19,7 @@ async fn a_token_is_good_until_it_is_revoked_or_ends() {
     each(async |f| {
         let (short, long) = (issue(f, 1).await.unwrap(), issue(f, 2).await.unwrap());
         let verified = f.store.verify_token(&short).await.unwrap();
-        assert_eq!((verified.tenant, verified.scopes), (f.tenant.clone(), vec!["scim".to_owned()]));
+        assert_eq!((verified.tenant, verified.scopes), (f.tenant.clone(), vec![Scope::Scim]));
         f.clock.advance(Duration::from_hours(24));
         assert_eq!(f.store.verify_token(&short).await, Err(Failure::TokenInvalid));
         let id = f.store.verify_token(&long).await.unwrap().id;
