@@ -92,15 +92,7 @@ choice!(
         Strict = pb::Protocol::Strict,
     }
 );
-choice!(
-    /// Whether `/Roles` lists labels of locations.
-    RoleLocations {
-        /// Only under a filter on how they begin.
-        OnFilter = pb::RoleLocations::OnFilter,
-        /// Always.
-        Listed = pb::RoleLocations::Listed,
-    }
-);
+choice!();
 choice!(
     /// What the tenant is used for.
     Environment {
@@ -150,9 +142,6 @@ pub(crate) struct SettingsArgs {
     /// How strictly the identity provider's requests are read.
     #[arg(long)]
     protocol: Option<Protocol>,
-    /// Whether `/Roles` lists labels of locations.
-    #[arg(long)]
-    role_locations: Option<RoleLocations>,
     /// What the tenant is used for.
     #[arg(long)]
     environment: Option<Environment>,
@@ -177,7 +166,6 @@ impl SettingsArgs {
             roles_patch,
             display_names,
             protocol,
-            role_locations,
             environment,
             rules_from,
             change_limit,
@@ -194,7 +182,6 @@ impl SettingsArgs {
         set(&mut settings.roles_patch, roles_patch.map(Into::into));
         set(&mut settings.display_names, display_names.map(Into::into));
         set(&mut settings.protocol, protocol.map(Into::into));
-        set(&mut settings.role_locations, role_locations.map(Into::into));
         set(&mut settings.environment, environment.map(Into::into));
         set(&mut settings.rules_from, rules_from.map(Into::into));
         settings.change_limit = change_limit.unwrap_or(settings.change_limit);
