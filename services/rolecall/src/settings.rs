@@ -92,7 +92,6 @@ choice!(
         Strict = pb::Protocol::Strict,
     }
 );
-choice!();
 choice!(
     /// What the tenant is used for.
     Environment {
