@@ -146,9 +146,9 @@ macro_rules! behaviours {
                 labels_come_directly_and_through_nested_groups
                 users_are_named_in_three_ways
                 a_change_of_access_stamps_its_own_holder_alone
+                it_is_told_how_a_user_is_in_its_groups
                 what_is_read_together_is_of_one_revision
                 holdings_and_their_ground_belong_to_one_revision
-                it_is_told_how_a_user_is_in_its_groups
             }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read
