@@ -8,12 +8,13 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_build::{Config, Service, ServiceGenerator};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "rolecall/admin/v1/admin.proto",
     "rolecall/common/v1/common.proto",
     "rolecall/identity/v1/access.proto",
     "rolecall/identity/v1/feed.proto",
     "rolecall/identity/v1/groups.proto",
+    "rolecall/identity/v1/lists.proto",
     "rolecall/identity/v1/tokens.proto",
     "rolecall/identity/v1/users.proto",
     "rolecall/push/v1/push.proto",

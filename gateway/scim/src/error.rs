@@ -30,6 +30,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request would put sensitive information, such as a password, into a URI.
     Sensitive,
+    /// The cursor is none, or belongs to another list.
+    InvalidCursor,
+    /// The cursor is too old.
+    ExpiredCursor,
+    /// The size of a page read by cursor is no whole number.
+    InvalidCount,
 }
 
 impl ScimType {
@@ -47,6 +53,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

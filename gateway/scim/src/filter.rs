@@ -54,8 +54,8 @@ mod scope;
 use std::fmt;
 use std::ops::Range;
 
-pub(crate) use self::resolve::resolve_element;
 pub use self::resolve::{Condition, Order, Text, TextTest};
+pub(crate) use self::resolve::{resolve_comparable, resolve_element};
 pub use self::scope::Scope;
 use crate::error::Error;
 use crate::leniency::Mode;

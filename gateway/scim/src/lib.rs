@@ -12,7 +12,7 @@
 //! | answer | `Resource::complete`, then `project::Projection::apply` |
 //! | filter | `filter::Query::parse`; match on the tree for SQL, or `Query::matches` on a complete resource |
 //! | bulk | `bulk::Job`: which operation is next, until there is none; then `response` |
-//! | list, search | `list::Page`, `list::SearchRequest`, `list::response` |
+//! | list, search | `list::Page`, `list::SearchRequest`, `sort::Sort`, `list::response` |
 //! | conditional requests | `etag` |
 //! | `/Schemas`, `/ResourceTypes`, `/ServiceProviderConfig` | `schema::discovery` |
 //! | refuse | `error::Error::to_json` |
@@ -34,6 +34,7 @@ pub mod project;
 pub mod put;
 pub mod resource;
 pub mod schema;
+pub mod sort;
 mod value;
 
 pub use error::{Error, ScimType};

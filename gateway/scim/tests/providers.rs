@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scim::error::Error;
 use scim::filter::Query;
-use scim::list::{Page, SearchRequest, response};
+use scim::list::{Page, SearchRequest, Start, response};
 use scim::patch::{MemberDelta, PatchRequest, RolesPatch};
 use scim::project::Projection;
 use scim::put::{Unmentioned, put};
@@ -81,11 +81,11 @@ impl Server {
                     names(&search.attributes).as_deref(),
                     names(&search.excluded_attributes).as_deref(),
                 );
-                self.list(kind, search.filter.as_deref(), search.page, &projection)
+                self.list(kind, search.filter.as_deref(), &search.page, &projection)
             }
             ("GET", None) => {
-                let page = Page::parse(query.get("startIndex"), query.get("count"))?;
-                self.list(kind, query.get("filter"), page, &query.projection(kind))
+                let page = Page::parse(query.get("startIndex"), query.get("cursor"), query.get("count"))?;
+                self.list(kind, query.get("filter"), &page, &query.projection(kind))
             }
             ("GET", Some(id)) => {
                 let mut whole = self.whole(kind, id)?;
@@ -162,7 +162,7 @@ impl Server {
         &mut self,
         kind: &'static ResourceType,
         filter: Option<&str>,
-        page: Page,
+        page: &Page,
         projection: &Projection,
     ) -> Answer {
         let query = filter.map(|filter| Query::parse(filter, kind, Mode::Lenient)).transpose()?;
@@ -170,12 +170,13 @@ impl Server {
         let mut found = ids.iter().map(|id| self.whole(kind, id)).collect::<Result<Vec<_>, _>>()?;
         found.retain(|whole| query.as_ref().is_none_or(|query| query.matches(whole)));
         let total = u64::try_from(found.len()).unwrap();
-        let offset = usize::try_from(page.offset()).unwrap();
+        let Start::Index(start) = page.start else { panic!("no provider sends a cursor") };
+        let offset = usize::try_from(start - 1).unwrap();
         let resources = found.into_iter().skip(offset).take(usize::try_from(page.count).unwrap()).map(|mut whole| {
             projection.apply(&mut whole);
             whole.into()
         });
-        Ok((200, response(resources.collect(), total, page.start_index)))
+        Ok((200, response(resources.collect(), total, start)))
     }
 }
 

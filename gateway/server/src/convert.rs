@@ -15,6 +15,7 @@ use proto::admin::v1 as admin;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
 use runtime::error::{Error, Reason};
+use scim::list::Start;
 
 use crate::caller::Caller;
 use crate::tenant::{self, Tenant};
@@ -127,6 +128,19 @@ pub(crate) struct IssuedAccess {
     pub(crate) scopes: Vec<String>,
     /// When it ends.
     pub(crate) expires_at: Timestamp,
+}
+
+/// Where a page begins: by position, or by cursor.
+pub(crate) fn start(start: Start) -> (u32, Option<String>) {
+    match start {
+        Start::Index(index) => (u32::try_from(index).unwrap_or(u32::MAX), None),
+        Start::Cursor(cursor) => (0, Some(cursor)),
+    }
+}
+
+/// An attribute to sort by, and whether downwards.
+pub(crate) fn sort((attribute, descending): (String, bool)) -> identity::Sort {
+    identity::Sort { attribute, descending }
 }
 
 pub(crate) fn actor(caller: &Caller) -> common::Actor {

@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use scim::bulk::MAX_OPERATIONS;
-use scim::schema::discovery::{Authentication, Bulk, Features, config_body, resource_type_body, schema_body};
+use scim::schema::discovery::{
+    Authentication, Bulk, Features, Pagination, config_body, resource_type_body, schema_body,
+};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -24,8 +26,13 @@ fn features(limits: &Limits) -> Features {
         patch: true,
         bulk: Some(Bulk { max_operations: MAX_OPERATIONS, max_payload_size }),
         filter_max_results: Some(scim::list::MAX_COUNT),
+        pagination: Pagination {
+            default_page_size: scim::list::DEFAULT_COUNT,
+            max_page_size: scim::list::MAX_COUNT,
+            cursor_timeout: domain::cursor::LIFETIME.as_secs(),
+        },
         change_password: false,
-        sort: false,
+        sort: true,
         etag: true,
         authentication: &[Authentication::BearerToken, Authentication::ClientCredentials],
     }

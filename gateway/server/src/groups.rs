@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use runtime::error::{Error, Reason};
-use scim::list::SearchRequest;
+use scim::list::{SearchRequest, Start};
 use scim::patch::{MemberDelta, PatchRequest};
 use scim::project::Projection;
 use scim::put::put as put_over;
@@ -25,12 +25,12 @@ use crate::call::{Call, object};
 use crate::convert::{Group, Member};
 use crate::guard::Guard;
 use crate::guardrail::{self, Settings};
+use crate::list::List;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
-use crate::search::Part;
 use crate::tenant::mode;
 use crate::upstream::GroupChange;
 use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
@@ -51,48 +51,53 @@ struct Edit {
 /// `GET /Groups`.
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let query = Query::parse(call.query())?;
-    page(&gateway, &call, &query).await
+    Ok(page(&gateway, &call, &query).await?.respond(query.start()))
 }
 
 /// `POST /Groups/.search` (RFC 7644 section 3.4.3).
 pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
     let query = Query::of_search(SearchRequest::parse(object(&body)?)?);
-    page(&gateway, &call, &query).await
+    Ok(page(&gateway, &call, &query).await?.respond(query.start()))
 }
 
-async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
-    let Part { bodies, total, revision } = part(gateway, call, query).await?;
-    let list = resource::list(&bodies, total, query.start_index());
-    Ok(respond::json(StatusCode::OK, list).revision(&revision))
-}
-
-/// One page of the groups that are asked for.
-pub(crate) async fn part(gateway: &Gateway, call: &Call, query: &Query) -> Result<Part, Refusal> {
+/// The page of groups that a query asks for.
+pub(crate) async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<List, Refusal> {
     let groups = gateway.schemas(call, query).await?.groups;
-    let (wanted, heavy) = query.selection(groups, gateway.mode(call, query).await?)?;
+    let base = gateway.base(call);
+    let (mut wanted, heavy) = query.selection(groups, gateway.mode(call, query).await?, &base)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
-    let (mut page, revision) = gateway.upstream.list_groups(&call.caller, wanted).await?;
-    let (base, projection) = (gateway.base(call), query.projection(groups));
+    let projection = query.projection(groups);
     let projection = projection.as_ref();
-    if wants_members(projection) {
-        let mut listed = 0;
-        let fits = page.items.iter().take_while(|group| {
-            let first = listed == 0;
-            listed += group.member_count;
-            first || listed <= MOST_LISTED
-        });
-        let fits = fits.count();
+    let (mut page, mut revision) = gateway.upstream.list_groups(&call.caller, wanted.clone()).await?;
+    let fits = if wants_members(projection) { fitting(&page.items) } else { page.items.len() };
+    if fits < page.items.len() {
+        if matches!(wanted.start, Start::Cursor(_)) {
+            // The next page begins after the last group of this one, which only the store can say.
+            wanted.count = u32::try_from(fits).unwrap_or(1);
+            (page, revision) = gateway.upstream.list_groups(&call.caller, wanted).await?;
+        }
         page.items.truncate(fits);
     }
     let mut bodies = Vec::with_capacity(page.items.len());
     for group in &page.items {
         bodies.push(body(gateway, call, group, &base, projection));
     }
-    let bodies = stream::iter(bodies).buffered(READS_AT_ONCE).try_collect().await?;
-    Ok(Part { bodies, total: page.total, revision })
+    let resources: Vec<_> = stream::iter(bodies).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(List { resources, total: page.total, next_cursor: page.next_cursor, revision })
+}
+
+/// How many of these groups have room on one page with their members; the first always has.
+fn fitting(groups: &[Group]) -> usize {
+    let mut listed = 0;
+    let fits = groups.iter().take_while(|group| {
+        let first = listed == 0;
+        listed += group.member_count;
+        first || listed <= MOST_LISTED
+    });
+    fits.count()
 }
 
 /// `GET /Groups/{id}`.

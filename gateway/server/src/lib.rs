@@ -20,6 +20,7 @@ mod face;
 mod groups;
 mod guard;
 mod guardrail;
+mod list;
 mod oauth;
 mod query;
 mod reply;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::grant::Grant;
 use runtime::error::Error;
 use scim::etag;
-use scim::list::LIST_URN;
+use scim::list::{LIST_URN, Start};
 use scim::project::Projection;
 use scim::resource::Meta;
 use scim::schema::{FLUENT_USER_URN, GROUPS, ResourceType, USERS};
@@ -135,14 +135,18 @@ fn assemble(
     Ok(Value::Object(whole).to_string())
 }
 
-/// A list of resources that are assembled already.
-pub(crate) fn list(resources: &[String], total: u64, start_index: u64) -> String {
-    let count = resources.len();
-    let resources = resources.join(",");
-    format!(
-        "{{\"schemas\":[\"{LIST_URN}\"],\"totalResults\":{total},\"startIndex\":{start_index},\
-         \"itemsPerPage\":{count},\"Resources\":[{resources}]}}"
-    )
+/// A list of resources that are assembled already. Read by cursor, it names the next one and no position (RFC 9865), and
+/// says how many there are in all only where that is known.
+pub(crate) fn list(resources: &[String], total: Option<u64>, next_cursor: Option<&str>, start: &Start) -> String {
+    let mut members = vec![format!("\"schemas\":[\"{LIST_URN}\"]")];
+    members.extend(total.map(|total| format!("\"totalResults\":{total}")));
+    if let Start::Index(start) = start {
+        members.push(format!("\"startIndex\":{start}"));
+    }
+    members.push(format!("\"itemsPerPage\":{}", resources.len()));
+    members.extend(next_cursor.map(|cursor| format!("\"nextCursor\":{}", json!(cursor))));
+    members.push(format!("\"Resources\":[{}]", resources.join(",")));
+    format!("{{{}}}", members.join(","))
 }
 
 /// The same as `Resource::complete`, without reading more of the document than its keys.

@@ -14,13 +14,15 @@ use proto::identity::v1::user_service_client::UserServiceClient;
 use proto::identity::v1::user_service_server::UserService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, CreateGroupRequest, CreateUserRequest, DeleteGroupRequest, DeleteUserRequest,
-    GetGroupRequest, GetUserRequest, IssueAccessTokenRequest, ListGroupsRequest, ListMembersRequest, ListUsersRequest,
-    ReplaceUserRequest, UpdateGroupRequest, VerifyTokenRequest,
+    GetGroupRequest, GetUserRequest, IssueAccessTokenRequest, ListGroupsRequest, ListGroupsResponse,
+    ListMembersRequest, ListUsersRequest, ListUsersResponse, ReplaceUserRequest, UpdateGroupRequest,
+    VerifyTokenRequest,
 };
 use proto::roles::v1::MatchLabelsRequest;
 use proto::roles::v1::label_service_client::LabelServiceClient;
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
+use scim::list::Start;
 use tonic::Request;
 
 use crate::caller::Caller;
@@ -39,19 +41,32 @@ pub(crate) type Fresh<T> = (T, String);
 pub(crate) struct Page<T> {
     /// The resources of the page.
     pub(crate) items: Vec<T>,
-    /// How many match in all.
-    pub(crate) total: u64,
+    /// How many match in all, where that is known.
+    pub(crate) total: Option<u64>,
+    /// The cursor of the next page, if the list is read by cursor and there is one.
+    pub(crate) next_cursor: Option<String>,
 }
 
-/// Which page of which resources.
+impl<T> Page<T> {
+    fn of(items: Vec<T>, total: u64, total_unknown: bool, next_cursor: String) -> Self {
+        let next_cursor = Some(next_cursor).filter(|cursor| !cursor.is_empty());
+        Self { items, total: (!total_unknown).then_some(total), next_cursor }
+    }
+}
+
+/// Which page of which resources, in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// A filter in its canonical print; empty for all.
     pub(crate) filter: String,
-    /// The first result wanted, counted from 1.
-    pub(crate) start_index: u32,
+    /// The attribute to sort by, and whether downwards.
+    pub(crate) sort: Option<(String, bool)>,
+    /// Where the page begins.
+    pub(crate) start: Start,
     /// The most results wanted.
     pub(crate) count: u32,
+    /// The base URL of the locations that a filter may name.
+    pub(crate) base_url: String,
 }
 
 /// A change of a group.
@@ -174,11 +189,14 @@ impl Upstream {
         wanted: Selection,
         with_groups: bool,
     ) -> Result<Fresh<Page<User>>, Error> {
-        let Selection { filter, start_index, count } = wanted;
-        let request = ListUsersRequest { tenant: caller.tenant.to_string(), filter, start_index, count, with_groups };
+        let Selection { filter, sort, start, count, base_url } = wanted;
+        let (start_index, cursor) = convert::start(start);
+        let (tenant, sort) = (caller.tenant.to_string(), sort.map(convert::sort));
+        let request = ListUsersRequest { tenant, filter, start_index, count, with_groups, sort, cursor, base_url };
         let answer = self.users.list_users(Request::new(request)).await?.into_inner();
-        let items = answer.users.into_iter().map(|user| convert::user(Some(user))).collect::<Result<_, _>>()?;
-        Ok((Page { items, total: answer.total_results }, answer.revision_token))
+        let ListUsersResponse { users, total_results, revision_token, next_cursor, total_unknown } = answer;
+        let items = users.into_iter().map(|user| convert::user(Some(user))).collect::<Result<_, _>>()?;
+        Ok((Page::of(items, total_results, total_unknown, next_cursor), revision_token))
     }
 
     pub(crate) async fn replace_user(
@@ -220,11 +238,14 @@ impl Upstream {
     }
 
     pub(crate) async fn list_groups(&self, caller: &Caller, wanted: Selection) -> Result<Fresh<Page<Group>>, Error> {
-        let Selection { filter, start_index, count } = wanted;
-        let request = ListGroupsRequest { tenant: caller.tenant.to_string(), filter, start_index, count };
+        let Selection { filter, sort, start, count, base_url } = wanted;
+        let (start_index, cursor) = convert::start(start);
+        let (tenant, sort) = (caller.tenant.to_string(), sort.map(convert::sort));
+        let request = ListGroupsRequest { tenant, filter, start_index, count, sort, cursor, base_url };
         let answer = self.groups.clone().list_groups(request).await?.into_inner();
-        let items = answer.groups.into_iter().map(|group| convert::group(Some(group))).collect::<Result<_, _>>()?;
-        Ok((Page { items, total: answer.total_results }, answer.revision_token))
+        let ListGroupsResponse { groups, total_results, revision_token, next_cursor, total_unknown } = answer;
+        let items = groups.into_iter().map(|group| convert::group(Some(group))).collect::<Result<_, _>>()?;
+        Ok((Page::of(items, total_results, total_unknown, next_cursor), revision_token))
     }
 
     pub(crate) async fn update_group(

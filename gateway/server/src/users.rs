@@ -21,12 +21,12 @@ use crate::call::{Call, object};
 use crate::convert::User;
 use crate::guard::Guard;
 use crate::guardrail::{self, Label, Settings, Standing};
+use crate::list::List;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
-use crate::search::Part;
 use crate::tenant::mode;
 
 /// How often a change is made anew when others change the same user meanwhile.
@@ -35,34 +35,29 @@ pub(crate) const TRIES: usize = 16;
 /// `GET /Users`.
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let query = Query::parse(call.query())?;
-    page(&gateway, &call, &query).await
+    Ok(page(&gateway, &call, &query).await?.respond(query.start()))
 }
 
 /// `POST /Users/.search` (RFC 7644 section 3.4.3).
 pub(crate) async fn search(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
     let query = Query::of_search(SearchRequest::parse(object(&body)?)?);
-    page(&gateway, &call, &query).await
+    Ok(page(&gateway, &call, &query).await?.respond(query.start()))
 }
 
-async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<Response, Refusal> {
-    let Part { bodies, total, revision } = part(gateway, call, query).await?;
-    let list = resource::list(&bodies, total, query.start_index());
-    Ok(respond::json(StatusCode::OK, list).revision(&revision))
-}
-
-/// One page of the users that are asked for.
-pub(crate) async fn part(gateway: &Gateway, call: &Call, query: &Query) -> Result<Part, Refusal> {
+/// The page of users that a query asks for.
+pub(crate) async fn page(gateway: &Gateway, call: &Call, query: &Query) -> Result<List, Refusal> {
     let users = gateway.schemas(call, query).await?.users;
-    let (wanted, heavy) = query.selection(users, gateway.mode(call, query).await?)?;
+    let (base, projection) = (gateway.base(call), query.projection(users));
+    let (wanted, heavy) = query.selection(users, gateway.mode(call, query).await?, &base)?;
     if heavy {
         gateway.admission.count(&call.caller.tenant, Cost::HeavyList)?;
     }
-    let (base, projection) = (gateway.base(call), query.projection(users));
     let with_groups = projection.as_ref().is_none_or(|projection| projection.wants("groups"));
     let (page, revision) = gateway.upstream.list_users(&call.caller, wanted, with_groups).await?;
-    let bodies = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
-    Ok(Part { bodies: bodies.collect::<Result<_, _>>()?, total: page.total, revision })
+    let users = page.items.iter().map(|user| resource::user(user, &base, projection.as_ref()));
+    let resources = users.collect::<Result<Vec<_>, _>>()?;
+    Ok(List { resources, total: page.total, next_cursor: page.next_cursor, revision })
 }
 
 /// `GET /Users/{id}`.

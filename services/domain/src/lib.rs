@@ -10,6 +10,7 @@
 pub mod access_token;
 pub mod catalogue;
 pub mod clock;
+pub mod cursor;
 pub mod difference;
 pub mod effective;
 pub mod explain;

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
+use crate::cursor::CursorKey;
 use crate::id::TenantId;
 
 /// A tenant's change counter. Zero is the empty tenant.
@@ -114,6 +115,12 @@ impl RevisionKey {
     #[must_use]
     pub fn derive(secret: &[u8]) -> Self {
         Self(blake3::derive_key("rolecall 2026 revision token", secret))
+    }
+
+    /// The key for the cursors of lists, derived from this one.
+    #[must_use]
+    pub fn cursor_key(&self) -> CursorKey {
+        CursorKey::derive(&self.0)
     }
 
     /// The token for `position` of `tenant`: opaque, printable, safe in a header.

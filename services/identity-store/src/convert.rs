@@ -6,6 +6,7 @@ mod admin;
 mod feed;
 mod group_labels;
 mod groups;
+mod lists;
 mod users;
 
 use domain::catalogue::Place;
@@ -24,6 +25,7 @@ pub(crate) use self::admin::{
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};
 pub(crate) use self::groups::{group, group_update, member};
+pub(crate) use self::lists::Listing;
 pub(crate) use self::users::user;
 
 use crate::failure::Failure;
@@ -47,6 +49,7 @@ impl From<Failure> for Error {
             Failure::LabelsUnmatched { .. } => Reason::LABEL_UNMATCHED,
             Failure::TooManyHeld { .. } => Reason::TOO_MANY_HELD,
             Failure::CatalogueMissing => Reason::CATALOGUE_MISSING,
+            Failure::TooMany(_) => Reason::TOO_MANY,
             Failure::EpochMismatch => Reason::EPOCH_MISMATCH,
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
             Failure::GroundNotFound => Reason::GROUND_NOT_FOUND,

@@ -68,6 +68,9 @@ pub enum Failure {
     /// Nobody can say what a label means before the first complete read of the catalogue.
     #[error("Fluent's roles, retailers and locations have not been read yet")]
     CatalogueMissing,
+    /// To answer, more would have to be looked at than one request may ask for.
+    #[error("{0}")]
+    TooMany(String),
     /// A position of another life of the database, or one ahead of the head.
     #[error("the position belongs to another life of the database; start over")]
     EpochMismatch,

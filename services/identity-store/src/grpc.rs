@@ -12,6 +12,7 @@ pub(crate) use self::server::server;
 
 use std::sync::Arc;
 
+use domain::cursor::CursorKey;
 use domain::id::TenantId;
 use domain::revision::{Position, RevisionKey};
 use runtime::peer::require_peer;
@@ -26,13 +27,14 @@ use crate::store::Store;
 pub(crate) struct Service {
     store: Store,
     revision_key: Arc<RevisionKey>,
+    cursor_key: CursorKey,
     /// Ends the streams that would never end by themselves.
     stop: CancellationToken,
 }
 
 impl Service {
     pub(crate) fn new(store: Store, revision_key: RevisionKey, stop: CancellationToken) -> Self {
-        Self { store, revision_key: Arc::new(revision_key), stop }
+        Self { store, cursor_key: revision_key.cursor_key(), revision_key: Arc::new(revision_key), stop }
     }
 
     fn seal(&self, tenant: &TenantId, position: Position) -> String {

@@ -13,6 +13,7 @@ use domain::revision::{Epoch, Position, Revision};
 use domain::rules::Rules;
 use domain::settings::{RulesFrom, Settings};
 use domain::token::{BearerToken, TokenId};
+use scim::sort::Key;
 
 /// On whose behalf a change is made, for the audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,22 +146,57 @@ pub struct Written<T> {
     pub changed: bool,
 }
 
+/// Which part of a list, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListRequest {
+    /// A SCIM filter; empty for all.
+    pub filter: String,
+    /// The order; `None` for that of ids.
+    pub sort: Option<SortBy>,
+    /// Where the page begins.
+    pub start: Start,
+    /// The most results wanted.
+    pub count: u32,
+    /// The URL below which clients find resources, without a trailing slash.
+    pub base_url: String,
+}
+
+/// An order of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortBy {
+    /// The attribute, as a filter names it.
+    pub attribute: String,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At a position, counted from 1; 0 means 1 (RFC 7644 section 3.4.2.4).
+    Index(u32),
+    /// After a place; at the beginning without one.
+    After(Option<Spot>),
+}
+
+/// A place in an ordered list: that of a resource which stood there, whether it still does or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// What decided where it stood; `None` in a list in order of ids.
+    pub key: Option<Key>,
+    /// The resource's id.
+    pub id: [u8; 16],
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// How many there are in all.
-    pub total: u64,
-}
-
-/// Which page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The first result wanted, counted from 1; 0 means 1 (RFC 7644 section 3.4.2.4).
-    pub start: u32,
-    /// The most results wanted.
-    pub count: u32,
+    /// How many there are in all, where that is known.
+    pub total: Option<u64>,
+    /// Where the next page begins, if there is one and the list is read by place.
+    pub next: Option<Spot>,
 }
 
 /// A change of a group.

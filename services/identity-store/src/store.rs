@@ -114,6 +114,11 @@ impl Store {
         Ok(store)
     }
 
+    /// The time by the store's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Begins a new epoch: to be done once after the database was restored from a backup, so that whatever others have
     /// learnt from its lost future can't pass for true.
     pub async fn renew_epoch(&self) -> Result<Epoch, Failure> {

@@ -177,6 +177,7 @@ impl Tenant {
             start_index: start,
             count,
             with_groups: true,
+            ..Default::default()
         };
         answered(self.users().list_users(request).await)
     }
@@ -242,8 +243,13 @@ impl Tenant {
     }
 
     pub(crate) async fn list_groups(&self, filter: &str) -> Result<ListGroupsResponse, Error> {
-        let request =
-            ListGroupsRequest { tenant: self.name.clone(), filter: filter.to_owned(), start_index: 1, count: 100 };
+        let request = ListGroupsRequest {
+            tenant: self.name.clone(),
+            filter: filter.to_owned(),
+            start_index: 1,
+            count: 100,
+            ..Default::default()
+        };
         answered(self.groups().list_groups(request).await)
     }
 

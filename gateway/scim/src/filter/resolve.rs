@@ -82,6 +82,12 @@ pub(crate) fn resolve_element(
     Resolver { kind, mode, element: Some(element) }.resolve(filter)
 }
 
+/// The attribute a path names, as a comparison sees it: of a complex one its `value`. Refused as in a filter.
+pub(crate) fn resolve_comparable(path: &AttrPath, kind: &ResourceType, mode: Mode) -> Result<Target, Error> {
+    let resolver = Resolver { kind, mode, element: None };
+    resolver.comparable(resolver.target(path)?)
+}
+
 struct Resolver<'a> {
     kind: &'a ResourceType,
     mode: Mode,

@@ -18,6 +18,8 @@ pub struct Features {
     pub bulk: Option<Bulk>,
     /// Filters: the most resources one answer holds, where they are served.
     pub filter_max_results: Option<u32>,
+    /// Reading lists in pages.
+    pub pagination: Pagination,
     /// Changing one's own password.
     pub change_password: bool,
     /// Sorting.
@@ -26,6 +28,17 @@ pub struct Features {
     pub etag: bool,
     /// The ways to authenticate that are offered.
     pub authentication: &'static [Authentication],
+}
+
+/// Pages by index and by cursor (RFC 9865 section 4); by index where a request does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pagination {
+    /// How many resources a page has if the client does not say.
+    pub default_page_size: u32,
+    /// The most resources on one page.
+    pub max_page_size: u32,
+    /// How long a cursor is good for, in seconds.
+    pub cursor_timeout: u64,
 }
 
 /// The limits of `/Bulk`.
@@ -103,6 +116,14 @@ pub fn config_body(features: &Features, base: &str) -> Value {
             "supported": features.filter_max_results.is_some(),
             "maxResults": features.filter_max_results.unwrap_or(0),
         },
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": features.pagination.default_page_size,
+            "maxPageSize": features.pagination.max_page_size,
+            "cursorTimeout": features.pagination.cursor_timeout,
+        },
         "changePassword": { "supported": features.change_password },
         "sort": { "supported": features.sort },
         "etag": { "supported": features.etag },
@@ -174,7 +195,7 @@ fn attribute_body(attribute: &Attribute) -> Value {
 mod tests {
     use serde_json::Value;
 
-    use super::{Authentication, Features, config_body, resource_type_body, schema_body};
+    use super::{Authentication, Features, Pagination, config_body, resource_type_body, schema_body};
     use crate::schema::{Attribute, Mutability, Returned, Schemas, Type, USERS};
 
     fn every_attribute(attributes: &'static [Attribute], visit: &mut impl FnMut(&Attribute)) {
@@ -224,6 +245,7 @@ mod tests {
             patch: true,
             bulk: None,
             filter_max_results: Some(1_000),
+            pagination: Pagination { default_page_size: 100, max_page_size: 1_000, cursor_timeout: 3_600 },
             change_password: false,
             sort: false,
             etag: true,
@@ -233,6 +255,8 @@ mod tests {
         assert_eq!(body["patch"]["supported"], true);
         assert_eq!(body["sort"]["supported"], false);
         assert_eq!(body["filter"]["maxResults"], 1_000);
+        assert_eq!(body["pagination"]["defaultPaginationMethod"], "index");
+        assert_eq!(body["pagination"]["cursorTimeout"], 3_600);
         assert_eq!(body["bulk"]["supported"], false);
         assert_eq!(body["authenticationSchemes"][0]["type"], "oauthbearertoken");
         let users = resource_type_body(&USERS, "https://host/scim/v2");

@@ -1,4 +1,5 @@
 use domain::clock::Timestamp;
+use scim::list::Start;
 use scim::project::Projection;
 use scim::schema::USERS;
 use serde_json::{Map, Value, json};
@@ -44,7 +45,11 @@ fn the_short_way_answers_what_the_long_way_does() {
 
 #[test]
 fn a_list_is_json() {
-    let body: Value = serde_json::from_str(&list(&["{}".into(), "1".into()], 7, 3)).unwrap();
+    let resources = ["{}".to_owned(), "1".to_owned()];
+    let body: Value = serde_json::from_str(&list(&resources, Some(7), None, &Start::Index(3))).unwrap();
     assert_eq!(body["Resources"], json!([{}, 1]));
     assert_eq!((&body["totalResults"], &body["startIndex"], &body["itemsPerPage"]), (&json!(7), &json!(3), &json!(2)));
+    let cursor = Start::Cursor(String::new());
+    let body: Value = serde_json::from_str(&list(&resources, None, Some("abc"), &cursor)).unwrap();
+    assert_eq!((&body["nextCursor"], body.get("totalResults"), body.get("startIndex")), (&json!("abc"), None, None));
 }

@@ -229,7 +229,7 @@ impl UserService for World {
         request: Request<identity::ListUsersRequest>,
     ) -> Result<Response<identity::ListUsersResponse>, Status> {
         let state = self.enter("ListUsers")?;
-        let identity::ListUsersRequest { tenant, filter, start_index, count, with_groups } = request.into_inner();
+        let identity::ListUsersRequest { tenant, filter, start_index, count, with_groups, .. } = request.into_inner();
         let all: Vec<_> = state
             .users
             .iter()
@@ -242,7 +242,7 @@ impl UserService for World {
             user.groups = state.groups_of(&tenant, &user.id);
         }
         let revision_token = token(state.revision);
-        Ok(Response::new(identity::ListUsersResponse { users, total_results, revision_token }))
+        Ok(Response::new(identity::ListUsersResponse { users, total_results, revision_token, ..Default::default() }))
     }
 
     async fn replace_user(

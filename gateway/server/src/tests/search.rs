@@ -47,3 +47,12 @@ async fn both_types_are_found_in_one_list_and_pages_go_through_it_once() {
     let refused = face.call("POST", "/.search", &json!({"filter": "nonsense eq \"x\""})).await;
     refused.is_error(400, Some("invalidFilter"));
 }
+
+#[tokio::test]
+async fn a_cursor_that_is_no_such_list_is_refused_and_a_position_beside_it_too() {
+    let face = Face::with(&Config::default());
+    for body in [json!({"cursor": "x"}), json!({"cursor": "", "startIndex": 1})] {
+        let refused = face.call("POST", "/.search", &body).await;
+        refused.is_error(400, Some("invalidCursor"));
+    }
+}

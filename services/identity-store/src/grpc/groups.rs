@@ -11,8 +11,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
-use crate::convert;
-use crate::model::{Page, Window};
+use crate::convert::{self, Listing};
+use crate::model::Page;
 
 #[tonic::async_trait]
 impl GroupService for Service {
@@ -39,13 +39,19 @@ impl GroupService for Service {
     }
 
     async fn list_groups(&self, request: Request<ListGroupsRequest>) -> Result<Response<ListGroupsResponse>, Status> {
-        let ListGroupsRequest { tenant, filter, start_index, count } = asked(request)?;
+        let ListGroupsRequest { tenant, filter, start_index, count, sort, cursor, base_url } = asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let read = self.store.list_groups(&tenant, &filter, Window { start: start_index, count }).await?;
-        let revision_token = self.seal(&tenant, read.position);
-        let Page { items, total } = read.value;
-        let groups = items.into_iter().map(convert::group).collect();
-        Ok(Response::new(ListGroupsResponse { groups, total_results: total, revision_token }))
+        let listing = Listing { kind: "Groups", tenant: &tenant, key: &self.cursor_key, now: self.store.now() };
+        let wanted = listing.request(filter, start_index, count, sort, cursor.as_deref(), base_url)?;
+        let read = self.store.list_groups(&tenant, &wanted).await?;
+        let Page { items, total, next } = read.value;
+        Ok(Response::new(ListGroupsResponse {
+            groups: items.into_iter().map(convert::group).collect(),
+            total_results: total.unwrap_or_default(),
+            total_unknown: total.is_none(),
+            next_cursor: next.map(|place| listing.cursor(&wanted, &place)).unwrap_or_default(),
+            revision_token: self.seal(&tenant, read.position),
+        }))
     }
 
     async fn update_group(

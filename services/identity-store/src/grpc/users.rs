@@ -8,8 +8,8 @@ use proto::identity::v1::{
 use tonic::{Request, Response, Status};
 
 use super::{Service, asked};
-use crate::convert;
-use crate::model::{Page, Window};
+use crate::convert::{self, Listing};
+use crate::model::Page;
 
 #[tonic::async_trait]
 impl UserService for Service {
@@ -30,14 +30,20 @@ impl UserService for Service {
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
-        let ListUsersRequest { tenant, filter, start_index, count, with_groups } = asked(request)?;
+        let ListUsersRequest { tenant, filter, start_index, count, with_groups, sort, cursor, base_url } =
+            asked(request)?;
         let tenant = convert::tenant(&tenant)?;
-        let window = Window { start: start_index, count };
-        let read = self.store.list_users(&tenant, &filter, window, with_groups).await?;
-        let revision_token = self.seal(&tenant, read.position);
-        let Page { items, total } = read.value;
-        let users = items.into_iter().map(convert::user).collect();
-        Ok(Response::new(ListUsersResponse { users, total_results: total, revision_token }))
+        let listing = Listing { kind: "Users", tenant: &tenant, key: &self.cursor_key, now: self.store.now() };
+        let wanted = listing.request(filter, start_index, count, sort, cursor.as_deref(), base_url)?;
+        let read = self.store.list_users(&tenant, &wanted, with_groups).await?;
+        let Page { items, total, next } = read.value;
+        Ok(Response::new(ListUsersResponse {
+            users: items.into_iter().map(convert::user).collect(),
+            total_results: total.unwrap_or_default(),
+            total_unknown: total.is_none(),
+            next_cursor: next.map(|place| listing.cursor(&wanted, &place)).unwrap_or_default(),
+            revision_token: self.seal(&tenant, read.position),
+        }))
     }
 
     async fn replace_user(

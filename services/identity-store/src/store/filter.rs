@@ -18,16 +18,65 @@ pub(super) enum Kind {
     Groups,
 }
 
-/// Reads a filter in its canonical print.
-pub(super) fn parse(text: &str, kind: &'static ResourceType) -> Result<Query, Failure> {
-    Query::parse(text, kind, Mode::Lenient).map_err(|error| Failure::InvalidFilter(error.to_string()))
+/// What a filter says, for the database and for the evaluator.
+#[derive(Clone, Debug)]
+pub(super) struct Criterion {
+    query: Option<Query>,
+    only_active: Option<bool>,
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Criterion {
+    /// Reads a filter in its canonical print; an empty one is met by all.
+    pub(super) fn parse(text: &str, kind: Kind, schema: &'static ResourceType) -> Result<Self, Failure> {
+        if text.is_empty() {
+            return Ok(Self { query: None, only_active: None, sql: String::new(), values: Vec::new() });
+        }
+        let query = Query::parse(text, schema, Mode::Lenient).map_err(|error| Failure::InvalidFilter(error.detail))?;
+        let mut values = vec![Value::from("")];
+        let sql = narrow(&query, kind, &mut values);
+        values.remove(0);
+        Ok(Self { only_active: exactly_active(&query, kind), sql, values, query: Some(query) })
+    }
+
+    /// Whether there is no filter.
+    pub(super) fn is_empty(&self) -> bool {
+        self.query.is_none()
+    }
+
+    /// Whether it is the active users that match, or the inactive ones, if the filter says that and nothing else.
+    pub(super) fn only_active(&self) -> Option<bool> {
+        self.only_active
+    }
+
+    /// Whether the database alone decides: a row that it answers matches.
+    pub(super) fn is_exact(&self) -> bool {
+        self.query.is_none() || self.only_active.is_some()
+    }
+
+    /// What every row that matches meets, beginning with ` AND ` if there is anything; `$1` is the tenant, the values
+    /// come after it, the table is called `r`.
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The values, from `$2` on.
+    pub(super) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Whether a row that the database answered matches.
+    pub(super) fn matches(&self, whole: &serde_json::Map<String, serde_json::Value>) -> bool {
+        self.query.as_ref().is_none_or(|query| query.matches(whole))
+    }
 }
 
 /// A condition that every row which matches `query` meets, beginning with ` AND `; empty where SQL can't help. Its
 /// values go to `values`; `$1` is the tenant, the table is called `r`.
 ///
 /// However long the filter, there are few different texts: each is prepared on every connection.
-pub(super) fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> String {
+fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> String {
     let Some(candidates) = Candidates::of(query, kind) else {
         return active(query, kind).map(in_sql).unwrap_or_default().into();
     };
@@ -48,7 +97,7 @@ fn active(query: &Query, kind: Kind) -> Option<bool> {
 
 /// Whether it is the active users that match, or the inactive ones, if the filter says that and nothing else: then no
 /// evaluator is needed.
-pub(super) fn exactly_active(query: &Query, kind: Kind) -> Option<bool> {
+fn exactly_active(query: &Query, kind: Kind) -> Option<bool> {
     match query {
         Query::Compare(target, Condition::Boolean(wanted))
             if kind == Kind::Users && target.key() == (None, "active", None) =>
@@ -60,7 +109,7 @@ pub(super) fn exactly_active(query: &Query, kind: Kind) -> Option<bool> {
 }
 
 /// The condition on the column, written out: the index of inactive users helps no other.
-pub(super) fn in_sql(active: bool) -> &'static str {
+fn in_sql(active: bool) -> &'static str {
     if active { " AND r.active = 1" } else { " AND r.active = 0" }
 }
 
@@ -151,13 +200,12 @@ fn one_of(texts: &[String], values: &mut Vec<Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, narrow, parse};
+    use super::{Criterion, Kind};
     use scim::schema::USERS;
 
     fn narrowed(filter: &str) -> (String, usize) {
-        let mut values = vec!["tenant".into()];
-        let sql = narrow(&parse(filter, &USERS).unwrap(), Kind::Users, &mut values);
-        (sql, values.len())
+        let condition = Criterion::parse(filter, Kind::Users, &USERS).unwrap();
+        (condition.sql.clone(), condition.values.len() + 1)
     }
 
     #[test]
@@ -187,7 +235,7 @@ mod tests {
     #[test]
     fn nonsense_is_no_filter() {
         for filter in ["userName", "userName eq", "nothing eq \"x\"", "((((", "userName eq \"a\" and"] {
-            assert!(parse(filter, &USERS).is_err(), "{filter}");
+            assert!(Criterion::parse(filter, Kind::Users, &USERS).is_err(), "{filter}");
         }
     }
 }

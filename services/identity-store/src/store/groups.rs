@@ -24,6 +24,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// How many columns that is.
+pub(super) const COLUMNS: usize = 6;
+
 const GET: &str = concat!("SELECT ", columns!(), " FROM groups WHERE tenant = $1 AND id = $2");
 
 impl Store {

@@ -35,7 +35,7 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// How many columns that is.
-const COLUMNS: usize = 11;
+pub(super) const COLUMNS: usize = 11;
 
 /// One look-up answers for the tenant's head, the user and its groups: this is what IdPs ask most.
 pub(super) const fn get(with_groups: bool) -> &'static str {

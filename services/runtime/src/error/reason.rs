@@ -98,6 +98,10 @@ reasons! {
     INVALID_FILTER: InvalidArgument,
     /// The page token or cursor is not one of ours.
     INVALID_CURSOR: InvalidArgument,
+    /// The cursor was one of ours and is too old.
+    EXPIRED_CURSOR: InvalidArgument,
+    /// To answer, more would have to be looked at than one request may ask for.
+    TOO_MANY: InvalidArgument,
     /// More than one request may hold.
     TOO_LARGE: InvalidArgument,
     /// A freshness token that cannot be authenticated.

@@ -58,7 +58,7 @@ impl GroupService for World {
         request: Request<identity::ListGroupsRequest>,
     ) -> Result<Response<identity::ListGroupsResponse>, Status> {
         let state = self.enter("ListGroups")?;
-        let identity::ListGroupsRequest { tenant, filter, start_index, count } = request.into_inner();
+        let identity::ListGroupsRequest { tenant, filter, start_index, count, .. } = request.into_inner();
         let all: Vec<_> = state
             .groups
             .iter()
@@ -68,7 +68,7 @@ impl GroupService for World {
         let total_results = all.len() as u64;
         let groups = all.into_iter().skip(start_index as usize - 1).take(count as usize).collect();
         let revision_token = token(state.revision);
-        Ok(Response::new(identity::ListGroupsResponse { groups, total_results, revision_token }))
+        Ok(Response::new(identity::ListGroupsResponse { groups, total_results, revision_token, ..Default::default() }))
     }
 
     async fn update_group(

@@ -9,7 +9,7 @@ use domain::settings::Settings;
 use domain::token::Pepper;
 use sql::{Statement, Value, params};
 
-use crate::model::{Actor, Entry, Held, Holding, Include, User, UserKey, Wanted, Written};
+use crate::model::{Actor, Entry, Held, Holding, Include, ListRequest, Start, User, UserKey, Wanted, Written};
 use crate::{Failure, Store};
 
 pub(super) struct Fixture {
@@ -86,6 +86,12 @@ impl Fixture {
 pub(super) fn document(name: &str, labels: &[&str]) -> String {
     let roles: Vec<_> = labels.iter().map(|label| serde_json::json!({ "value": label })).collect();
     serde_json::json!({ "userName": name, "active": true, "roles": roles }).to_string()
+}
+
+/// A page of a list in order of ids.
+pub(super) fn wanted(filter: &str, start: u32, count: u32) -> ListRequest {
+    let base_url = "https://host/scim/v2".to_owned();
+    ListRequest { filter: filter.to_owned(), sort: None, start: Start::Index(start), count, base_url }
 }
 
 /// Users made without the work of a change each: only their rows.

@@ -3,9 +3,9 @@
 use domain::id::UserId;
 use sql::{Engine, Statement, Value, params};
 
-use super::fixture::{Fixture, each, many_users};
+use super::fixture::{Fixture, each, many_users, wanted};
 use crate::Failure;
-use crate::model::Window;
+use crate::model::{ListRequest, Start};
 
 /// Puts every user into as many new groups, by their rows alone.
 async fn join(f: &Fixture, users: &[UserId], groups: usize) {
@@ -41,13 +41,22 @@ async fn a_user_in_very_many_groups_shows_a_thousand_and_a_page_of_such_users_en
         join(f, &users, 1_001).await;
         let one = f.store.get_user(&f.tenant, &users[0].to_string(), true).await.unwrap().value;
         assert_eq!(one.groups.len(), 1_000);
-        let page =
-            async |start| f.store.list_users(&f.tenant, "", Window { start, count: 40 }, true).await.unwrap().value;
-        let first = page(1).await;
+        let page = async |start| {
+            let wanted = ListRequest { start, ..wanted("", 1, 40) };
+            f.store.list_users(&f.tenant, &wanted, true).await.unwrap().value
+        };
+        let first = page(Start::Index(1)).await;
         assert!((1..20).contains(&first.items.len()), "{}", first.items.len());
         assert!(first.items.iter().all(|user| user.groups.len() == 1_000));
         let next = u32::try_from(first.items.len() + 1).unwrap();
-        assert!(page(next).await.items[0].id > first.items.last().unwrap().id, "the next page goes on from there");
+        assert!(
+            page(Start::Index(next)).await.items[0].id == users[first.items.len()],
+            "the next page goes on from there"
+        );
+        let by_place = page(Start::After(None)).await;
+        assert_eq!(by_place.items, first.items);
+        let next = page(Start::After(by_place.next)).await;
+        assert!(next.items[0].id == users[first.items.len()], "so it does by place");
     })
     .await;
 }

@@ -1,0 +1,297 @@
+//! Three ways to a page: by an index alone, by an index with the evaluator beside it, and by looking at everything.
+//!
+//! Each is bounded. A page by position that would take a look at too many resources is refused; a page by place ends
+//! early instead, for the next one goes on from there.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use domain::id::TenantId;
+use scim::sort::Sort;
+use sql::{Row, Tx, Value, params};
+
+use super::super::filter::Criterion;
+use super::Listed;
+use super::order::{By, Order};
+use crate::failure::Failure;
+use crate::model::{Page, Spot, Start};
+
+/// About how much one page holds, in bytes of documents: what fits in a message with room to spare.
+const BYTES: usize = 8 << 20;
+/// How many rows are fetched at a time.
+const ROWS: usize = 250;
+/// The most resources looked at for a page by position, or by an order without an index.
+pub(super) const SCANNED: usize = 100_000;
+/// The most resources looked at for a page by place.
+const LOOKED: usize = 10_000;
+
+/// A page to be read.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) criterion: Criterion,
+    pub(super) order: Order,
+    pub(super) start: &'a Start,
+    pub(super) count: usize,
+    pub(super) base_url: &'a str,
+    /// How many match in all, if that is known without counting.
+    pub(super) kept: Option<u64>,
+    /// Whether the groups that users are in are wanted.
+    pub(super) with_groups: bool,
+}
+
+/// How many match in all, where that is known.
+type Total = Option<u64>;
+
+impl Walk<'_> {
+    pub(super) async fn page<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<Page<T>, Failure> {
+        let (mut page, total) = match self.order.by {
+            By::Attribute(sort) => self.sorted(tx, sort).await?,
+            By::Id | By::Name(_) if self.criterion.is_exact() => self.indexed(tx).await?,
+            By::Id | By::Name(_) => self.evaluated(tx).await?,
+        };
+        if self.with_groups {
+            T::add_groups(tx, self.tenant, &mut page.items).await?;
+            page.shortened();
+        }
+        Ok(page.end(self.start, total))
+    }
+
+    /// The database decides what matches, and an index knows the order.
+    async fn indexed<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<(Filling<T>, Total), Failure> {
+        let mut page = Filling::new(self.count);
+        let mut after = self.after();
+        let mut skipped = self.skipped();
+        let mut ended = false;
+        while self.count > 0 && !ended && !page.more {
+            // One more than is wanted tells whether there are more.
+            let limit = ROWS.min(self.count + 1 - page.items.len());
+            let rows = self.rows::<T>(tx, after.as_ref(), limit, skipped).await?;
+            skipped = 0;
+            ended = rows.len() < limit;
+            for row in &rows {
+                let place = self.order.place(row, T::WIDTH)?;
+                page.take(T::read(row)?, &place);
+                after = Some(place);
+            }
+        }
+        let seen = page.items.len() as u64;
+        let total = match (self.kept, self.start) {
+            (Some(kept), _) => Some(kept),
+            (None, Start::After(_)) => None,
+            (None, Start::Index(_)) if ended && !page.more && (seen > 0 || self.skipped() == 0) => {
+                Some(self.skipped() + seen)
+            }
+            (None, Start::Index(_)) => Some(self.total::<T>(tx).await?),
+        };
+        Ok((page, total))
+    }
+
+    /// The database narrows down, the evaluator decides, and an index knows the order.
+    async fn evaluated<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<(Filling<T>, Total), Failure> {
+        let by_place = matches!(self.start, Start::After(_));
+        let mut page = Filling::new(self.count);
+        let mut after = self.after();
+        let (mut matched, mut looked, mut ended) = (0_u64, 0, false);
+        while !ended && !(by_place && (page.is_full() || looked >= LOOKED)) {
+            if looked >= SCANNED {
+                return Err(too_many());
+            }
+            let rows = self.rows::<T>(tx, after.as_ref(), ROWS, 0).await?;
+            ended = rows.len() < ROWS;
+            looked += rows.len();
+            for row in &rows {
+                let item = T::read(row)?;
+                let place = self.order.place(row, T::WIDTH)?;
+                if self.criterion.matches(&item.whole(self.base_url)?) {
+                    matched += 1;
+                    if matched > self.skipped() {
+                        page.take(item, &place);
+                    }
+                }
+                after = Some(place);
+            }
+        }
+        if by_place && !ended && !page.more {
+            // What was looked at and does not match need not be looked at again.
+            page.looked = after;
+            page.more = true;
+        }
+        Ok((page, (!by_place).then_some(matched)))
+    }
+
+    /// No index knows the order: everything that matches is looked at.
+    async fn sorted<T: Listed>(&self, tx: &mut Tx<'_>, sort: Sort) -> Result<(Filling<T>, Total), Failure> {
+        let by_id = Self { order: Order { by: By::Id, descending: false }, criterion: self.criterion.clone(), ..*self };
+        let mut places = Vec::new();
+        let (mut after, mut looked, mut ended) = (None, 0, false);
+        while !ended {
+            if looked >= SCANNED {
+                return Err(too_many());
+            }
+            let rows = by_id.rows::<T>(tx, after.as_ref(), ROWS, 0).await?;
+            ended = rows.len() < ROWS;
+            looked += rows.len();
+            for row in &rows {
+                let whole = T::read(row)?.whole(self.base_url)?;
+                let place = by_id.order.place(row, T::WIDTH)?;
+                if self.criterion.matches(&whole) {
+                    places.push(Spot { key: Some(sort.key(&whole)), ..place.clone() });
+                }
+                after = Some(place);
+            }
+        }
+        let total = places.len() as u64;
+        places.sort_unstable_by(|a, b| if self.order.descending { b.cmp(a) } else { a.cmp(b) });
+        let first = match self.start {
+            Start::Index(_) => usize::try_from(self.skipped()).unwrap_or(usize::MAX),
+            Start::After(None) => 0,
+            Start::After(Some(place)) => {
+                places.partition_point(|other| if self.order.descending { other >= place } else { other <= place })
+            }
+        };
+        let rest = places.get(first..).unwrap_or_default();
+        let mut page = Filling::new(self.count);
+        for wanted in rest[..rest.len().min(self.count)].chunks(ROWS) {
+            let mut found = self.named::<T>(tx, wanted).await?;
+            for place in wanted {
+                page.take(found.remove(&place.id).ok_or(Failure::Internal)?, place);
+            }
+            if page.is_full() {
+                break;
+            }
+        }
+        page.more |= rest.len() > self.count;
+        Ok((page, Some(total)))
+    }
+
+    /// How many resources come before the page.
+    fn skipped(&self) -> u64 {
+        match self.start {
+            Start::Index(start) => u64::from(start.saturating_sub(1)),
+            Start::After(_) => 0,
+        }
+    }
+
+    fn after(&self) -> Option<Spot> {
+        match self.start {
+            Start::Index(_) | Start::After(None) => None,
+            Start::After(Some(place)) => Some(place.clone()),
+        }
+    }
+
+    /// Rows in order, after a place, or after as many as are to be skipped.
+    async fn rows<T: Listed>(
+        &self,
+        tx: &mut Tx<'_>,
+        after: Option<&Spot>,
+        limit: usize,
+        skipped: u64,
+    ) -> Result<Vec<Row>, Failure> {
+        let (sql, values) = self.select::<T>(after, limit, skipped)?;
+        Ok(tx.composed(&sql, values).await?)
+    }
+
+    /// The statement of [`Walk::rows`].
+    pub(super) fn select<T: Listed>(
+        &self,
+        after: Option<&Spot>,
+        limit: usize,
+        skipped: u64,
+    ) -> Result<(String, Vec<Value>), Failure> {
+        let mut values = params![self.tenant.as_str()];
+        values.extend_from_slice(self.criterion.values());
+        let mut sql = format!("SELECT {}", T::COLUMNS);
+        if let Some(column) = self.order.column() {
+            sql.push_str(", ");
+            sql.push_str(column);
+        }
+        sql.push_str(T::FROM);
+        sql.push_str(" WHERE r.tenant = $1");
+        sql.push_str(self.criterion.sql());
+        if let Some(place) = after {
+            sql.push_str(&self.order.after(place, &mut values)?);
+        }
+        sql.push_str(&self.order.clause());
+        values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let _ = write!(sql, " LIMIT ${}", values.len());
+        if skipped > 0 {
+            values.push(Value::from(i64::try_from(skipped).unwrap_or(i64::MAX)));
+            let _ = write!(sql, " OFFSET ${}", values.len());
+        }
+        Ok((sql, values))
+    }
+
+    async fn total<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<u64, Failure> {
+        let mut values = params![self.tenant.as_str()];
+        values.extend_from_slice(self.criterion.values());
+        let sql = format!("SELECT COUNT(*){} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql());
+        let rows = tx.composed(&sql, values).await?;
+        let count = rows.first().ok_or(Failure::Internal)?.int(0)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The resources at these places.
+    async fn named<T: Listed>(&self, tx: &mut Tx<'_>, places: &[Spot]) -> Result<BTreeMap<[u8; 16], T>, Failure> {
+        let sql = format!("SELECT {}{} WHERE r.tenant = $1 AND r.id IN {{ids:$2}}", T::COLUMNS, T::FROM);
+        let ids = Value::ids(places.iter().map(|place| &place.id[..]));
+        let rows = tx.composed(&sql, params![self.tenant.as_str(), ids]).await?;
+        rows.iter().map(|row| Ok((row.bytes(0)?.try_into().map_err(|_| Failure::Internal)?, T::read(row)?))).collect()
+    }
+}
+
+/// A page being filled.
+struct Filling<T> {
+    items: Vec<T>,
+    /// Where the items stand.
+    places: Vec<Spot>,
+    /// Where the look ended, if beyond the last item.
+    looked: Option<Spot>,
+    count: usize,
+    bytes: usize,
+    /// Whether something may belong to a page after this one.
+    more: bool,
+}
+
+impl<T: Listed> Filling<T> {
+    fn new(count: usize) -> Self {
+        Self { items: Vec::new(), places: Vec::new(), looked: None, count, bytes: 0, more: false }
+    }
+
+    /// Whether what comes next belongs to the next page: there are as many items as are wanted, or they are large.
+    fn is_full(&self) -> bool {
+        self.items.len() >= self.count || self.bytes >= BYTES
+    }
+
+    fn take(&mut self, item: T, place: &Spot) {
+        if self.more || self.is_full() {
+            self.more = true;
+            return;
+        }
+        self.bytes += item.document().len();
+        self.items.push(item);
+        self.places.push(place.clone());
+    }
+
+    /// To be called when items were dropped from the end: they belong to the next page.
+    fn shortened(&mut self) {
+        if self.items.len() < self.places.len() {
+            self.places.truncate(self.items.len());
+            self.looked = None;
+            self.more = true;
+        }
+    }
+
+    fn end(self, start: &Start, total: Total) -> Page<T> {
+        let Self { items, mut places, looked, count, bytes: _, more } = self;
+        let goes_on = matches!(start, Start::After(_)) && count > 0 && more;
+        Page { items, total, next: looked.or(places.pop()).filter(|_| goes_on) }
+    }
+}
+
+fn too_many() -> Failure {
+    Failure::TooMany(format!(
+        "more than {SCANNED} resources would have to be looked at; narrow the filter down, name what has an index, or \
+         read by cursor"
+    ))
+}
