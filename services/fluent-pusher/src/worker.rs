@@ -254,7 +254,8 @@ impl Worker {
         detail: String,
         now: Timestamp,
     ) -> (Ending, Option<Vec<u8>>, &'static str) {
-        let again = job.revokes.then(|| now.plus(self.config.backoff.max));
+        // What takes away is never given up, also where a start-over has not yet said that it does.
+        let again = (job.revokes || job.gone).then(|| now.plus(self.config.backoff.max));
         let reasons = vec![format!("FLUENT_REFUSED: {detail}")];
         let outcome = Outcome { fluent_id: account, ..Outcome::without_account(Standing::Failed, reasons) };
         (Ending::Failed { detail, again }, Some(report::encode(outcome, job)), Standing::Failed.as_str())
