@@ -131,10 +131,10 @@ macro_rules! behaviours {
                 a_deleted_user_is_a_member_of_nothing
                 two_groups_at_once_do_not_come_to_contain_each_other
                 a_group_does_not_contain_itself_through_others
-                a_member_that_can_be_nobody_is_left_out
                 members_are_listed_in_order_and_after_any_of_them
                 users_are_deactivated_beside_fifty_thousand_new_memberships
                 changes_in_opposite_order_never_meet_an_error
+                a_member_that_can_be_nobody_is_left_out
             }
             filters {
                 users_are_found_by_what_the_filter_names
@@ -234,8 +234,12 @@ mod tests {
             ("catalogue", include_str!("catalogue.rs")),
             ("feed", include_str!("feed.rs")),
             ("filters", include_str!("filters.rs")),
+            ("ground", include_str!("ground.rs")),
+            ("group_labels", include_str!("group_labels.rs")),
             ("groups", include_str!("groups.rs")),
+            ("holders", include_str!("holders.rs")),
             ("rules", include_str!("rules.rs")),
+            ("stamps", include_str!("stamps.rs")),
             ("tenants", include_str!("tenants.rs")),
             ("tokens", include_str!("tokens.rs")),
             ("users", include_str!("users.rs")),
