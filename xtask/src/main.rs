@@ -3,8 +3,10 @@
 
 mod bench;
 mod check;
+mod dev;
 mod fuzz;
 mod packages;
+mod peers;
 mod stage;
 mod test;
 
@@ -22,7 +24,9 @@ enum Task {
     },
     /// Checks form, lints, contracts, licences and dependencies.
     Check,
-    /// Everything a change must pass: check, then test. Prints how long each stage took.
+    /// Runs suites and clients that nobody here wrote against `rolecall dev`, and the `curl` lines of the developers' page.
+    Peers,
+    /// Everything a change must pass: check, then test, peers included. Prints how long each stage took.
     Ci,
     /// Feeds what reads a stranger's bytes with garbled seeds, in release mode.
     Fuzz {
@@ -45,6 +49,7 @@ fn main() -> Result<()> {
     let done = match Task::parse() {
         Task::Test { arguments } => test::run(&mut stages, &arguments),
         Task::Check => check::run(&mut stages),
+        Task::Peers => peers::build(&mut stages).and_then(|()| peers::run_all(&mut stages)),
         Task::Ci => check::run(&mut stages).and_then(|()| test::run(&mut stages, &[])),
         Task::Fuzz { arguments } => fuzz::run(&arguments),
         Task::Bench { name, arguments } => bench::run(&name, &arguments),

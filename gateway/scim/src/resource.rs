@@ -187,7 +187,7 @@ impl Resource {
         self.0.get(name)?.as_str()
     }
 
-    /// Whether a user is active. Every stored user says so; one that does not is not.
+    /// Whether a user is active. One that does not say so, since a PATCH removed it, is not.
     #[must_use]
     pub fn active(&self) -> bool {
         self.0.get("active") == Some(&Value::Bool(true))

@@ -75,7 +75,7 @@ impl Draft<'_> {
         let attribute = target.attribute;
         if op == Op::Remove {
             match given.filter(|given| attribute.multi_valued && !is_nothing(given)) {
-                None => self.unassign(target),
+                None => self.resource.set(target, None),
                 Some(listed) => self.remove_listed(target, listed)?,
             }
             return Ok(());
@@ -139,7 +139,7 @@ impl Draft<'_> {
         };
         match parts {
             None if op == Op::Add => {}
-            None if places.is_empty() && op == Op::Remove && !self.request.mode.allows(Leniency::RemoveAbsent) => {
+            _ if places.is_empty() && op == Op::Remove && !self.request.mode.allows(Leniency::RemoveAbsent) => {
                 return Err(no_match(target));
             }
             None => {
@@ -198,7 +198,8 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Unassigns an attribute. `active` is never without a value: what is not said to be true is false.
+    /// Unassigns an attribute that is given as nothing. For `active` that says `false`: what is not said to be true is
+    /// false. A `remove` leaves none, which means the same.
     fn unassign(&mut self, target: Target) {
         let value = (target.extension.is_none() && target.attribute.name == "active").then_some(Value::Bool(false));
         self.resource.set(target, value);

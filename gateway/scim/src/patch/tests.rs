@@ -173,7 +173,9 @@ fn removing_active_deactivates() {
         json!({"op": "replace", "value": {"active": ""}}),
         json!({"op": "Add", "path": "Active", "value": "fAlse"}),
     ] {
-        assert!(!try_patch(&before, json!([op])).unwrap().resource.active(), "{op}");
+        let after = try_patch(&before, json!([op])).unwrap().resource;
+        assert!(!after.active(), "{op}");
+        assert_eq!(after.as_map().contains_key("active"), op["op"] != "remove", "{op}");
     }
 }
 

@@ -297,7 +297,8 @@ pub static GROUP: Schema = Schema {
             "The users and groups in the group.",
             &[
                 text("value", "The id of the member.").exact().immutable(),
-                reference("$ref", "The URI of the member.", &["User", "Group"]).read_only(),
+                reference("$ref", "The URI of the member; only its value says who it is.", &["User", "Group"])
+                    .immutable(),
                 text("display", "The member's name.").read_only(),
                 text("type", "What the member is.").canonical(&["User", "Group"]).immutable(),
             ],

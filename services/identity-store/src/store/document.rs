@@ -60,7 +60,8 @@ impl UserDocument {
             user_name: required(&attributes, "userName")?,
             external_id: external_id(&attributes)?,
             active: match attributes.get("active") {
-                None => true,
+                // What is not said to be true grants nothing.
+                None => false,
                 Some(Value::Bool(active)) => *active,
                 Some(_) => return Err(invalid("active", "true or false")),
             },
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_indexed_is_read_out_of_the_document() {
         let user = user(
-            r#"{"userName":"Ann","externalId":"7","emails":[{"value":"Ann@X.example"}],"roles":[{"value":"A_1_B"},"A_2_B"]}"#,
+            r#"{"userName":"Ann","externalId":"7","active":true,"emails":[{"value":"Ann@X.example"}],"roles":[{"value":"A_1_B"},"A_2_B"]}"#,
         )
         .unwrap();
         assert_eq!((user.folded_name().as_str(), user.external_id.as_deref(), user.active), ("ann", Some("7"), true));

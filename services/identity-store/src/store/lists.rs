@@ -146,7 +146,7 @@ impl Listed for User {
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure> {
         let Self { id, document, created_at, modified_at, version, outcome, groups: _ } = self;
         let server = Map::from_iter([(FLUENT_USER_URN.to_owned(), extension(outcome.as_ref(), *version))]);
-        whole(
+        let mut whole = whole(
             Self::schema(Schemas::BUILT_IN),
             base_url,
             &id.to_string(),
@@ -154,7 +154,10 @@ impl Listed for User {
             [*created_at, *modified_at],
             version.0,
             server,
-        )
+        )?;
+        // Who does not say so is not active, and is found by that.
+        whole.entry("active").or_insert(false.into());
+        Ok(whole)
     }
 
     async fn add_groups(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<Self>) -> Result<(), Failure> {

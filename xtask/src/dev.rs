@@ -1,0 +1,76 @@
+//! `rolecall dev` as a child, on free ports and a fresh folder, for what is tried against the running product.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::stage::root;
+
+/// How long it may take to serve.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running set-up. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Dev {
+    child: Child,
+    /// The SCIM base URL.
+    pub(crate) scim: String,
+    /// A good token.
+    pub(crate) token: String,
+    /// The simulated Fluent.
+    pub(crate) fluent: String,
+}
+
+impl Dev {
+    /// Starts it. Foreign suites make up roles, so labels that nobody knows are held, not refused.
+    pub(crate) fn start() -> Result<Self> {
+        let folder = root().join("target/tools/dev");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let ready = folder.join("ready.json");
+        let log = std::fs::File::create(folder.join("log"))?;
+        let child = Command::new(root().join("target/debug/rolecall"))
+            .args(["dev", "--guardrail", "hold"])
+            .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--fluent-listen", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(folder.join("data"))
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("starting `rolecall dev`")?;
+        let mut dev = Self { child, scim: String::new(), token: String::new(), fluent: String::new() };
+        let said = dev.until_ready(&ready)?;
+        let text = |name: &str| said[name].as_str().map(str::to_owned).with_context(|| format!("{name} is missing"));
+        (dev.scim, dev.token, dev.fluent) = (text("scim")?, text("token")?, text("fluent")?);
+        Ok(dev)
+    }
+
+    fn until_ready(&mut self, ready: &PathBuf) -> Result<Value> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("`rolecall dev` stopped: {status}; see target/tools/dev/log");
+            }
+            if let Some(said) = std::fs::read_to_string(ready).ok().and_then(|text| serde_json::from_str(&text).ok()) {
+                return Ok(said);
+            }
+            std::thread::yield_now();
+        }
+        bail!("`rolecall dev` was not ready within {} s; see target/tools/dev/log", PATIENCE.as_secs())
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
