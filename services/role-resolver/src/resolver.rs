@@ -294,8 +294,10 @@ impl Resolver {
             let tail = self.tails.hear(tenant, before, position, asked);
             let unchanged = held.iter().flatten().any(|held| matches!(held, Held::Unchanged(_)));
             let people = held.iter().flatten().any(|held| matches!(held, Held::Read(_)));
-            if unchanged && before.is_none_or(|before| before.epoch != position.epoch) {
-                // The store has begun another life meanwhile.
+            // The store has begun another life meanwhile, or went back in this one: what it found unchanged may be of a
+            // future that it lost.
+            let is_of_now = |before: Position| before.epoch == position.epoch && before.revision <= position.revision;
+            if unchanged && (!before.is_some_and(is_of_now) || tail.standing().life != question.life()) {
                 kept.clear();
                 continue;
             }

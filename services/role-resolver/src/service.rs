@@ -105,11 +105,13 @@ impl RoleService for Service {
         let tenant = self.authoriser.tenant(&caller, &tenant).await?;
         let grant = convert::grant(grant)?;
         let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
-        let holders = Holders::new(tenant, grant, freshness, reports::after(&after_user_id)?);
-        let resolver = Arc::clone(&self.resolver);
-        let answers = try_unfold((holders, resolver), async |(mut holders, resolver)| {
-            let found = holders.next(&resolver).await?;
-            Ok(found.map(|found| (reports::holders(found, holders.grant()), (holders, resolver))))
+        let holders = Holders::new(tenant.clone(), grant, freshness, reports::after(&after_user_id)?);
+        let start = (holders, self.clone(), caller, tenant);
+        let answers = try_unfold(start, async |(mut holders, service, caller, tenant)| {
+            // A caller may take its time, and its token may end meanwhile.
+            service.authoriser.tenant(&caller, tenant.as_str()).await?;
+            let found = holders.next(&service.resolver).await?;
+            Ok(found.map(|found| (reports::holders(found, holders.grant()), (holders, service, caller, tenant))))
         });
         Ok(Response::new(answers.boxed()))
     }

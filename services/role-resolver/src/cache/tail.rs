@@ -290,7 +290,7 @@ impl Tail {
         }
         let is_back = |before: Position| before.epoch == told.epoch && before.revision > told.revision;
         if before.is_some_and(is_back) && stood.epoch == told.epoch {
-            self.begin_anew(told, asked, counts);
+            self.begin_anew(told, true, asked, counts);
         }
         self.hurry();
     }
@@ -319,20 +319,20 @@ impl Tail {
     }
 
     /// Forgets all changes: the feed is lost, or this is another than was followed so far. What was kept goes too where
-    /// the store's history is not the one it was made from.
-    fn begin_anew(&self, head: Position, asked: Instant, counts: &Counts) {
+    /// the store's history is not the one it was made from: where that `is_lost` is proved, or shows in `head`.
+    fn begin_anew(&self, head: Position, is_lost: bool, asked: Instant, counts: &Counts) {
         let mut known = self.known.write();
         let before = known.replica.position();
         if head.epoch != before.epoch {
             tracing::error!(tenant = %self.tenant,
                 "identity-store's database is in another life, as after a restore from a backup: all that was kept goes");
             known.went_back = false;
-        } else if head.revision < before.revision {
+        } else if is_lost || head.revision < before.revision {
             tracing::error!(tenant = %self.tenant,
                 "the store went back without a new epoch: run `rolecall identity-store restored`");
             known.went_back = true;
         }
-        if head.epoch != before.epoch || head.revision < before.revision {
+        if is_lost || head.epoch != before.epoch || head.revision < before.revision {
             counts.restored();
             known.life += 1;
         }
@@ -385,13 +385,17 @@ impl Follower {
                         return Ok(());
                     }
                 }
-                Err(error) => match error.reason() {
-                    Reason::FEED_TRUNCATED | Reason::OUT_OF_RANGE | Reason::EPOCH_MISMATCH | Reason::REVISION_AHEAD => {
-                        let asked = Instant::now();
-                        tail.begin_anew(self.store.head(&tail.tenant).await?, asked, &self.counts);
-                    }
-                    _ => return Err(error),
-                },
+                Err(error) => {
+                    // That the position is not of the store's history is proved here, wherever the head stands by the time
+                    // it is asked for.
+                    let is_lost = match error.reason() {
+                        Reason::FEED_TRUNCATED | Reason::OUT_OF_RANGE => false,
+                        Reason::EPOCH_MISMATCH | Reason::REVISION_AHEAD => true,
+                        _ => return Err(error),
+                    };
+                    let asked = Instant::now();
+                    tail.begin_anew(self.store.head(&tail.tenant).await?, is_lost, asked, &self.counts);
+                }
             }
         }
     }

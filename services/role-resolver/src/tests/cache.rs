@@ -294,3 +294,37 @@ async fn a_store_that_went_back_and_says_nothing_is_noticed() {
     until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
     assert!(world.metrics.encode().contains("rolecall_resolver_restored_total 1"));
 }
+
+#[tokio::test]
+async fn a_store_that_went_back_is_noticed_though_it_has_caught_up_when_its_head_is_asked_for() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.store().meanwhile = Some(Box::new(|state| state.revision = 10));
+    world.change(|store| {
+        store.revision = 7;
+        store.users[0].1.labels.clear();
+    });
+    until(async || world.metrics.encode().contains("rolecall_resolver_restored_total 1")).await;
+    assert!(asked(&world, get("ann")).await.grants.is_empty());
+}
+
+#[tokio::test]
+async fn the_question_that_finds_the_store_gone_back_is_not_answered_from_its_lost_future() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    world.add_user("bob", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.change(|store| store.revision = 20);
+    // The feed has been followed to there.
+    follows(&world, "bob").await;
+    warm(&world, "bob").await;
+    // Nobody is told: it went back behind what is known, though not behind what is kept of ann.
+    {
+        let mut store = world.store();
+        store.revision = 12;
+        store.users[0].1.labels.clear();
+    }
+    let head = fresh("ann", Requirement::FullyConsistent(true));
+    assert!(asked(&world, head).await.grants.is_empty());
+}

@@ -1,5 +1,7 @@
 //! Explanations, lists of holders, and many checks at once.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use proto::common::v1::Grant;
 use proto::roles::v1::{
@@ -8,7 +10,7 @@ use proto::roles::v1::{
 use runtime::error::{Error, Reason};
 
 use super::fake::World;
-use super::{MATCHED, UNMATCHED, store_in_chicago, user, why};
+use super::{MATCHED, UNMATCHED, store_in_chicago, user, why, with_token};
 
 fn explain(name: &str) -> ExplainRolesRequest {
     ExplainRolesRequest { tenant: "acme".into(), user: Some(user(name)), consistency: None }
@@ -93,6 +95,22 @@ async fn a_list_of_holders_is_read_no_faster_than_it_is_taken() {
     let mut answers = world.roles().list_role_holders(holders("")).await.unwrap().into_inner();
     answers.try_next().await.unwrap();
     assert!(world.store().asked.holders <= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_ends_when_the_token_it_was_begun_with_does() {
+    let world = World::new().await;
+    for n in 0..2_600 {
+        world.add_user(&format!("u{n}"), true, &[MATCHED]);
+    }
+    let token = world.add_token("acme", &["roles:read"]);
+    let request = with_token(holders(""), &token);
+    let mut answers = world.roles_from_outside().list_role_holders(request).await.unwrap().into_inner();
+    assert!(answers.try_next().await.unwrap().is_some());
+    world.store().tokens.clear();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    let ended = answers.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(Error::from_status(&ended).reason(), Reason::TOKEN_INVALID);
 }
 
 #[tokio::test]
