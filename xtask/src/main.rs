@@ -26,7 +26,7 @@ enum Task {
     Check,
     /// Runs suites and clients that nobody here wrote against `rolecall dev`, and the `curl` lines of the developers' page.
     Peers,
-    /// Everything a change must pass: check, then test. Prints how long each stage took.
+    /// Everything a change must pass: check, then test, peers included. Prints how long each stage took.
     Ci,
     /// Feeds what reads a stranger's bytes with garbled seeds, in release mode.
     Fuzz {

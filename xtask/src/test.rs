@@ -3,8 +3,8 @@
 use anyhow::Result;
 use servers::{Postgres, Redis};
 
-use crate::packages;
 use crate::stage::{self, Stages, cargo};
+use crate::{packages, peers};
 
 /// Builds, starts the servers, runs all tests.
 pub(crate) fn run(stages: &mut Stages, arguments: &[String]) -> Result<()> {
@@ -22,5 +22,7 @@ pub(crate) fn run(stages: &mut Stages, arguments: &[String]) -> Result<()> {
                 .env("ROLECALL_TEST_POSTGRES", postgres.url())
                 .env("ROLECALL_TEST_REDIS", redis.url()),
         )
-    })
+    })?;
+    // Somebody who names tests wants those alone.
+    if arguments.is_empty() { peers::run_all(stages) } else { Ok(()) }
 }
