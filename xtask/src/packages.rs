@@ -16,14 +16,32 @@ pub(crate) fn servers() -> Result<()> {
     if !Path::new("/usr/lib/postgresql").exists() {
         missing.push("postgresql");
     }
-    if missing.is_empty() {
+    install(&missing)
+}
+
+/// Installs what the foreign suites run in.
+pub(crate) fn python() -> Result<()> {
+    let mut missing = Vec::new();
+    let works = Command::new("python3").args(["-c", "import ensurepip, venv"]).stderr(Stdio::null()).status();
+    if !works.is_ok_and(|status| status.success()) {
+        missing.push("python3-venv");
+    }
+    if !on_path("curl") {
+        missing.push("curl");
+    }
+    install(&missing)
+}
+
+/// Installs Debian's packages of these names.
+fn install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
         return Ok(());
     }
     let apt = |arguments: &[&str]| {
         run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
     };
     apt(&["update", "-qq"])?;
-    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }
 
 /// The `buf` command, from the npm registry.

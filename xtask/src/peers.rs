@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::dev::Dev;
+use crate::packages;
 use crate::stage::{Stages, cargo, root, run};
 
 /// What is installed, from `PyPI`.
@@ -61,6 +62,7 @@ fn installed() -> Result<PathBuf> {
     if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(programs);
     }
+    packages::python()?;
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     run(Command::new(programs.join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES))?;
     std::fs::write(mark, wanted)?;
