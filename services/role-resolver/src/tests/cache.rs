@@ -313,12 +313,23 @@ async fn a_store_that_went_back_is_noticed_though_it_has_caught_up_when_its_head
 async fn the_question_that_finds_the_store_gone_back_is_not_answered_from_its_lost_future() {
     let world = World::keeping(Config::default()).await;
     world.add_user("ann", true, &[MATCHED]);
-    world.add_user("bob", true, &[MATCHED]);
+    let others: Vec<_> = (0..1_000).map(|n| format!("u{n}")).collect();
+    for name in &others {
+        world.add_user(name, true, &[MATCHED]);
+    }
     warm(&world, "ann").await;
+    let names: Vec<_> = others.iter().map(String::as_str).collect();
+    world.roles().batch_get_effective_roles(batch(&names)).await.unwrap();
     world.change(|store| store.revision = 20);
-    // The feed has been followed to there.
-    follows(&world, "bob").await;
-    warm(&world, "bob").await;
+    // The feed has been followed to there once a set that was kept before answers for there without the store. One that
+    // was asked of the store says nothing any more, so each is asked for once.
+    let mut names = names.into_iter();
+    until(async || {
+        let before = world.store().asked.holdings;
+        asked(&world, at_least(&world, names.next().unwrap())).await;
+        world.store().asked.holdings == before
+    })
+    .await;
     // Nobody is told: it went back behind what is known, though not behind what is kept of ann.
     {
         let mut store = world.store();
