@@ -44,6 +44,7 @@ use self::commit::Committer;
 pub(crate) use self::group_labels::sound as sound_group_labels;
 use self::heads::HeadBoard;
 pub(crate) use self::heads::SILENCE;
+use self::lists::Scans;
 use crate::failure::Failure;
 
 /// The schema's history.
@@ -66,6 +67,7 @@ pub struct Store {
     database: Database,
     committer: Committer,
     board: Arc<HeadBoard>,
+    scans: Scans,
     clock: Clock,
     pepper: Arc<Pepper>,
     /// A hash no token has, for comparing where there is no token.
@@ -109,7 +111,8 @@ impl Store {
         let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board));
         let dummy = BearerToken::generate().hash(&pepper);
         let access_key = AccessKey::derive(&pepper);
-        let store = Self { database, committer, board, clock, dummy, access_key, pepper: Arc::new(pepper) };
+        let scans = Scans::default();
+        let store = Self { database, committer, board, scans, clock, dummy, access_key, pepper: Arc::new(pepper) };
         store.refresh_heads().await?;
         Ok(store)
     }

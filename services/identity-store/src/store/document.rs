@@ -169,6 +169,11 @@ pub(super) fn email(text: &str) -> String {
     brief(&fold(text)).into_owned()
 }
 
+/// A label as it is looked up.
+pub(super) fn label(text: &str) -> String {
+    brief(text).into_owned()
+}
+
 /// A text that no engine could hold in an index, as one that it can: another for each, and a label without a meaning,
 /// for no label that means anything holds a control character. Others are as they are.
 fn brief(text: &str) -> Cow<'_, str> {

@@ -1,11 +1,13 @@
 //! SCIM filters over stored resources. The evaluator of `scim` decides what matches; what SQL can say of a filter only
 //! narrows down which rows it looks at. So a filter has one meaning, whatever the engine and whichever index helps.
 
+use std::fmt::Write as _;
+
 use domain::fold::fold;
 use domain::id::UserId;
 use scim::Mode;
 use scim::filter::{Condition, Order, Query, TextTest};
-use scim::schema::ResourceType;
+use scim::schema::{ResourceType, Target};
 use sql::Value;
 
 use super::document;
@@ -18,11 +20,24 @@ pub(super) enum Kind {
     Groups,
 }
 
+/// Among how many rows those are that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// An index names them, and they are few: about one for each comparison.
+    Few,
+    /// An index names them, and they may be many: the members of a group, say.
+    Many,
+    /// Each may match.
+    All,
+}
+
 /// What a filter says, for the database and for the evaluator.
 #[derive(Clone, Debug)]
 pub(super) struct Criterion {
     query: Option<Query>,
     only_active: Option<bool>,
+    reach: Reach,
+    among: Option<String>,
     sql: String,
     values: Vec<Value>,
 }
@@ -31,13 +46,26 @@ impl Criterion {
     /// Reads a filter in its canonical print; an empty one is met by all.
     pub(super) fn parse(text: &str, kind: Kind, schema: &'static ResourceType) -> Result<Self, Failure> {
         if text.is_empty() {
-            return Ok(Self { query: None, only_active: None, sql: String::new(), values: Vec::new() });
+            let (reach, sql, values) = (Reach::All, String::new(), Vec::new());
+            return Ok(Self { query: None, only_active: None, reach, among: None, sql, values });
         }
         let query = Query::parse(text, schema, Mode::Lenient).map_err(|error| Failure::InvalidFilter(error.detail))?;
+        let candidates = Candidates::of(&query, kind);
         let mut values = vec![Value::from("")];
-        let sql = narrow(&query, kind, &mut values);
+        let among = candidates.as_ref().and_then(|candidates| candidates.ids(kind, &mut values));
         values.remove(0);
-        Ok(Self { only_active: exactly_active(&query, kind), sql, values, query: Some(query) })
+        let sql = match (&candidates, &among) {
+            (Some(_), Some(among)) => format!(" AND r.id IN ({among})"),
+            (Some(_), None) => " AND 1 = 0".into(),
+            (None, _) => active(&query, kind).map(in_sql).unwrap_or_default().into(),
+        };
+        let reach = candidates.map_or(Reach::All, |candidates| candidates.reach());
+        Ok(Self { only_active: exactly_active(&query, kind), reach, among, sql, values, query: Some(query) })
+    }
+
+    /// The filter as the evaluator has it.
+    pub(super) fn query(&self) -> Option<&Query> {
+        self.query.as_ref()
     }
 
     /// Whether there is no filter.
@@ -55,6 +83,17 @@ impl Criterion {
         self.query.is_none() || self.only_active.is_some()
     }
 
+    /// Among how many rows those are that match.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// The select of the ids, in a column `id`, among which all that match are, if an index names any; `$1` and the
+    /// values are as in [`Criterion::sql`].
+    pub(super) fn among(&self) -> Option<&str> {
+        self.among.as_deref()
+    }
+
     /// What every row that matches meets, beginning with ` AND ` if there is anything; `$1` is the tenant, the values
     /// come after it, the table is called `r`.
     pub(super) fn sql(&self) -> &str {
@@ -69,21 +108,6 @@ impl Criterion {
     /// Whether a row that the database answered matches.
     pub(super) fn matches(&self, whole: &serde_json::Map<String, serde_json::Value>) -> bool {
         self.query.as_ref().is_none_or(|query| query.matches(whole))
-    }
-}
-
-/// A condition that every row which matches `query` meets, beginning with ` AND `; empty where SQL can't help. Its
-/// values go to `values`; `$1` is the tenant, the table is called `r`.
-///
-/// However long the filter, there are few different texts: each is prepared on every connection.
-fn narrow(query: &Query, kind: Kind, values: &mut Vec<Value>) -> String {
-    let Some(candidates) = Candidates::of(query, kind) else {
-        return active(query, kind).map(in_sql).unwrap_or_default().into();
-    };
-    let selects: Vec<_> = candidates.selects(kind, values);
-    match selects.as_slice() {
-        [] => " AND 1 = 0".into(),
-        selects => format!(" AND r.id IN ({})", selects.join(" UNION ")),
     }
 }
 
@@ -113,13 +137,26 @@ fn in_sql(active: bool) -> &'static str {
     if active { " AND r.active = 1" } else { " AND r.active = 0" }
 }
 
-/// Rows that have one of these ids, names, external ids or addresses.
+/// The most ranges of names in one filter: each makes its statement longer.
+const MOST_RANGES: usize = 4;
+
+/// Rows that have one of these ids, names, external ids, addresses, labels, groups or members.
+///
+/// However long the filter, there are few different texts of statements: each is prepared on every connection.
 #[derive(Debug, Default)]
 struct Candidates {
     ids: Vec<UserId>,
     names: Vec<String>,
+    /// What folded names begin with.
+    prefixes: Vec<String>,
     external_ids: Vec<String>,
     emails: Vec<String>,
+    /// Labels of users.
+    labels: Vec<String>,
+    /// Groups that users are in, directly or through others.
+    groups: Vec<UserId>,
+    /// Members of groups.
+    members: Vec<UserId>,
 }
 
 impl Candidates {
@@ -127,64 +164,151 @@ impl Candidates {
     fn of(query: &Query, kind: Kind) -> Option<Self> {
         match query {
             // All must hold, so those of one term will do: the one with the fewest.
-            Query::And(terms) => terms.iter().filter_map(|term| Self::of(term, kind)).min_by_key(Self::len),
+            Query::And(terms) => terms.iter().filter_map(|term| Self::of(term, kind)).min_by_key(Self::weight),
             Query::Or(terms) => terms.iter().map(|term| Self::of(term, kind)).try_fold(Self::default(), Self::or),
             // One element that meets all of it meets each part of it.
             Query::Element(_, inner) => Self::of(inner, kind),
             Query::Compare(target, Condition::Text(TextTest::Order(Order::Eq), text)) => {
-                let (exact, folded) = (text.text.clone(), fold(&text.text));
+                let exact = &text.text;
                 let mut only = Self::default();
+                // No database holds the character, in a name or an external id.
+                let names = |text: String| if text.contains('\0') { None } else { Some(text) };
                 match (kind, target.key()) {
-                    // No database holds such a text.
-                    _ if exact.contains('\0') => {}
                     (_, (None, "id", None)) => only.ids.extend(exact.parse::<UserId>().ok()),
-                    (_, (None, "externalId", None)) if !text.folded => only.external_ids.push(exact),
-                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(document::email(&exact)),
-                    (Kind::Users, (None, "userName", None)) | (Kind::Groups, (None, "displayName", None)) => {
-                        only.names.push(folded);
+                    (_, (None, "externalId", None)) if !text.folded => only.external_ids.extend(names(exact.clone())),
+                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(document::email(exact)),
+                    (Kind::Users, (None, "roles", Some("value"))) if !text.folded && !exact.is_empty() => {
+                        only.labels.push(document::label(exact));
                     }
+                    (Kind::Users, (None, "groups", Some("value"))) => only.groups.extend(exact.parse::<UserId>().ok()),
+                    (Kind::Groups, (None, "members", Some("value"))) => {
+                        only.members.extend(exact.parse::<UserId>().ok());
+                    }
+                    _ if is_name(target, kind) => only.names.extend(names(fold(exact))),
                     _ => return None,
                 }
                 Some(only)
+            }
+            Query::Compare(target, Condition::Text(TextTest::StartsWith, text))
+                if text.folded && !text.text.is_empty() && !text.text.contains('\0') && is_name(target, kind) =>
+            {
+                Some(Self { prefixes: vec![text.text.clone()], ..Self::default() })
             }
             Query::Compare(..) | Query::Not(_) | Query::Present(_) => None,
         }
     }
 
-    fn len(&self) -> usize {
-        self.ids.len() + self.names.len() + self.external_ids.len() + self.emails.len()
+    /// About how many rows these are, for choosing among several.
+    fn weight(&self) -> usize {
+        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = self;
+        let one_each = ids.len() + names.len() + external_ids.len() + emails.len();
+        one_each + 10 * members.len() + 1_000 * (labels.len() + groups.len()) + 10_000 * prefixes.len()
+    }
+
+    fn reach(&self) -> Reach {
+        let Self { ids: _, names: _, prefixes, external_ids: _, emails: _, labels, groups, members } = self;
+        let few = prefixes.is_empty() && labels.is_empty() && groups.is_empty() && members.is_empty();
+        if few { Reach::Few } else { Reach::Many }
     }
 
     fn or(mut self, other: Option<Self>) -> Option<Self> {
-        let Self { ids, names, external_ids, emails } = other?;
+        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = other?;
         self.ids.extend(ids);
         self.names.extend(names);
+        self.prefixes.extend(prefixes);
         self.external_ids.extend(external_ids);
         self.emails.extend(emails);
-        Some(self)
+        self.labels.extend(labels);
+        self.groups.extend(groups);
+        self.members.extend(members);
+        (self.prefixes.len() <= MOST_RANGES).then_some(self)
+    }
+
+    /// The select of their ids, in a column `id`; `None` if there are none. Its values go to `values`.
+    fn ids(&self, kind: Kind, values: &mut Vec<Value>) -> Option<String> {
+        let selects = self.selects(kind, values);
+        (!selects.is_empty()).then(|| selects.join(" UNION "))
     }
 
     fn selects(&self, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
-        let Self { ids, names, external_ids, emails } = self;
+        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = self;
         let (table, name) = match kind {
             Kind::Users => ("users", "user_name_folded"),
             Kind::Groups => ("groups", "display_name_folded"),
         };
         let mut selects = Vec::new();
-        if !ids.is_empty() {
-            values.push(Value::ids(ids.iter().map(|id| &id.as_bytes()[..])));
-            selects.push(format!("SELECT ids.value FROM {{ids:${}}} AS ids", values.len()));
+        if let Some(ids) = list_of(ids, values) {
+            selects.push(format!("SELECT ids.value AS id FROM {ids} AS ids"));
         }
         for (column, texts) in [(name, names), ("external_id", external_ids)] {
             if let Some(test) = one_of(texts, values) {
                 selects.push(format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{column} {test}"));
             }
         }
+        for prefix in prefixes {
+            values.push(Value::from(prefix));
+            let from = values.len();
+            let mut select = format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{name} >= ${from}");
+            if let Some(end) = after_all(prefix) {
+                values.push(Value::from(&end));
+                let _ = write!(select, " AND c.{name} < ${}", values.len());
+            }
+            selects.push(select);
+        }
         if let Some(test) = one_of(emails, values) {
-            selects.push(format!("SELECT c.user_id FROM user_emails c WHERE c.tenant = $1 AND c.folded {test}"));
+            selects.push(format!("SELECT c.user_id AS id FROM user_emails c WHERE c.tenant = $1 AND c.folded {test}"));
+        }
+        if let Some(test) = one_of(labels, values) {
+            selects.push(format!(
+                "SELECT c.holder AS id FROM labels c WHERE c.tenant = $1 AND c.label {test} AND c.holder_kind = 0"
+            ));
+        }
+        if let Some(groups) = list_of(groups, values) {
+            selects.push(format!(
+                "SELECT d.id FROM (WITH RECURSIVE inside (id, is_group) AS (SELECT roots.value, CAST(1 AS BIGINT) FROM {groups} AS roots \
+                 UNION SELECT m.member_id, m.is_group FROM inside i JOIN members m ON m.tenant = $1 \
+                 AND m.group_id = i.id AND m.removed IS NULL WHERE i.is_group = 1) \
+                 SELECT id FROM inside WHERE is_group = 0) AS d"
+            ));
+        }
+        if let Some(members) = list_of(members, values) {
+            selects.push(format!(
+                "SELECT m.group_id AS id FROM members m WHERE m.tenant = $1 AND m.member_id IN {members} \
+                 AND m.removed IS NULL"
+            ));
         }
         selects
     }
+}
+
+/// Whether it is the attribute whose folded text is a column: a user's name, or a group's.
+fn is_name(target: &Target, kind: Kind) -> bool {
+    match kind {
+        Kind::Users => target.key() == (None, "userName", None),
+        Kind::Groups => target.key() == (None, "displayName", None),
+    }
+}
+
+/// The least text that comes after every text which begins with `prefix`, in order of code points; `None` if there is
+/// none.
+fn after_all(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// The select of the ids, if there are any.
+fn list_of(ids: &[UserId], values: &mut Vec<Value>) -> Option<String> {
+    if ids.is_empty() {
+        return None;
+    }
+    values.push(Value::ids(ids.iter().map(|id| &id.as_bytes()[..])));
+    Some(format!("{{ids:${}}}", values.len()))
 }
 
 fn one_of(texts: &[String], values: &mut Vec<Value>) -> Option<String> {
@@ -202,6 +326,19 @@ fn one_of(texts: &[String], values: &mut Vec<Value>) -> Option<String> {
 mod tests {
     use super::{Criterion, Kind};
     use scim::schema::USERS;
+
+    #[test]
+    fn names_that_begin_alike_are_a_range() {
+        use super::after_all;
+        assert_eq!(after_all("ab").unwrap(), "ac");
+        assert_eq!(after_all("a\u{10FFFF}").unwrap(), "b");
+        assert_eq!(after_all("\u{D7FF}").unwrap(), "\u{E000}");
+        assert_eq!(after_all("\u{10FFFF}"), None);
+        let (sql, values) = narrowed(r#"userName sw "Ann""#);
+        assert!(sql.contains("c.user_name_folded >= $2 AND c.user_name_folded < $3") && values == 3, "{sql}");
+        let many = [r#"userName sw "a""#; 5].join(" or ");
+        assert_eq!(narrowed(&many), (String::new(), 1), "too many ranges");
+    }
 
     fn narrowed(filter: &str) -> (String, usize) {
         let condition = Criterion::parse(filter, Kind::Users, &USERS).unwrap();

@@ -2,7 +2,9 @@
 //!
 //! Without a sort a list is in order of id, which is the order in which the resources were made.
 
+mod memberships;
 mod order;
+mod scans;
 mod walk;
 
 use domain::clock::Timestamp;
@@ -15,8 +17,11 @@ use scim::schema::{FLUENT_USER_URN, ResourceType, Schemas};
 use serde_json::{Map, Value as Json, json};
 use sql::{Row, Tx, params};
 
+#[cfg(test)]
+pub(super) use self::memberships::WITNESSES;
 use self::order::Order;
-use self::walk::Walk;
+pub(super) use self::scans::Scans;
+use self::walk::{Walk, too_many};
 use super::filter::{Criterion, Kind};
 use super::{Standing, Store, extensions, groups, standing, user_groups, users};
 use crate::failure::Failure;
@@ -59,6 +64,8 @@ impl Store {
         };
         // What the built-in schemas can read, a tenant's read alike.
         let parsed = read(Schemas::BUILT_IN);
+        let looks = parsed.as_ref().map_or(true, |(order, criterion)| scans::looks(order, criterion));
+        let _turn = if looks { Some(self.scans.turn(tenant).await?) } else { None };
         let tenant = tenant.clone();
         self.database
             .read(move |tx| {
@@ -76,6 +83,27 @@ impl Store {
                 })
             })
             .await
+    }
+}
+
+/// The statement that a list of users or groups begins with, for a look at its plan.
+#[cfg(test)]
+pub(super) fn first_statement(
+    kind: Kind,
+    tenant: &TenantId,
+    wanted: &ListRequest,
+) -> Result<(String, Vec<sql::Value>), Failure> {
+    fn of<T: Listed>(tenant: &TenantId, wanted: &ListRequest) -> Result<(String, Vec<sql::Value>), Failure> {
+        let ListRequest { filter, sort, start, count, base_url } = wanted;
+        let schema = T::schema(Schemas::BUILT_IN);
+        let criterion = Criterion::parse(filter, T::KIND, schema)?;
+        let order = Order::of(sort.as_ref(), T::KIND, schema)?;
+        let count = *count as usize;
+        Walk { tenant, criterion, order, start, count, base_url, kept: None, with_groups: false }.first::<T>()
+    }
+    match kind {
+        Kind::Users => of::<User>(tenant, wanted),
+        Kind::Groups => of::<Group>(tenant, wanted),
     }
 }
 
@@ -112,6 +140,7 @@ trait Listed: Sized + Send + 'static {
     fn schema(schemas: Schemas) -> &'static ResourceType;
     fn read(row: &Row) -> Result<Self, Failure>;
     fn document(&self) -> &[u8];
+    fn id(&self) -> [u8; 16];
     /// The resource as a client sees it, for the evaluator; without what memberships tell.
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure>;
 
@@ -141,6 +170,10 @@ impl Listed for User {
 
     fn document(&self) -> &[u8] {
         &self.document
+    }
+
+    fn id(&self) -> [u8; 16] {
+        *self.id.as_bytes()
     }
 
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure> {
@@ -181,6 +214,10 @@ impl Listed for Group {
 
     fn document(&self) -> &[u8] {
         &self.document
+    }
+
+    fn id(&self) -> [u8; 16] {
+        *self.id.as_bytes()
     }
 
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure> {

@@ -58,29 +58,52 @@ pub(super) const OF_MANY: &str = "WITH RECURSIVE reached (user_id, id, direct) A
      SELECT s.user_id, s.id, g.display_name, s.direct FROM shown s JOIN groups g ON g.tenant = $1 AND g.id = s.id \
      ORDER BY s.user_id, s.direct DESC, s.id";
 
+/// The groups of each user, by user.
+type Groups = BTreeMap<UserId, Vec<UserGroup>>;
+
 /// Gives each user of a page the groups it is in, with one statement. A page with too many of them ends earlier, but
 /// never before its first user.
 pub(super) async fn add(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<User>) -> Result<(), Failure> {
+    let ids: Vec<_> = page.iter().map(|user| user.id).collect();
+    let (users, mut groups) = of_first(tx, tenant, &ids).await?;
+    page.truncate(users);
+    for user in page {
+        user.groups = groups.remove(&user.id).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// The groups of all of these users.
+pub(super) async fn of_all(tx: &mut Tx<'_>, tenant: &TenantId, mut users: &[UserId]) -> Result<Groups, Failure> {
+    let mut all = Groups::new();
+    while !users.is_empty() {
+        let (done, groups) = of_first(tx, tenant, users).await?;
+        all.extend(groups);
+        users = &users[done..];
+    }
+    Ok(all)
+}
+
+/// The groups of the first of these users, of as many as one page has room for; and how many users those are: at least
+/// one if there is any.
+async fn of_first(tx: &mut Tx<'_>, tenant: &TenantId, users: &[UserId]) -> Result<(usize, Groups), Failure> {
+    let mut first = users.len();
     loop {
-        let ids = Value::ids(page.iter().map(|user| &user.id.as_bytes()[..]));
+        let ids = Value::ids(users[..first].iter().map(|id| &id.as_bytes()[..]));
         let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(i64::MAX);
-        let rows =
-            if page.is_empty() { Vec::new() } else { tx.rows(OF_MANY, params![tenant.as_str(), ids, most]).await? };
-        if rows.len() > ON_A_PAGE && page.len() > 1 {
-            page.truncate(page.len() / 2);
+        let rows = if first == 0 { Vec::new() } else { tx.rows(OF_MANY, params![tenant.as_str(), ids, most]).await? };
+        if rows.len() > ON_A_PAGE && first > 1 {
+            first /= 2;
             continue;
         }
-        let mut groups = BTreeMap::<UserId, Vec<UserGroup>>::new();
+        let mut groups = Groups::new();
         for row in &rows {
             let of_user = groups.entry(user_id(row, 0)?).or_default();
             if of_user.len() < SHOWN {
                 of_user.push(group(row)?);
             }
         }
-        for user in page {
-            user.groups = groups.remove(&user.id).unwrap_or_default();
-        }
-        return Ok(());
+        return Ok((first, groups));
     }
 }
 

@@ -6,6 +6,7 @@ use scim::sort::{Key, Sort};
 use sql::{Row, Value};
 
 use super::super::filter::Kind;
+use super::memberships::of_memberships;
 use crate::failure::Failure;
 use crate::model::{SortBy, Spot};
 
@@ -32,6 +33,10 @@ impl Order {
         let Some(SortBy { attribute, descending }) = sort else { return Ok(Self { by: By::Id, descending: false }) };
         let invalid = |error: scim::Error| Failure::Invalid { field: "sort", expected: error.detail };
         let sort = Sort::parse(attribute, schema, Mode::Lenient).map_err(invalid)?;
+        if of_memberships(&sort.target(), kind) {
+            let expected = format!("{} is no order: it is of other resources too", sort.target());
+            return Err(Failure::Invalid { field: "sort", expected });
+        }
         let by = match (kind, sort.target().key()) {
             (_, (None, "id", None)) => By::Id,
             (Kind::Users, (None, "userName", None)) => By::Name("r.user_name_folded"),

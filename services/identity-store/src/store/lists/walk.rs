@@ -8,10 +8,12 @@ use std::fmt::Write as _;
 
 use domain::id::TenantId;
 use scim::sort::Sort;
+use serde_json::{Map, Value as Json};
 use sql::{Row, Tx, Value, params};
 
-use super::super::filter::Criterion;
+use super::super::filter::{Criterion, Reach};
 use super::Listed;
+use super::memberships::Memberships;
 use super::order::{By, Order};
 use crate::failure::Failure;
 use crate::model::{Page, Spot, Start};
@@ -21,7 +23,7 @@ const BYTES: usize = 8 << 20;
 /// How many rows are fetched at a time.
 const ROWS: usize = 250;
 /// The most resources looked at for a page by position, or by an order without an index.
-pub(super) const SCANNED: usize = 100_000;
+const SCANNED: usize = 100_000;
 /// The most resources looked at for a page by place.
 const LOOKED: usize = 10_000;
 
@@ -91,30 +93,21 @@ impl Walk<'_> {
     async fn evaluated<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<(Filling<T>, Total), Failure> {
         let by_place = matches!(self.start, Start::After(_));
         let mut page = Filling::new(self.count);
-        let mut after = self.after();
-        let (mut matched, mut looked, mut ended) = (0_u64, 0, false);
-        while !ended && !(by_place && (page.is_full() || looked >= LOOKED)) {
-            if looked >= SCANNED {
-                return Err(too_many());
-            }
-            let rows = self.rows::<T>(tx, after.as_ref(), ROWS, 0).await?;
-            ended = rows.len() < ROWS;
-            looked += rows.len();
-            for row in &rows {
-                let item = T::read(row)?;
-                let place = self.order.place(row, T::WIDTH)?;
-                if self.criterion.matches(&item.whole(self.base_url)?) {
+        let mut look = self.look::<T>(self.after());
+        let mut matched = 0_u64;
+        while !look.ended && !(by_place && (page.is_full() || look.looked >= LOOKED)) {
+            for (place, item, whole) in self.some::<T>(tx, &mut look).await? {
+                if self.criterion.matches(&whole) {
                     matched += 1;
                     if matched > self.skipped() {
                         page.take(item, &place);
                     }
                 }
-                after = Some(place);
             }
         }
-        if by_place && !ended && !page.more {
+        if by_place && !look.ended && !page.more {
             // What was looked at and does not match need not be looked at again.
-            page.looked = after;
+            page.looked = look.after;
             page.more = true;
         }
         Ok((page, (!by_place).then_some(matched)))
@@ -124,21 +117,12 @@ impl Walk<'_> {
     async fn sorted<T: Listed>(&self, tx: &mut Tx<'_>, sort: Sort) -> Result<(Filling<T>, Total), Failure> {
         let by_id = Self { order: Order { by: By::Id, descending: false }, criterion: self.criterion.clone(), ..*self };
         let mut places = Vec::new();
-        let (mut after, mut looked, mut ended) = (None, 0, false);
-        while !ended {
-            if looked >= SCANNED {
-                return Err(too_many());
-            }
-            let rows = by_id.rows::<T>(tx, after.as_ref(), ROWS, 0).await?;
-            ended = rows.len() < ROWS;
-            looked += rows.len();
-            for row in &rows {
-                let whole = T::read(row)?.whole(self.base_url)?;
-                let place = by_id.order.place(row, T::WIDTH)?;
+        let mut look = by_id.look::<T>(None);
+        while !look.ended {
+            for (place, _, whole) in by_id.some::<T>(tx, &mut look).await? {
                 if self.criterion.matches(&whole) {
-                    places.push(Spot { key: Some(sort.key(&whole)), ..place.clone() });
+                    places.push(Spot { key: Some(sort.key(&whole)), ..place });
                 }
-                after = Some(place);
             }
         }
         let total = places.len() as u64;
@@ -163,6 +147,54 @@ impl Walk<'_> {
         }
         page.more |= rest.len() > self.count;
         Ok((page, Some(total)))
+    }
+
+    /// Begins to look at what can match, from a place on.
+    fn look<T: Listed>(&self, after: Option<Spot>) -> Look {
+        let memberships = Memberships::of(self.criterion.query(), T::KIND);
+        Look { named: Vec::new().into_iter(), all_named: false, memberships, after, looked: 0, ended: false }
+    }
+
+    /// Looks at some more: resources with their places, and as clients see them.
+    async fn some<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look) -> Result<Vec<Seen<T>>, Failure> {
+        let found = match self.criterion.reach() {
+            Reach::Many => self.some_named::<T>(tx, look).await?,
+            Reach::Few | Reach::All => {
+                let rows = self.rows::<T>(tx, look.after.as_ref(), ROWS, 0).await?;
+                look.ended = rows.len() < ROWS;
+                let found = rows.iter().map(|row| Ok((T::read(row)?, self.order.place(row, T::WIDTH)?)));
+                found.collect::<Result<Vec<_>, Failure>>()?
+            }
+        };
+        look.looked += found.len();
+        if look.looked > SCANNED {
+            return Err(too_many());
+        }
+        if let Some((_, place)) = found.last() {
+            look.after = Some(place.clone());
+        }
+        let ids: Vec<_> = found.iter().map(|(item, _)| item.id()).collect();
+        let wholes = found.iter().map(|(item, _)| item.whole(self.base_url));
+        let mut wholes = wholes.collect::<Result<Vec<_>, _>>()?;
+        look.looked += look.memberships.tell(tx, self.tenant, self.base_url, &ids, &mut wholes).await?;
+        Ok(found.into_iter().zip(wholes).map(|((item, place), whole)| (place, item, whole)).collect())
+    }
+
+    /// Some of many whom an index names. Their places are read by the ten thousand: to find the next few, the database
+    /// finds all of them again.
+    async fn some_named<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look) -> Result<Vec<(T, Spot)>, Failure> {
+        if look.named.len() == 0 {
+            let (sql, values) = self.names::<T>(look.after.as_ref())?;
+            let rows = tx.composed(&sql, values).await?;
+            look.all_named = rows.len() < LOOKED;
+            let places = rows.iter().map(|row| self.order.place(row, 1)).collect::<Result<Vec<_>, _>>()?;
+            look.named = places.into_iter();
+        }
+        let places: Vec<_> = look.named.by_ref().take(ROWS).collect();
+        look.ended = look.all_named && look.named.len() == 0;
+        look.after = places.last().cloned().or(look.after.take());
+        let mut items = self.named::<T>(tx, &places).await?;
+        Ok(places.into_iter().filter_map(|place| Some((items.remove(&place.id)?, place))).collect())
     }
 
     /// How many resources come before the page.
@@ -193,22 +225,42 @@ impl Walk<'_> {
     }
 
     /// The statement of [`Walk::rows`].
-    pub(super) fn select<T: Listed>(
+    fn select<T: Listed>(
         &self,
+        after: Option<&Spot>,
+        limit: usize,
+        skipped: u64,
+    ) -> Result<(String, Vec<Value>), Failure> {
+        let from = format!("{} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql());
+        self.ordered(T::COLUMNS, &from, after, limit, skipped)
+    }
+
+    /// The statement that reads the places of those whom an index names.
+    fn names<T: Listed>(&self, after: Option<&Spot>) -> Result<(String, Vec<Value>), Failure> {
+        let from = match (self.order.by, self.criterion.among()) {
+            // The order needs no more of them than that, so nobody else is looked at.
+            (By::Id, Some(among)) => format!(" FROM ({among}) AS r WHERE r.id IS NOT NULL"),
+            _ => format!("{} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql()),
+        };
+        self.ordered("DISTINCT r.id", &from, after, LOOKED, 0)
+    }
+
+    /// A statement that reads columns in order, and behind them the one that decides it.
+    fn ordered(
+        &self,
+        columns: &str,
+        from: &str,
         after: Option<&Spot>,
         limit: usize,
         skipped: u64,
     ) -> Result<(String, Vec<Value>), Failure> {
         let mut values = params![self.tenant.as_str()];
         values.extend_from_slice(self.criterion.values());
-        let mut sql = format!("SELECT {}", T::COLUMNS);
+        let mut sql = format!("SELECT {columns}");
         if let Some(column) = self.order.column() {
-            sql.push_str(", ");
-            sql.push_str(column);
+            let _ = write!(sql, ", {column}");
         }
-        sql.push_str(T::FROM);
-        sql.push_str(" WHERE r.tenant = $1");
-        sql.push_str(self.criterion.sql());
+        sql.push_str(from);
         if let Some(place) = after {
             sql.push_str(&self.order.after(place, &mut values)?);
         }
@@ -220,6 +272,15 @@ impl Walk<'_> {
             let _ = write!(sql, " OFFSET ${}", values.len());
         }
         Ok((sql, values))
+    }
+
+    /// The statement that a page begins with, for a look at its plan.
+    #[cfg(test)]
+    pub(super) fn first<T: Listed>(&self) -> Result<(String, Vec<Value>), Failure> {
+        match self.criterion.reach() {
+            Reach::Many => self.names::<T>(self.after().as_ref()),
+            Reach::Few | Reach::All => self.select::<T>(self.after().as_ref(), ROWS, self.skipped()),
+        }
     }
 
     async fn total<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<u64, Failure> {
@@ -238,6 +299,26 @@ impl Walk<'_> {
         let rows = tx.composed(&sql, params![self.tenant.as_str(), ids]).await?;
         rows.iter().map(|row| Ok((row.bytes(0)?.try_into().map_err(|_| Failure::Internal)?, T::read(row)?))).collect()
     }
+}
+
+/// A resource with its place, and as clients see it.
+type Seen<T> = (Spot, T, Map<String, Json>);
+
+/// A look at one resource after the other.
+#[derive(Debug)]
+struct Look {
+    /// Whom an index names, if it names many: some of those who have not been looked at.
+    named: std::vec::IntoIter<Spot>,
+    /// Whether these are the last.
+    all_named: bool,
+    /// What the filter has to see of memberships.
+    memberships: Memberships,
+    /// The place of the last one looked at.
+    after: Option<Spot>,
+    /// How many resources and members were looked at.
+    looked: usize,
+    /// Whether there are no more.
+    ended: bool,
 }
 
 /// A page being filled.
@@ -289,7 +370,7 @@ impl<T: Listed> Filling<T> {
     }
 }
 
-fn too_many() -> Failure {
+pub(super) fn too_many() -> Failure {
     Failure::TooMany(format!(
         "more than {SCANNED} resources would have to be looked at; narrow the filter down, name what has an index, or \
          read by cursor"

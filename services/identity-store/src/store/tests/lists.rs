@@ -102,3 +102,25 @@ async fn a_page_has_its_bounds() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_looks_at_everything_while_others_do_is_asked_to_come_back_and_an_index_answers_all_the_same() {
+    each(async |f| {
+        f.user("ann", &["AGENT_1_X"]).await;
+        let list = async |filter: &str| f.store.list_users(&f.tenant, &wanted(filter, 1, 3), false).await;
+        let others = [f.store.scans.turn(&f.tenant).await.unwrap(), f.store.scans.turn(&f.tenant).await.unwrap()];
+        let (title, label, name, all) = tokio::join!(
+            list(r#"title co "x""#),
+            list(r#"roles.value eq "AGENT_1_X""#),
+            list(r#"userName eq "ann""#),
+            list("")
+        );
+        assert!(matches!(title, Err(Failure::Busy)), "{title:?}");
+        assert!(matches!(label, Err(Failure::Busy)), "they may be many: {label:?}");
+        assert_eq!((name.unwrap().value.items.len(), all.unwrap().value.items.len()), (1, 1));
+        drop(others);
+        assert_eq!(list(r#"roles.value eq "AGENT_1_X""#).await.unwrap().value.items.len(), 1);
+        assert_eq!(list(r#"title co "x""#).await.unwrap().value.items.len(), 0);
+    })
+    .await;
+}

@@ -6,11 +6,15 @@ use super::fixture::each;
 use crate::Failure;
 use crate::store::{affected, crowd, feed, holders, holdings, members, user_groups, users};
 
-/// PostgreSQL plans by what is there: enough of everything that its indexes differ.
-const ENOUGH: &str = "
+/// PostgreSQL plans by what is there: so many users, and enough of everything else that its indexes differ.
+pub(super) fn fill(users: u32) -> String {
+    format!(
+        "
     CREATE TEMP TABLE numbers AS SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex') AS id
-        FROM generate_series(1, 20000) AS n;
-    INSERT INTO users SELECT 't', id, 'u', 'u' || n, 'x' || n, 1, id, 0, 0, 0, 0 FROM numbers;
+        FROM generate_series(1, {users}) AS n;
+    INSERT INTO users SELECT 't', id, 'u', 'u' || n, 'x' || n, CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END, id, 0, 0, 0, 0
+        FROM numbers;
+    INSERT INTO outcomes SELECT 't', id, id, 0, 'held', '[]', '', 0, '[]' FROM numbers;
     INSERT INTO user_emails SELECT 't', 'u' || n, id FROM numbers;
     INSERT INTO groups SELECT 't', id, 'g', 'g' || n, NULL, id, 0, 0, 0, 0, 0 FROM numbers WHERE n <= 1000;
     INSERT INTO members SELECT 't', decode(lpad(to_hex(n % 1000), 32, '0'), 'hex'), id, 0, NULL, 0 FROM numbers;
@@ -20,7 +24,9 @@ const ENOUGH: &str = "
     INSERT INTO label_readings SELECT 't', id, 'AGENT', 'c' || n, 'r' || n, 0 FROM numbers;
     INSERT INTO feed SELECT 't', n, 0, 0, CASE WHEN n % 100 = 0 THEN 1 ELSE 0 END, 'rules', '' FROM numbers;
     ANALYZE;
-";
+"
+    )
+}
 
 #[tokio::test]
 async fn hot_queries_use_their_index() {
@@ -75,8 +81,7 @@ async fn hot_queries_use_their_index() {
             (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {
-            let fill = f.store.database.write(|tx| Box::pin(async move { tx.script(ENOUGH).await }));
-            fill.await.unwrap();
+            f.store.database.write(|tx| Box::pin(async move { tx.script(&fill(20_000)).await })).await.unwrap();
         }
         for (sql, values, index) in plans {
             let (engine, lines) = f

@@ -1,0 +1,130 @@
+//! What an index is promised for is found by it: the plans of lists, on each engine, with enough rows that the planner
+//! has a choice, which is left to it.
+
+use scim::sort::Key;
+use sql::{Engine, Value, params};
+
+use super::fixture::{each, wanted};
+use super::plans::fill;
+use crate::Failure;
+use crate::model::{ListRequest, SortBy, Spot, Start};
+use crate::store::filter::Kind;
+use crate::store::lists;
+
+/// A list, and the index that PostgreSQL and SQLite find its first rows by.
+struct Shape {
+    kind: Kind,
+    request: ListRequest,
+    index: [&'static str; 2],
+    /// Whether it reads the tenant's rows one after the other, in the index's order, as many as are wanted.
+    in_order: bool,
+}
+
+fn id(n: u8) -> String {
+    format!("00000000-0000-0000-0000-0000000000{n:02x}")
+}
+
+fn filtered(kind: Kind, filter: &str, index: [&'static str; 2]) -> Shape {
+    Shape { kind, request: wanted(filter, 1, 100), index, in_order: false }
+}
+
+fn ordered(kind: Kind, sort: Option<(&str, bool)>, after: Option<Option<&str>>, index: [&'static str; 2]) -> Shape {
+    let sort = sort.map(|(attribute, descending)| SortBy { attribute: attribute.into(), descending });
+    let spot = |key: Option<&str>| Spot { key: key.map(|key| Key::Text(key.into())), id: [7; 16] };
+    let start = after.map_or(Start::Index(1), |key| Start::After(Some(spot(key))));
+    Shape { kind, request: ListRequest { sort, start, ..wanted("", 1, 100) }, index, in_order: true }
+}
+
+fn shapes() -> Vec<Shape> {
+    use Kind::{Groups, Users};
+    let both = |name| [name, name];
+    let deep = Shape {
+        request: wanted("", 10_001, 100),
+        ..ordered(Users, None, None, ["users_pkey", "sqlite_autoindex_users_1"])
+    };
+    let one = id(9);
+    let users = [
+        (format!(r#"id eq "{one}""#), ["users_pkey", "id=?"]),
+        (r#"userName eq "U7""#.into(), both("users_by_name")),
+        (r#"externalId eq "x7""#.into(), both("users_by_external_id")),
+        (r#"emails.value eq "u7""#.into(), ["user_emails_pkey", "folded=?"]),
+        (r#"emails[type eq "work" and value eq "u7"]"#.into(), ["user_emails_pkey", "folded=?"]),
+        (r#"userName eq "u7" or userName eq "u8""#.into(), both("users_by_name")),
+        (r#"title co "x" and (userName eq "u7" or externalId eq "x9")"#.into(), both("users_by_external_id")),
+        (r#"userName sw "u77""#.into(), both("users_by_name")),
+        (r#"roles.value eq "l7""#.into(), both("labels_by_text")),
+        (format!(r#"groups.value eq "{one}""#), ["members_pkey", "group_id=?"]),
+        ("active eq false".into(), both("users_inactive")),
+        (r#"active eq false and title co "x""#.into(), both("users_inactive")),
+    ];
+    let groups = [
+        (r#"displayName eq "G7""#.into(), both("groups_by_name")),
+        (r#"displayName sw "g77""#.into(), both("groups_by_name")),
+        (r#"externalId eq "x7""#.into(), both("groups_by_external_id")),
+        (format!(r#"members.value eq "{one}""#), both("members_by_member")),
+        (format!(r#"members[value eq "{one}" and type eq "User"]"#), both("members_by_member")),
+    ];
+    let users = users.into_iter().map(|(filter, index)| {
+        // The index holds nobody else.
+        let in_order = index == both("users_inactive");
+        Shape { in_order, ..filtered(Users, &filter, index) }
+    });
+    let groups = groups.into_iter().map(|(filter, index)| filtered(Groups, &filter, index));
+    let by_id = ["users_pkey", "sqlite_autoindex_users_1"];
+    let ordered = [
+        ordered(Users, None, None, by_id),
+        ordered(Users, None, Some(None), by_id),
+        ordered(Users, Some(("id", true)), Some(None), by_id),
+        ordered(Users, Some(("userName", false)), None, both("users_by_name")),
+        ordered(Users, Some(("userName", true)), Some(Some("u7")), both("users_by_name")),
+        ordered(Groups, None, Some(None), ["groups_pkey", "sqlite_autoindex_groups_1"]),
+        ordered(Groups, Some(("displayName", false)), Some(Some("g7")), both("groups_by_name")),
+        deep,
+    ];
+    users.chain(groups).chain(ordered).collect()
+}
+
+#[tokio::test]
+async fn lists_are_found_by_the_index_that_is_promised() {
+    each(async |f| {
+        let engine = f.store.database.engine();
+        if engine == Engine::Postgres {
+            f.store.database.write(|tx| Box::pin(async move { tx.script(&fill(100_000)).await })).await.unwrap();
+        }
+        let tenant = "t".parse().unwrap();
+        let mut plans: Vec<(String, Vec<Value>, &str, bool)> = Vec::new();
+        for Shape { kind, request, index, in_order } in shapes() {
+            let (sql, values) = lists::first_statement(kind, &tenant, &request).unwrap();
+            plans.push((sql, values, index[usize::from(engine == Engine::Sqlite)], in_order));
+        }
+        // What is read of those found.
+        let ids = || Value::ids([&[0_u8; 16][..], &[9; 16]]);
+        let members = ["members_pkey", "group_id=?"][usize::from(engine == Engine::Sqlite)];
+        plans.push((lists::WITNESSES.into(), params!["t", ids(), ids()], members, false));
+        for (sql, values, index, in_order) in plans {
+            let asked = sql.clone();
+            let plan = f
+                .store
+                .database
+                .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.explain(&asked, values).await?) }));
+            let plan = plan.await.unwrap();
+            let text = plan.join("\n");
+            assert!(text.contains(index), "{sql}\nshould use {index}:\n{text}");
+            for line in plan.iter().map(|line| line.trim_end()) {
+                let whole = match engine {
+                    // The lists that are sent with a statement are scanned, and what a part of it has found.
+                    Engine::Sqlite => {
+                        let table = ["users", "groups", "members", "labels", "user_emails", "r", "c", "m"];
+                        table.iter().any(|table| line == format!("SCAN {table}"))
+                            || (!in_order && line.ends_with("(tenant=?)"))
+                    }
+                    Engine::Postgres => {
+                        line.contains("Seq Scan on") || (!in_order && line.ends_with("Cond: (tenant = 't'::text)"))
+                    }
+                };
+                assert!(!whole, "{sql}\nreads everything:\n{text}");
+            }
+        }
+    })
+    .await;
+}
