@@ -83,7 +83,7 @@ mod tests {
         let third = scans.turn(&tenant(0)).await.unwrap();
         drop((second, third));
         let own = tenant(0);
-        let (waited, _) = tokio::join!(scans.turn(&own), async { drop(others) });
+        let (waited, ()) = tokio::join!(scans.turn(&own), async { drop(others) });
         assert!(waited.is_ok());
     }
 }

@@ -28,20 +28,19 @@ fn filtered(kind: Kind, filter: &str, index: [&'static str; 2]) -> Shape {
     Shape { kind, request: wanted(filter, 1, 100), index, in_order: false }
 }
 
-fn ordered(kind: Kind, sort: Option<(&str, bool)>, after: Option<Option<&str>>, index: [&'static str; 2]) -> Shape {
+fn ordered(kind: Kind, sort: Option<(&str, bool)>, start: Start, index: [&'static str; 2]) -> Shape {
     let sort = sort.map(|(attribute, descending)| SortBy { attribute: attribute.into(), descending });
-    let spot = |key: Option<&str>| Spot { key: key.map(|key| Key::Text(key.into())), id: [7; 16] };
-    let start = after.map_or(Start::Index(1), |key| Start::After(Some(spot(key))));
     Shape { kind, request: ListRequest { sort, start, ..wanted("", 1, 100) }, index, in_order: true }
+}
+
+/// A page after one that ended there.
+fn after(key: Option<&str>) -> Start {
+    Start::After(Some(Spot { key: key.map(|key| Key::Text(key.into())), id: [7; 16] }))
 }
 
 fn shapes() -> Vec<Shape> {
     use Kind::{Groups, Users};
     let both = |name| [name, name];
-    let deep = Shape {
-        request: wanted("", 10_001, 100),
-        ..ordered(Users, None, None, ["users_pkey", "sqlite_autoindex_users_1"])
-    };
     let one = id(9);
     let users = [
         (format!(r#"id eq "{one}""#), ["users_pkey", "id=?"]),
@@ -72,14 +71,14 @@ fn shapes() -> Vec<Shape> {
     let groups = groups.into_iter().map(|(filter, index)| filtered(Groups, &filter, index));
     let by_id = ["users_pkey", "sqlite_autoindex_users_1"];
     let ordered = [
-        ordered(Users, None, None, by_id),
-        ordered(Users, None, Some(None), by_id),
-        ordered(Users, Some(("id", true)), Some(None), by_id),
-        ordered(Users, Some(("userName", false)), None, both("users_by_name")),
-        ordered(Users, Some(("userName", true)), Some(Some("u7")), both("users_by_name")),
-        ordered(Groups, None, Some(None), ["groups_pkey", "sqlite_autoindex_groups_1"]),
-        ordered(Groups, Some(("displayName", false)), Some(Some("g7")), both("groups_by_name")),
-        deep,
+        ordered(Users, None, Start::Index(1), by_id),
+        ordered(Users, None, Start::Index(10_001), by_id),
+        ordered(Users, None, after(None), by_id),
+        ordered(Users, Some(("id", true)), after(None), by_id),
+        ordered(Users, Some(("userName", false)), Start::Index(1), both("users_by_name")),
+        ordered(Users, Some(("userName", true)), after(Some("u7")), both("users_by_name")),
+        ordered(Groups, None, after(None), ["groups_pkey", "sqlite_autoindex_groups_1"]),
+        ordered(Groups, Some(("displayName", false)), after(Some("g7")), both("groups_by_name")),
     ];
     users.chain(groups).chain(ordered).collect()
 }
