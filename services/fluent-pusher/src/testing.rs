@@ -427,6 +427,15 @@ impl RoleService for Fakes {
     ) -> Result<Response<Self::ListRoleHoldersStream>, Status> {
         Err(Status::unimplemented("not asked by the pusher"))
     }
+
+    type WatchRolesStream = Streamed<roles::WatchRolesResponse>;
+
+    async fn watch_roles(
+        &self,
+        _: Request<roles::WatchRolesRequest>,
+    ) -> Result<Response<Self::WatchRolesStream>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
 }
 
 /// An account from outside: what it holds, as `ROLE@CONTEXT:ID`.

@@ -35,6 +35,8 @@ pub struct Config {
     pub token_ttl: Duration,
     /// How many bearer tokens are remembered as good.
     pub tokens_kept: usize,
+    /// How many watches of one tenant this process answers at a time.
+    pub watches: usize,
     /// What is kept in this process.
     pub cache: CacheConfig,
     /// What is kept in Redis, for all replicas.
@@ -150,6 +152,7 @@ impl Default for Config {
             identity_store: TransportConfig::default(),
             token_ttl: LONGEST_TTL,
             tokens_kept: 10_000,
+            watches: 32,
             cache: CacheConfig::default(),
             redis: RedisConfig::default(),
         }

@@ -13,6 +13,17 @@ use tokio::time::Instant;
 
 use crate::cache::Standing;
 
+/// Reads the revision token that `tenant` presents.
+pub(crate) fn open(key: &RevisionKey, tenant: &TenantId, token: &str) -> Result<Position, Error> {
+    key.open(tenant, token).map_err(|error| {
+        let reason = match error {
+            InvalidRevisionToken::Forged => Reason::REVISION_TOKEN_INVALID,
+            InvalidRevisionToken::OtherTenant => Reason::REVISION_OF_OTHER_TENANT,
+        };
+        Error::new(reason, error.to_string())
+    })
+}
+
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -37,17 +48,6 @@ impl Freshness {
             Self::AtLeast(wanted) => (wanted.epoch == position.epoch).then_some(wanted.revision),
             Self::Head => None,
         }
-    }
-
-    /// Reads the revision token that `tenant` presents.
-    pub(crate) fn at_least(key: &RevisionKey, tenant: &TenantId, token: &str) -> Result<Self, Error> {
-        key.open(tenant, token).map(Self::AtLeast).map_err(|error| {
-            let reason = match error {
-                InvalidRevisionToken::Forged => Reason::REVISION_TOKEN_INVALID,
-                InvalidRevisionToken::OtherTenant => Reason::REVISION_OF_OTHER_TENANT,
-            };
-            Error::new(reason, error.to_string())
-        })
     }
 
     /// Whether a state read at `read` is fresh enough. If it is not, no later read will be: the token comes from a history
@@ -75,7 +75,7 @@ mod tests {
     use runtime::error::{Error, Reason};
     use tokio::time::Instant;
 
-    use super::Freshness;
+    use super::{Freshness, open};
     use crate::cache::Standing;
 
     fn at(epoch: Epoch, revision: u64) -> Position {
@@ -114,9 +114,9 @@ mod tests {
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let position = at(Epoch::new(), 1);
         let token = key.seal(&acme, position);
-        assert_eq!(Freshness::at_least(&key, &acme, &token), Ok(Freshness::AtLeast(position)));
-        let reason = |result: Result<Freshness, Error>| result.unwrap_err().reason();
-        assert_eq!(reason(Freshness::at_least(&key, &other, &token)), Reason::REVISION_OF_OTHER_TENANT);
-        assert_eq!(reason(Freshness::at_least(&key, &acme, "junk")), Reason::REVISION_TOKEN_INVALID);
+        assert_eq!(open(&key, &acme, &token), Ok(position));
+        let reason = |result: Result<Position, Error>| result.unwrap_err().reason();
+        assert_eq!(reason(open(&key, &other, &token)), Reason::REVISION_OF_OTHER_TENANT);
+        assert_eq!(reason(open(&key, &acme, "junk")), Reason::REVISION_TOKEN_INVALID);
     }
 }

@@ -17,7 +17,7 @@ use proto::roles::v1 as roles;
 use runtime::error::{Error, Reason};
 
 use crate::cache::{Entry, Kept};
-use crate::consistency::Freshness;
+use crate::consistency::{self, Freshness};
 use crate::resolver::{Answer, Who};
 
 /// The most users or labels one request may name.
@@ -66,11 +66,16 @@ pub(crate) fn freshness(
     match requirement {
         None | Some(Requirement::MinimizeLatency(true)) => Ok(Freshness::Latency),
         Some(Requirement::FullyConsistent(true)) => Ok(Freshness::Head),
-        Some(Requirement::AtLeastAsFresh(token)) => Freshness::at_least(key, tenant, &token),
+        Some(Requirement::AtLeastAsFresh(token)) => consistency::open(key, tenant, &token).map(Freshness::AtLeast),
         Some(Requirement::MinimizeLatency(false) | Requirement::FullyConsistent(false)) => {
             Err(invalid("consistency", "a requirement is set to false; set it to true or leave it out"))
         }
     }
+}
+
+/// Reads the token of the state that `tenant` knows; `None` for that of now.
+pub(crate) fn position_after(token: &str, key: &RevisionKey, tenant: &TenantId) -> Result<Option<Position>, Error> {
+    if token.is_empty() { Ok(None) } else { consistency::open(key, tenant, token).map(Some) }
 }
 
 pub(crate) fn grant(grant: Option<common::Grant>) -> Result<Grant, Error> {

@@ -3,7 +3,8 @@
 //! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
 //! `consistency` (how fresh), `resolver` (the answer), `cache` (what is kept of answers, and why it is never stale),
-//! `explanation` (why), `holders` (who holds a grant), `ground` (what labels are matched against).
+//! `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes), `ground` (what labels are matched
+//! against).
 
 mod authorise;
 mod cache;
@@ -16,6 +17,7 @@ mod holders;
 mod peers;
 mod resolver;
 mod service;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use runtime::admin::Readiness;
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 pub use config::{CacheConfig, Config, RedisConfig};
 
@@ -57,11 +60,13 @@ pub struct Parts {
     pub clock: Clock,
     /// A token that is good without being issued: for development alone.
     pub fixed_token: Option<FixedToken>,
+    /// Ends, once it is cancelled, what has no end of its own, so that connections can close.
+    pub stop: CancellationToken,
 }
 
 /// Puts the service together. Nothing is asked of identity-store before the first call.
 pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> {
-    let Parts { identity_store, revision_key, peers, metrics, readiness, clock, fixed_token } = parts;
+    let Parts { identity_store, revision_key, peers, metrics, readiness, clock, fixed_token, stop } = parts;
     let store = Store::new(identity_store);
     let (counts, cache_key) = (Counts::new(&metrics), config.redis.key());
     let layers = Layers {
@@ -77,6 +82,8 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
     let service = Service {
         authoriser: Arc::new(Authoriser::new(store.clone(), clock, config, fixed_token)),
         resolver: Arc::new(Resolver::new(store, revision_key, layers)),
+        watches: config.watches,
+        stop,
     };
     let roles = RoleServiceServer::new(service.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -5,10 +5,10 @@ use std::time::Duration;
 use domain::holders::Candidates;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
-use proto::identity::v1::WatchHeadsResponse;
 use proto::identity::v1::access_service_client::AccessServiceClient;
 use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::identity::v1::token_service_client::TokenServiceClient;
+use proto::identity::v1::{ListAffectedUsersResponse, WatchHeadsResponse};
 use runtime::error::{Error, Kind, Reason};
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 use tonic::{Response, Status, Streaming};
@@ -22,6 +22,8 @@ use crate::resolver::{Holdings, Who};
 
 /// When to ask a silent store again.
 const SOON: Duration = Duration::from_secs(1);
+/// How long the next part of a list may take.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The calls this service makes. The transport's own timeout bounds each.
 #[derive(Clone, Debug)]
@@ -63,6 +65,12 @@ impl Store {
     pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position) -> Result<FeedPage, Error> {
         let answer = self.feed.clone().read_feed(identity::feed_request(tenant, after)).await;
         identity::feed_page(answered(answer)?).map_err(|error| nonsense(&error))
+    }
+
+    /// Whose set the change that took a revision may have changed.
+    pub(crate) async fn affected(&self, tenant: &TenantId, change: Position) -> Result<UserStream, Error> {
+        let answer = self.feed.clone().list_affected_users(identity::affected_request(tenant, change)).await;
+        Ok(UserStream(answered(answer)?))
     }
 
     /// The heartbeat.
@@ -114,22 +122,39 @@ impl HeadStream {
     }
 }
 
+/// Users as they are listed.
+#[derive(Debug)]
+pub(crate) struct UserStream(Streaming<ListAffectedUsersResponse>);
+
+impl UserStream {
+    /// The next of them; `None` after the last. A list that stands still is given up.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<UserId>>, Error> {
+        let message = tokio::time::timeout(SILENCE, self.0.message()).await.map_err(|_| silent())?;
+        let Some(message) = message.map_err(|status| passed_on(status.into()))? else { return Ok(None) };
+        identity::affected(message).map(Some).map_err(|error| nonsense(&error))
+    }
+}
+
 /// The answer, or what our own caller is told instead: the store's reason where it is about the request, and no more
 /// than "not now" or "our fault" where it is between us and the store.
 fn answered<T>(answer: Result<Response<T>, Status>) -> Result<T, Error> {
-    let error = match answer {
-        Ok(answer) => return Ok(answer.into_inner()),
-        Err(status) => Error::from(status),
-    };
-    Err(match (error.kind(), error.reason()) {
+    answer.map(Response::into_inner).map_err(|status| passed_on(status.into()))
+}
+
+fn passed_on(error: Error) -> Error {
+    match (error.kind(), error.reason()) {
         (Kind::DeadlineExceeded, _) | (_, Reason::UNAVAILABLE) => {
             tracing::warn!(error = %error, "identity-store does not answer");
-            Error::new(Reason::STORE_UNAVAILABLE, "identity-store does not answer").retry_after(SOON)
+            silent()
         }
         (Kind::InvalidArgument | Kind::NotFound | Kind::Unavailable | Kind::ResourceExhausted, _)
         | (_, Reason::TOKEN_INVALID | Reason::EPOCH_MISMATCH | Reason::FEED_TRUNCATED) => error,
         _ => Error::internal("asking identity-store", &error),
-    })
+    }
+}
+
+fn silent() -> Error {
+    Error::new(Reason::STORE_UNAVAILABLE, "identity-store does not answer").retry_after(SOON)
 }
 
 fn nonsense(error: &identity::Malformed) -> Error {

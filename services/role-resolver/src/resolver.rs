@@ -196,6 +196,14 @@ impl Resolver {
         }
     }
 
+    /// Where the tenant stands, and the tail that follows it from now on.
+    pub(crate) async fn follow(&self, tenant: &TenantId) -> Result<(Position, Arc<Tail>), Error> {
+        let before = self.tails.of(tenant).map(|tail| tail.position());
+        let asked = Instant::now();
+        let head = self.store.head(tenant).await?;
+        Ok((head, self.tails.hear(tenant, before, head, asked)))
+    }
+
     /// Whether what another was told, who may have asked before this question was put, is fresh enough.
     fn will_do(&self, question: &Question<'_>, needed: Option<Revision>, answer: &Answer) -> bool {
         let Position { epoch, revision } = answer.position;

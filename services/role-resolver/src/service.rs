@@ -2,29 +2,36 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::{BoxStream, try_unfold};
+use futures_util::stream::{self, BoxStream, try_unfold};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use proto::roles::v1::label_service_server::LabelService;
 use proto::roles::v1::role_service_server::RoleService;
 use proto::roles::v1::{
     BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
     CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
     GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, MatchLabelsRequest,
-    MatchLabelsResponse,
+    MatchLabelsResponse, WatchRolesRequest, WatchRolesResponse,
 };
+use runtime::error::{Error, Reason};
 use runtime::peer::{Caller, require_peer};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::authorise::Authoriser;
 use crate::convert::{self, reports};
 use crate::holders::Holders;
 use crate::resolver::Resolver;
+use crate::watch::Watch;
 
 /// Both services of the contract; clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) authoriser: Arc<Authoriser>,
     pub(crate) resolver: Arc<Resolver>,
+    /// The most watches of one tenant.
+    pub(crate) watches: usize,
+    /// Ends what has no end of its own.
+    pub(crate) stop: CancellationToken,
 }
 
 /// What a streaming method answers.
@@ -33,6 +40,7 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 #[tonic::async_trait]
 impl RoleService for Service {
     type ListRoleHoldersStream = Answers<ListRoleHoldersResponse>;
+    type WatchRolesStream = Answers<WatchRolesResponse>;
 
     async fn get_effective_roles(
         &self,
@@ -114,6 +122,27 @@ impl RoleService for Service {
             Ok(found.map(|found| (reports::holders(found, holders.grant()), (holders, service, caller, tenant))))
         });
         Ok(Response::new(answers.boxed()))
+    }
+
+    async fn watch_roles(
+        &self,
+        request: Request<WatchRolesRequest>,
+    ) -> Result<Response<Self::WatchRolesStream>, Status> {
+        let caller = Caller::of(&request);
+        let WatchRolesRequest { tenant, after } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let after = convert::position_after(&after, &self.resolver.key, &tenant)?;
+        let watch = Watch::begin(&self.resolver, tenant, after, self.watches).await?;
+        let answers = try_unfold((watch, self.clone(), caller), async |(mut watch, service, caller)| {
+            let news = service.stop.run_until_cancelled(watch.next(&service.resolver)).await;
+            let stopping = || Error::new(Reason::SHUTTING_DOWN, "this process is stopping; watch on by another");
+            let news = news.ok_or_else(stopping)??;
+            // The token may have ended while there was nothing to tell.
+            service.authoriser.tenant(&caller, watch.tenant().as_str()).await?;
+            let messages = reports::news(news, |told| service.resolver.key.seal(watch.tenant(), told));
+            Ok::<_, Status>(Some((messages, (watch, service, caller))))
+        });
+        Ok(Response::new(answers.map_ok(|messages| stream::iter(messages).map(Ok)).try_flatten().boxed()))
     }
 }
 

@@ -4,6 +4,7 @@ mod cache;
 mod fake;
 mod reports;
 mod shared;
+mod watch;
 
 use domain::revision::{Epoch, Position, Revision};
 use proto::common::v1::consistency::Requirement;

@@ -182,6 +182,7 @@ impl Running {
             readiness: process.readiness.clone(),
             clock: Clock::System,
             fixed_token: fixed_token.clone(),
+            stop: process.shutdown.token(),
         };
         let resolver = role_resolver::build(&config.role_resolver, parts).await?;
         let roles = resolver.in_process();

@@ -92,6 +92,7 @@ pub(crate) async fn role_resolver(run: RunArgs) -> Result<()> {
         readiness: process.readiness.clone(),
         clock: Clock::System,
         fixed_token: None,
+        stop: process.shutdown.token(),
     };
     let server = role_resolver::build(part, parts).await?;
     process.serve_grpc(listener, &server, part.limits.clone(), part.tls.as_ref())?;

@@ -13,6 +13,7 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "the secret that all parts of a test share";
 
@@ -94,6 +95,7 @@ impl Family {
             readiness: Readiness::default(),
             clock: Clock::System,
             fixed_token: None,
+            stop: CancellationToken::new(),
         };
         let server = role_resolver::build(&config, parts).await.unwrap();
         self.replicas.push(Replica { how, metrics, server });

@@ -237,10 +237,11 @@ impl Tail {
         }
     }
 
-    /// Follows the position: for whoever waits for the feed to reach a revision, or passes on what it brought.
-    #[expect(dead_code, reason = "what streams changes to callers will use it")]
-    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
-        self.moved.subscribe()
+    /// Follows the position, for one who passes on what the feed brought; `None` where `most` do so already.
+    pub(crate) fn watch(&self, most: usize) -> Option<watch::Receiver<Position>> {
+        // Nobody else counts meanwhile.
+        let _known = self.known.write();
+        (self.moved.receiver_count() < most).then(|| self.moved.subscribe())
     }
 
     /// The newest state, not before `needed`, in which all of several kept sets are right; they are kept as right there.

@@ -190,9 +190,18 @@ pub(crate) fn heads(answer: identity::WatchHeadsResponse) -> Result<Heads, Malfo
 }
 
 pub(crate) fn feed_request(tenant: &TenantId, after: Position) -> identity::ReadFeedRequest {
-    let Position { epoch, revision } = after;
-    let after = Some(common::Position { epoch: epoch.as_bytes().to_vec().into(), revision: revision.0 });
+    let after = Some(super::position(after));
     identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit: 0, taking_away: false }
+}
+
+pub(crate) fn affected_request(tenant: &TenantId, change: Position) -> identity::ListAffectedUsersRequest {
+    identity::ListAffectedUsersRequest { tenant: tenant.to_string(), position: Some(super::position(change)) }
+}
+
+/// How the users stand is asked again when it is told.
+pub(crate) fn affected(answer: identity::ListAffectedUsersResponse) -> Result<Vec<UserId>, Malformed> {
+    let identity::ListAffectedUsersResponse { users } = answer;
+    Ok(users.into_iter().map(|user| user.user_id.parse()).collect::<Result<_, _>>()?)
 }
 
 pub(crate) fn feed_page(answer: identity::ReadFeedResponse) -> Result<FeedPage, Malformed> {

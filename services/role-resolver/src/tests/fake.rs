@@ -22,6 +22,7 @@ use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{CacheConfig, Config, Parts, build};
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub(super) users: Vec<(String, Holding)>,
     /// What took which revision; one that nothing is said of counts as somebody else's.
     pub(super) changes: Vec<FeedEntry>,
+    /// Up to where the feed is forgotten.
+    pub(super) floor: u64,
     /// Whether the feed is cut off: a consumer hears and reads nothing.
     pub(super) cut: bool,
     pub(super) tokens: Vec<(String, VerifyTokenResponse)>,
@@ -54,6 +57,8 @@ pub(super) struct Asked {
     pub(super) unchanged: usize,
     pub(super) grounds: usize,
     pub(super) holders: usize,
+    /// Lists of whom a change concerns.
+    pub(super) affected: usize,
     pub(super) tokens: usize,
 }
 
@@ -281,6 +286,9 @@ impl FeedService for Fake {
         if after.epoch != head.epoch || after.revision > head.revision {
             return Err(Error::new(Reason::EPOCH_MISMATCH, "another history").into());
         }
+        if after.revision < state.floor {
+            return Err(Error::new(Reason::FEED_TRUNCATED, "forgotten").into());
+        }
         let entry = |revision| {
             let told = state.changes.iter().find(|entry| entry.revision == revision).cloned();
             let member = Member { id: UserId::new().to_string(), is_group: false };
@@ -295,11 +303,34 @@ impl FeedService for Fake {
         }))
     }
 
+    /// Those who are in the group that changed, or everyone; in messages of no particular size.
     async fn list_affected_users(
         &self,
-        _: Request<ListAffectedUsersRequest>,
+        request: Request<ListAffectedUsersRequest>,
     ) -> Result<Response<Self::ListAffectedUsersStream>, Status> {
-        unreachable!("the resolver asks for nobody's list")
+        let ListAffectedUsersRequest { tenant, position } = request.into_inner();
+        let mut state = self.state(&tenant)?;
+        state.asked.affected += 1;
+        let revision = position.unwrap().revision;
+        let changed = state.changes.iter().find(|entry| entry.revision == revision).cloned();
+        let concerned = |holding: &Holding| match changed.as_ref().and_then(|entry| entry.change.as_ref()) {
+            Some(feed_entry::Change::GroupChanged(changed)) => {
+                holding.groups.iter().any(|group| group.group_id == changed.group_id)
+            }
+            _ => true,
+        };
+        let user = |(_, holding): &(String, Holding)| {
+            let Holding { user_id, user_name, active, .. } = holding.clone();
+            concerned(holding).then_some(UserState { user_id, user_name, exists: true, active })
+        };
+        let users: Vec<_> = state.users.iter().filter_map(user).collect();
+        let messages: Vec<_> =
+            users.chunks(700).map(|users| ListAffectedUsersResponse { users: users.to_vec() }).collect();
+        let (sender, receiver) = mpsc::channel(messages.len().max(1));
+        for message in messages {
+            sender.try_send(Ok(message)).unwrap();
+        }
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     async fn list_all_users(
@@ -340,6 +371,7 @@ pub(super) struct World {
     pub(super) key: RevisionKey,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
+    pub(super) stop: CancellationToken,
 }
 
 impl World {
@@ -358,6 +390,7 @@ impl World {
             catalogue: Some(catalogue(&["STORE"])),
             users: Vec::new(),
             changes: Vec::new(),
+            floor: 0,
             cut: false,
             tokens: Vec::new(),
             silent: false,
@@ -383,6 +416,7 @@ impl World {
             .await
             .unwrap();
         let (key, readiness) = (RevisionKey::derive(b"revision secret"), Readiness::default());
+        let stop = CancellationToken::new();
         let parts = Parts {
             identity_store: server.in_process().with_timeout(Duration::from_millis(50)),
             revision_key: key.clone(),
@@ -391,10 +425,11 @@ impl World {
             readiness: readiness.clone(),
             clock: Clock::manual(Timestamp(1_000)),
             fixed_token: None,
+            stop: stop.clone(),
         };
         let resolver = build(&config, parts).await.unwrap();
         let (peer, network) = (resolver.in_process(), Transport::in_process(resolver.network()));
-        Self { store, peer, network, key, metrics, readiness }
+        Self { store, peer, network, key, metrics, readiness, stop }
     }
 
     pub(super) fn store(&self) -> parking_lot::MutexGuard<'_, State> {

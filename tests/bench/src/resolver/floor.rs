@@ -10,7 +10,7 @@ use proto::roles::v1::role_service_server::{RoleService, RoleServiceServer};
 use proto::roles::v1::{
     BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
     CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
-    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse,
+    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, WatchRolesRequest, WatchRolesResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -123,6 +123,12 @@ impl RoleService for Constant {
         &self,
         _: Request<ListRoleHoldersRequest>,
     ) -> Result<Response<Self::ListRoleHoldersStream>, Status> {
+        Err(Status::unimplemented("the floor of one method"))
+    }
+
+    type WatchRolesStream = tonic::codegen::tokio_stream::Empty<Result<WatchRolesResponse, Status>>;
+
+    async fn watch_roles(&self, _: Request<WatchRolesRequest>) -> Result<Response<Self::WatchRolesStream>, Status> {
         Err(Status::unimplemented("the floor of one method"))
     }
 }
