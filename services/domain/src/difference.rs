@@ -84,11 +84,11 @@ impl Meanings {
         if known.len() > KNOWN {
             known.clear();
         }
-        let matching = |label: &Label| match known.get(label) {
-            Some(matched) => matched.clone(),
+        let matching = |known: &mut HashMap<_, _>, label: &Label| match known.get(label) {
+            Some(matched) => Clone::clone(matched),
             None => known.entry(label.clone()).or_insert_with(|| match_label(label, catalogue, rules)).clone(),
         };
-        resolve_by(&stated, matching, |_, reason, _| Unmatched::because(reason))
+        resolve_by(&stated, known, matching, |_, _, reason| Unmatched::because(reason))
     }
 }
 

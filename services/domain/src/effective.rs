@@ -6,7 +6,7 @@ use crate::catalogue::Catalogue;
 use crate::grant::Grant;
 use crate::id::GroupId;
 use crate::label::Label;
-use crate::matching::{Matched, Reason, SUGGESTED, Unmatched, match_label};
+use crate::matching::{Matched, Matching, Reason, Unmatched};
 use crate::rules::Rules;
 
 /// From where a user holds a label.
@@ -70,21 +70,21 @@ impl EffectiveSet {
 /// Turns labels into grants. Pure: the same holding, catalogue and rules give the same set.
 #[must_use]
 pub fn resolve(holding: &Holding, catalogue: &Catalogue, rules: &Rules) -> EffectiveSet {
-    let why = |label: &Label, reason, unmatched| {
-        if unmatched < SUGGESTED {
-            Unmatched::explained(reason, label, catalogue, rules)
-        } else {
-            Unmatched::because(reason)
-        }
-    };
-    resolve_by(holding, |label| match_label(label, catalogue, rules), why)
+    resolve_beside(holding, &mut Matching::new(catalogue, rules))
 }
 
-/// The same by way of what matches a label, and of what says why one gives nothing, told how many gave nothing before.
-pub(crate) fn resolve_by(
+/// The same for one of several users that are answered together: they share the suggestions that an answer may have.
+#[must_use]
+pub fn resolve_beside(holding: &Holding, matching: &mut Matching<'_>) -> EffectiveSet {
+    resolve_by(holding, matching, |matching, label| matching.of(label), Matching::why)
+}
+
+/// The same by way of what matches a label, and of what says why one gives nothing.
+pub(crate) fn resolve_by<M>(
     holding: &Holding,
-    mut matching: impl FnMut(&Label) -> Result<Matched, Reason>,
-    why: impl Fn(&Label, Reason, usize) -> Unmatched,
+    by: &mut M,
+    matching: impl Fn(&mut M, &Label) -> Result<Matched, Reason>,
+    why: impl Fn(&mut M, &Label, Reason) -> Unmatched,
 ) -> EffectiveSet {
     let has_labels = holding.labels.values().any(|sources| !is_name(sources));
     let mut set = EffectiveSet { active: holding.active, has_labels, ..Default::default() };
@@ -92,7 +92,7 @@ pub(crate) fn resolve_by(
         return set;
     }
     for (label, sources) in &holding.labels {
-        match matching(label) {
+        match matching(by, label) {
             Ok(grants) => {
                 set.has_labels = true;
                 for grant in grants {
@@ -101,7 +101,7 @@ pub(crate) fn resolve_by(
             }
             Err(_) if is_name(sources) => {}
             Err(reason) => {
-                let unmatched = why(label, reason, set.unmatched.len());
+                let unmatched = why(by, label, reason);
                 set.unmatched.insert(label.clone(), unmatched);
             }
         }
@@ -114,10 +114,11 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use super::{Holding, SUGGESTED, Source, resolve};
+    use super::{Holding, Source, resolve, resolve_beside};
     use crate::catalogue::Catalogue;
     use crate::id::GroupId;
     use crate::label::Label;
+    use crate::matching::{Matching, SUGGESTED};
     use crate::rules::Rules;
 
     fn holding(active: bool, labels: &[&str]) -> Holding {
@@ -157,7 +158,16 @@ mod tests {
         let catalogue = Catalogue::new("ACME", [Arc::from("xxxxxxxx")], [], []);
         let set = resolve(&holding(true, &near), &catalogue, &Rules::default());
         assert_eq!(set.unmatched.len(), 2 * SUGGESTED);
-        assert_eq!(set.unmatched.values().filter(|why| why.suggestion.is_some()).count(), SUGGESTED);
+        let suggested =
+            |set: &super::EffectiveSet| set.unmatched.values().filter(|why| why.suggestion.is_some()).count();
+        assert_eq!(suggested(&set), SUGGESTED);
+        // Those who are answered together share them; a label that both hold costs nothing twice.
+        let rules = Rules::default();
+        let mut matching = Matching::new(&catalogue, &rules);
+        let first = resolve_beside(&holding(true, &near[..SUGGESTED - 1]), &mut matching);
+        let again = resolve_beside(&holding(true, &near[..SUGGESTED - 1]), &mut matching);
+        let last = resolve_beside(&holding(true, &near[SUGGESTED..]), &mut matching);
+        assert_eq!([&first, &again, &last].map(suggested), [SUGGESTED - 1, SUGGESTED - 1, 1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A label is matched when exactly one of its readings is wholly recognised. Nothing is guessed: what two readings
 //! could mean is [`Reason::Ambiguous`], what no reading means is refused with the reason that helps most.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -98,9 +98,9 @@ pub fn describe(unmatched: &[(Label, Unmatched)]) -> String {
 /// The grants a label gives: one for a role's own name, several for a rule.
 pub type Matched = BTreeSet<Grant>;
 
-/// How many of one answer's unmatched labels get a suggestion: looking for one compares the label with the whole
-/// catalogue, and whoever has many wrong labels has one mistake many times.
-pub const SUGGESTED: usize = 10;
+/// How many of the unmatched labels of one answer get a suggestion, whomever the answer is about: looking for one compares
+/// the label with the whole catalogue, and where there are many wrong labels there is one mistake many times.
+pub const SUGGESTED: usize = 32;
 
 /// How many of a label's readings a suggestion is looked for. Real labels have one or two.
 const READINGS_SUGGESTED: usize = 4;
@@ -116,6 +116,51 @@ impl Unmatched {
     #[must_use]
     pub fn explained(reason: Reason, label: &Label, catalogue: &Catalogue, rules: &Rules) -> Self {
         Self { reason, suggestion: suggest(reason, label, catalogue, rules) }
+    }
+}
+
+/// Matches the labels of one answer, and looks for suggestions for the first [`SUGGESTED`] of them that give nothing. A
+/// label that several people hold is one.
+#[derive(Debug)]
+pub struct Matching<'a> {
+    catalogue: &'a Catalogue,
+    rules: &'a Rules,
+    suggested: HashMap<Label, Option<String>>,
+}
+
+impl<'a> Matching<'a> {
+    /// Nothing suggested yet.
+    #[must_use]
+    pub fn new(catalogue: &'a Catalogue, rules: &'a Rules) -> Self {
+        Self { catalogue, rules, suggested: HashMap::new() }
+    }
+
+    /// What a label gives: see [`match_label`].
+    pub fn of(&self, label: &Label) -> Result<Matched, Reason> {
+        match_label(label, self.catalogue, self.rules)
+    }
+
+    /// Why a label gives nothing, with a suggestion if there may be one more.
+    pub fn why(&mut self, label: &Label, reason: Reason) -> Unmatched {
+        if let Some(suggestion) = self.suggested.get(label) {
+            return Unmatched { reason, suggestion: suggestion.clone() };
+        }
+        if self.suggested.len() >= SUGGESTED {
+            return Unmatched::because(reason);
+        }
+        let why = Unmatched::explained(reason, label, self.catalogue, self.rules);
+        self.suggested.insert(label.clone(), why.suggestion.clone());
+        why
+    }
+
+    /// Those of some labels that give nothing, in their order, each with why.
+    pub fn unmatched(&mut self, labels: impl IntoIterator<Item = Label>) -> Vec<(Label, Unmatched)> {
+        let refused = |label: Label| {
+            let reason = self.of(&label).err()?;
+            let why = self.why(&label, reason);
+            Some((label, why))
+        };
+        labels.into_iter().filter_map(refused).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::id::TenantId;
 use domain::label::Label;
-use domain::matching::{SUGGESTED, Unmatched, match_label};
+use domain::matching::{Matching, Unmatched};
 use domain::revision::Revision;
 use domain::settings::Guardrail;
 
@@ -58,19 +58,6 @@ async fn look(
     let GroundContent { catalogue, rules, rules_setting_id: _, settings } = ground;
     let catalogue = catalogue.ok_or(Failure::CatalogueMissing)?;
     // A suggestion compares a label with the whole catalogue: not among those who answer others.
-    let matching = tokio::task::spawn_blocking(move || {
-        let mut unmatched = Vec::new();
-        for label in labels {
-            let Err(reason) = match_label(&label, &catalogue, &rules) else { continue };
-            let explained = unmatched.len() < SUGGESTED;
-            let why = if explained {
-                Unmatched::explained(reason, &label, &catalogue, &rules)
-            } else {
-                Unmatched::because(reason)
-            };
-            unmatched.push((label, why));
-        }
-        unmatched
-    });
+    let matching = tokio::task::spawn_blocking(move || Matching::new(&catalogue, &rules).unmatched(labels));
     Ok((settings.guardrail, matching.await.map_err(|_| Failure::Internal)?))
 }

@@ -12,9 +12,11 @@ use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::revision::{Position, RevisionKey};
+use prost::Message as _;
 use proto::common::v1 as common;
 use proto::roles::v1 as roles;
 use runtime::error::{Error, Reason};
+use runtime::grpc::MAX_MESSAGE_BYTES;
 
 use crate::cache::{Entry, Kept};
 use crate::consistency::{self, Freshness};
@@ -22,6 +24,9 @@ use crate::resolver::{Answer, Who};
 
 /// The most users or labels one request may name.
 pub(crate) const MOST: usize = 1_000;
+/// What an answer takes besides its results, in bytes, and each result besides its content.
+const ROOM: usize = 1_024;
+const EACH: usize = 8;
 
 pub(crate) fn tenant(text: &str) -> Result<TenantId, Error> {
     if text.is_empty() {
@@ -114,10 +119,21 @@ pub(crate) fn one(answer: Answer) -> Result<roles::GetEffectiveRolesResponse, Er
     })
 }
 
-pub(crate) fn batch(answer: Answer) -> roles::BatchGetEffectiveRolesResponse {
+/// The sets of an answer, if they fit into one message. One user may be asked for many times, so what does not fit is not
+/// written down first.
+pub(crate) fn batch(answer: Answer) -> Result<roles::BatchGetEffectiveRolesResponse, Error> {
     let Answer { position: _, token, sets, asked: _ } = answer;
-    let result = |kept: Option<Kept>| roles::BatchResult { effective: kept.map(|kept| effective(kept.entry())) };
-    roles::BatchGetEffectiveRolesResponse { results: sets.into_iter().map(result).collect(), revision_token: token }
+    let mut room = MAX_MESSAGE_BYTES - ROOM;
+    let mut results = Vec::with_capacity(sets.len());
+    for kept in sets {
+        let result = roles::BatchResult { effective: kept.map(|kept| effective(kept.entry())) };
+        room = room.checked_sub(EACH + result.encoded_len()).ok_or_else(|| {
+            let message = "the sets of these users do not fit into one message of 16 MiB: ask for fewer";
+            Error::new(Reason::TOO_LARGE, message).with("field", "users")
+        })?;
+        results.push(result);
+    }
+    Ok(roles::BatchGetEffectiveRolesResponse { results, revision_token: token })
 }
 
 /// Whether the one user of the answer holds `grant`.

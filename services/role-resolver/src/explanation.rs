@@ -6,9 +6,10 @@ use domain::id::{TenantId, UserId};
 use domain::revision::Position;
 use runtime::error::{Error, Reason};
 
+use crate::compute::{aside, counted};
 use crate::consistency::Freshness;
 use crate::ground::GroundVersion;
-use crate::resolver::{READS, Resolver, Who, aside, counted, ground_moves};
+use crate::resolver::{READS, Resolver, Who, ground_moves};
 
 /// What one user holds and how it is in its groups, from one snapshot.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Resolver {
             }
             let (id, holding) =
                 user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "there is no such user in the tenant"))?;
-            let explanation = aside(move || {
+            let explanation = aside(move |_| {
                 let (holding, catalogue) = counted(holding, &ground)?;
                 Ok(explain(&holding, &nesting, catalogue, &ground.rules))
             })

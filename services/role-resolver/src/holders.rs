@@ -1,12 +1,13 @@
 //! Who holds a grant: the users with a label that may give it, a page at a time, and what the effective set of each says.
 
 use domain::grant::Grant;
-use domain::holders::{Candidates, candidates};
+use domain::holders::candidates;
 use domain::id::{TenantId, UserId};
 use runtime::error::Error;
 
+use crate::compute::catalogue_missing;
 use crate::consistency::Freshness;
-use crate::resolver::{Answer, Resolver, Who, catalogue_missing};
+use crate::resolver::{Answer, READS, Resolver, Who, ground_moves};
 
 /// How many users are looked at for one message.
 const PAGE: u32 = 500;
@@ -42,13 +43,12 @@ impl Holders {
     }
 
     /// The next users who may hold the grant; `None` after the last. Which labels may give it is found out anew for each
-    /// page: the ground may have changed.
+    /// page.
     pub(crate) async fn next(&mut self, resolver: &Resolver) -> Result<Option<Found>, Error> {
         if self.ended {
             return Ok(None);
         }
-        let labels = self.labels(resolver).await?;
-        let users = resolver.store.label_holders(&self.tenant, &labels, self.after, PAGE).await?;
+        let users = self.page(resolver).await?;
         self.ended = users.len() < PAGE as usize;
         let last = users.last().copied().or(self.after);
         self.after = last;
@@ -57,9 +57,20 @@ impl Holders {
         Ok(Some(Found { answer, last }))
     }
 
-    async fn labels(&self, resolver: &Resolver) -> Result<Candidates, Error> {
-        let ground = resolver.grounds.newest(&resolver.store, &self.tenant).await?;
-        let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
-        Ok(candidates(&self.grant, catalogue, &ground.rules))
+    /// The next candidates. A ground that came while they were read may take other labels for the grant: then they are read
+    /// again, so that all of them are of a state in which just these labels give it.
+    async fn page(&self, resolver: &Resolver) -> Result<Vec<UserId>, Error> {
+        let mut ground = resolver.grounds.newest(&resolver.store, &self.tenant).await?;
+        for _ in 0..READS {
+            let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
+            let labels = candidates(&self.grant, catalogue, &ground.rules);
+            let users = resolver.store.label_holders(&self.tenant, &labels, self.after, PAGE).await?;
+            let after = resolver.grounds.newest(&resolver.store, &self.tenant).await?;
+            if after.version == ground.version {
+                return Ok(users);
+            }
+            ground = after;
+        }
+        Err(ground_moves())
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
-//! `consistency` (how fresh), `resolver` (the answer), `cache` (what is kept of answers, and why it is never stale),
-//! `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes), `ground` (what labels are matched
-//! against).
+//! `consistency` (how fresh), `resolver` (the answer), `compute` (what follows from a ground), `cache` (what is kept of
+//! answers, and why it is never stale), `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes),
+//! `ground` (what labels are matched against).
 
 mod authorise;
 mod cache;
+mod compute;
 mod config;
 mod consistency;
 mod convert;

@@ -11,7 +11,7 @@ use proto::identity::v1::token_service_client::TokenServiceClient;
 use proto::identity::v1::{ListAffectedUsersResponse, WatchHeadsResponse};
 use runtime::error::{Error, Kind, Reason};
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
-use tonic::{Response, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 
 use crate::authorise::Credential;
 use crate::cache::{FeedPage, Heads, Kept};
@@ -53,6 +53,11 @@ impl Store {
     ) -> Result<Holdings, Error> {
         let request = identity::holdings_request(tenant, users, kept);
         let answer = self.access.clone().get_holdings(request).await;
+        let answer = answer.map_err(|status| match status.code() {
+            // What tonic says of a message larger than may be sent or taken.
+            Code::OutOfRange => too_large(),
+            _ => status,
+        });
         identity::holdings(answered(answer)?, users.len()).map_err(|error| nonsense(&error))
     }
 
@@ -155,6 +160,11 @@ fn passed_on(error: Error) -> Error {
 
 fn silent() -> Error {
     Error::new(Reason::STORE_UNAVAILABLE, "identity-store does not answer").retry_after(SOON)
+}
+
+fn too_large() -> Status {
+    let message = "what these users hold does not fit into one message of 16 MiB: ask about fewer";
+    Error::new(Reason::TOO_LARGE, message).into()
 }
 
 fn nonsense(error: &identity::Malformed) -> Error {

@@ -5,15 +5,12 @@
 //! computed from. Holdings name the ground they belong to. If the store has moved on to another ground by the time that is
 //! read, the holdings are read again: a set and what it was computed from never mix revisions.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::catalogue::Catalogue;
-use domain::effective::{EffectiveSet, Holding, resolve};
+use domain::effective::Holding;
 use domain::id::{GroupId, TenantId, UserId};
-use domain::label::Label;
-use domain::matching::{SUGGESTED, Unmatched, match_label};
 use domain::revision::{Position, Revision, RevisionKey};
 use runtime::error::{Error, Reason};
 use tokio::time::Instant;
@@ -21,6 +18,7 @@ use tokio::time::Instant;
 use crate::cache::{
     CacheKey, Counts, Entry, Flights, Kept, NameTag, Near, Shared, Source, Standing, Tail, Tails, Turn,
 };
+use crate::compute::compute;
 use crate::consistency::Freshness;
 use crate::ground::{Ground, GroundVersion, Grounds};
 use crate::peers::Store;
@@ -28,11 +26,11 @@ use crate::peers::Store;
 /// How often holdings are read again because the ground changed meanwhile. A tenant's ground changes a few times a day.
 pub(crate) const READS: usize = 5;
 
-/// When to ask again for what only the first read of the catalogue can tell.
-const CATALOGUE_SOON: Duration = Duration::from_secs(5);
+/// How many groups the kept sets may depend on in all that the store is asked about at once.
+const GROUPS: usize = 50_000;
 
 /// A user, named in one of three ways.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// By SCIM id. A text that is no id names no user.
     Id(String),
@@ -156,14 +154,27 @@ impl Resolver {
         Self { store, key, grounds, tails, near, shared, cache_key, flights, counts }
     }
 
-    /// The effective sets of `users`.
+    /// The effective sets of `users`. One who is named several times is asked about once.
     pub(crate) async fn sets(&self, tenant: &TenantId, users: &[Who], freshness: Freshness) -> Result<Answer, Error> {
-        let tail = self.tails.of(tenant);
-        let standing = tail.as_ref().map(|tail| tail.standing());
-        let life = standing.map_or(0, |standing| standing.life);
-        let kept = users.iter().map(|user| self.kept(tenant, user).filter(|kept| kept.life() == life)).collect();
-        let put = Instant::now();
-        let mut question = Question { tenant, users, freshness, tail, standing, kept, put };
+        if users.len() < 2 {
+            return self.distinct(tenant, users, freshness).await;
+        }
+        let (mut distinct, mut places) = (Vec::new(), HashMap::new());
+        let place = |user| {
+            *places.entry(user).or_insert_with(|| {
+                distinct.push(Who::clone(user));
+                distinct.len() - 1
+            })
+        };
+        let at: Vec<usize> = users.iter().map(place).collect();
+        let answer = self.distinct(tenant, &distinct, freshness).await?;
+        let sets = at.into_iter().map(|at| answer.sets[at].clone()).collect();
+        Ok(Answer { sets, ..answer })
+    }
+
+    async fn distinct(&self, tenant: &TenantId, users: &[Who], freshness: Freshness) -> Result<Answer, Error> {
+        let mut question = self.question(tenant, users, freshness);
+        let (standing, put) = (question.standing, question.put);
         let needed = freshness.needed(standing.as_ref(), put, self.tails.bound());
         if let Some(needed) = needed {
             if let Some(answer) = question.agreed(needed) {
@@ -178,21 +189,28 @@ impl Resolver {
             }
         }
         let Some(whose) = self.whose(&question) else { return self.ask(&question).await };
-        match self.flights.join(&(tenant.clone(), whose)).await {
-            Turn::Fly(flight) => {
-                let answer = self.ask(&question).await;
-                flight.land(answer.clone());
-                answer
+        let mut failed = None;
+        loop {
+            match self.flights.join(&(tenant.clone(), whose.clone())).await {
+                Turn::Fly(flight) => {
+                    let answer = self.ask(&question).await;
+                    flight.land(answer.clone());
+                    return answer;
+                }
+                Turn::Told(Ok(answer)) if self.will_do(&question, needed, &answer) => {
+                    self.counts.answered(Source::Flight);
+                    return Ok(answer);
+                }
+                // Another's token or time may have been the fault. So one of those who were told asks again, and if that
+                // fails too, it is the store's.
+                Turn::Told(Err(error)) if failed.replace(error.clone()).is_none() => {}
+                Turn::Told(Err(error))
+                    if ![Reason::EPOCH_MISMATCH, Reason::REVISION_AHEAD].contains(&error.reason()) =>
+                {
+                    return Err(error);
+                }
+                Turn::Told(_) | Turn::Alone => return self.ask(&question).await,
             }
-            Turn::Told(Ok(answer)) if self.will_do(&question, needed, &answer) => {
-                self.counts.answered(Source::Flight);
-                Ok(answer)
-            }
-            // The other's token may have been the fault.
-            Turn::Told(Err(error)) if ![Reason::EPOCH_MISMATCH, Reason::REVISION_AHEAD].contains(&error.reason()) => {
-                Err(error)
-            }
-            Turn::Told(_) | Turn::Alone => self.ask(&question).await,
         }
     }
 
@@ -202,6 +220,15 @@ impl Resolver {
         let asked = Instant::now();
         let head = self.store.head(tenant).await?;
         Ok((head, self.tails.hear(tenant, before, head, asked)))
+    }
+
+    /// A question, with what is kept here of its users.
+    fn question<'a>(&self, tenant: &'a TenantId, users: &'a [Who], freshness: Freshness) -> Question<'a> {
+        let tail = self.tails.of(tenant);
+        let standing = tail.as_ref().map(|tail| tail.standing());
+        let life = standing.map_or(0, |standing| standing.life);
+        let kept = users.iter().map(|user| self.kept(tenant, user).filter(|kept| kept.life() == life)).collect();
+        Question { tenant, users, freshness, tail, standing, kept, put: Instant::now() }
     }
 
     /// Whether what another was told, who may have asked before this question was put, is fresh enough.
@@ -286,14 +313,39 @@ impl Resolver {
         any
     }
 
-    /// Asks the store: which of the kept sets stand, and what the others are.
+    /// Asks the store. Where its answer would be larger than a message may be, parts of the question are put one by one, and
+    /// then all of it: what was learnt of the parts, and still stands, need not be said again.
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, Error> {
+        match self.ask_at_once(question).await {
+            Err(error) if error.reason() == Reason::TOO_LARGE && question.users.len() > 1 => {}
+            answer => return answer,
+        }
+        let Question { tenant, users, freshness, .. } = question;
+        let mut learnt = Vec::with_capacity(users.len());
+        for part in users.chunks(users.len().div_ceil(2)) {
+            let part = self.question(tenant, part, *freshness);
+            learnt.extend(Box::pin(self.ask(&part)).await?.sets);
+        }
+        let whole = self.question(tenant, users, *freshness);
+        let kept = learnt.into_iter().map(|kept| kept.filter(|kept| kept.life() == whole.life())).collect();
+        self.ask_at_once(&Question { kept, ..whole }).await
+    }
+
+    /// Asks the store once: which of the kept sets stand, and what the others are.
+    async fn ask_at_once(&self, question: &Question<'_>) -> Result<Answer, Error> {
         let Question { tenant, users, freshness, standing, .. } = question;
         let before = standing.map(|standing| standing.position);
         let mut kept: BTreeMap<UserId, &Kept> = BTreeMap::new();
         // What was kept in another life of the database says nothing in this one.
         let of_now = |kept: &&Kept| before.is_some_and(|before| before.epoch == kept.right_at().epoch);
-        kept.extend(question.kept.iter().flatten().filter(of_now).map(|kept| (kept.entry().user, kept)));
+        let mut groups = 0;
+        // What would take more to ask about than to read again is read again.
+        let few = |kept: &&Kept| {
+            groups += kept.entry().groups.len();
+            groups <= GROUPS
+        };
+        let known = question.kept.iter().flatten().filter(of_now).filter(few);
+        kept.extend(known.map(|kept| (kept.entry().user, kept)));
         for _ in 0..READS {
             let asked = Instant::now();
             let Holdings { position, ground, users: held } =
@@ -366,72 +418,10 @@ impl Resolver {
         }
         Ok(sets)
     }
-
-    /// Those of `labels` that would give nothing, in the order asked for.
-    pub(crate) async fn unmatched(
-        &self,
-        tenant: &TenantId,
-        labels: Vec<Label>,
-    ) -> Result<Vec<(Label, Unmatched)>, Error> {
-        let ground = self.grounds.newest(&self.store, tenant).await?;
-        aside(move || {
-            let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
-            let mut unmatched = Vec::new();
-            for label in labels {
-                let Err(reason) = match_label(&label, catalogue, &ground.rules) else { continue };
-                let why = if unmatched.len() < SUGGESTED {
-                    Unmatched::explained(reason, &label, catalogue, &ground.rules)
-                } else {
-                    Unmatched::because(reason)
-                };
-                unmatched.push((label, why));
-            }
-            Ok(unmatched)
-        })
-        .await
-    }
-}
-
-type Computed = (usize, UserId, String, Box<[GroupId]>, EffectiveSet);
-
-async fn compute(people: Vec<(usize, Person)>, ground: Arc<Ground>) -> Result<Vec<Computed>, Error> {
-    let one =
-        move |(at, Person { id, name, groups, holding })| Ok((at, id, name, groups, effective(holding, &ground)?));
-    aside(move || people.into_iter().map(one).collect()).await
-}
-
-fn effective(holding: Holding, ground: &Ground) -> Result<EffectiveSet, Error> {
-    let (holding, catalogue) = counted(holding, ground)?;
-    Ok(resolve(&holding, catalogue, &ground.rules))
-}
-
-/// What counts of a holding under a ground, and the catalogue to match it against. Without a catalogue nothing can be said
-/// of labels; but who has none, or is inactive, has no grants under any.
-pub(crate) fn counted(holding: Holding, ground: &Ground) -> Result<(Holding, &Catalogue), Error> {
-    static NONE: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
-    let holding = if ground.names_are_labels { holding } else { holding.without_names() };
-    match &ground.catalogue {
-        Some(catalogue) => Ok((holding, catalogue)),
-        None if holding.active && !holding.labels.is_empty() => Err(catalogue_missing()),
-        None => Ok((holding, &NONE)),
-    }
 }
 
 /// The ground changed between every two reads.
 pub(crate) fn ground_moves() -> Error {
     let message = "the tenant's catalogue, rules or settings change too fast to read beside them";
     Error::new(Reason::UNAVAILABLE, message).retry_after(Duration::from_secs(1))
-}
-
-pub(crate) fn catalogue_missing() -> Error {
-    Error::new(Reason::CATALOGUE_MISSING, "Fluent's roles, retailers and locations have not been read yet")
-        .retry_after(CATALOGUE_SOON)
-}
-
-/// Computes on a thread of its own: a suggestion compares an unmatched label with the whole catalogue, which would keep
-/// other callers waiting.
-pub(crate) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal("matching labels", &error)))
 }

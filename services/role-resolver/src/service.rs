@@ -65,7 +65,7 @@ impl RoleService for Service {
         let users = convert::whos(users)?;
         let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
         let answer = self.resolver.sets(&tenant, &users, freshness).await?;
-        Ok(Response::new(convert::batch(answer)))
+        Ok(Response::new(convert::batch(answer)?))
     }
 
     async fn check_role(&self, request: Request<CheckRoleRequest>) -> Result<Response<CheckRoleResponse>, Status> {

@@ -237,6 +237,31 @@ async fn many_who_need_the_same_ask_once() {
 }
 
 #[tokio::test]
+async fn one_who_waited_for_another_that_failed_asks_for_itself() {
+    let world = World::keeping(Config::default()).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.change(|store| store.relabel("ann", &[]));
+    world.store().silent = true;
+    let request = at_least(&world, "ann");
+    let (mut first, mut second) = (world.roles(), world.roles());
+    let speaks_again = async {
+        // By then both have asked, and the store has not heard the first.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        world.store().silent = false;
+    };
+    let (failed, told, ()) = tokio::join!(
+        first.get_effective_roles(request.clone()),
+        second.get_effective_roles(request.clone()),
+        speaks_again,
+    );
+    assert_eq!(why(failed), Reason::STORE_UNAVAILABLE);
+    assert!(told.unwrap().into_inner().effective.unwrap().grants.is_empty());
+}
+
+#[tokio::test]
 async fn a_silent_store_is_done_without_for_as_long_as_the_position_counts_and_no_longer() {
     let world = World::keeping(Config::default()).await;
     world.add_user("ann", true, &[MATCHED]);

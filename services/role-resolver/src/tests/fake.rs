@@ -17,7 +17,7 @@ use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
 use runtime::admin::Readiness;
 use runtime::error::{Error, Reason};
-use runtime::grpc::{Server, Transport};
+use runtime::grpc::{MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
 use tokio::sync::{mpsc, watch};
@@ -27,7 +27,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{CacheConfig, Config, Parts, build};
 
-/// Something that happens inside the store whenever it is asked for holdings or the ground, before it reads.
+/// Something that happens inside the store whenever it is asked for holdings, holders or the ground, before it reads.
 type Meanwhile = Box<dyn FnMut(&mut State) + Send>;
 
 /// What the store holds.
@@ -185,16 +185,22 @@ impl AccessService for Fake {
         Ok(Response::new(GetHoldingsResponse { position, ground_version, holdings }))
     }
 
-    /// Whoever holds any label may hold the one asked for: the resolver must decide.
+    /// Whoever holds a label that reads as one asked for, in whatever type of context: the resolver must decide.
     async fn list_label_holders(
         &self,
         request: Request<ListLabelHoldersRequest>,
     ) -> Result<Response<ListLabelHoldersResponse>, Status> {
         self.speak().await;
-        let ListLabelHoldersRequest { tenant, after_id, limit, .. } = request.into_inner();
+        let ListLabelHoldersRequest { tenant, contexts, roles, labels, after_id, limit, .. } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.asked.holders += 1;
-        let held = state.users.iter().filter(|(_, holding)| !holding.labels.is_empty());
+        state.happen();
+        let reads = |label: &str| {
+            let mut readings =
+                contexts.iter().flat_map(|context| roles.iter().map(move |role| format!("_{context}_{role}")));
+            readings.any(|reading| label.ends_with(&reading)) || labels.iter().any(|whole| whole == label)
+        };
+        let held = state.users.iter().filter(|(_, holding)| holding.labels.iter().any(|held| reads(&held.label)));
         let mut user_ids: Vec<_> = held.map(|(_, holding)| holding.user_id.clone()).collect();
         user_ids.retain(|id| *id > after_id);
         user_ids.sort();
@@ -409,7 +415,7 @@ impl World {
         let peers = PeerSecret::new("0123456789abcdef0123456789abcdef");
         let metrics = Metrics::new();
         let server = Server::builder(peers.clone(), &metrics)
-            .service(AccessServiceServer::new(store.clone()))
+            .service(AccessServiceServer::new(store.clone()).max_encoding_message_size(MAX_MESSAGE_BYTES))
             .service(FeedServiceServer::new(store.clone()))
             .service(TokenServiceServer::new(store.clone()))
             .build()

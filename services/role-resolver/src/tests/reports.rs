@@ -10,7 +10,7 @@ use proto::roles::v1::{
 use runtime::error::{Error, Reason};
 
 use super::fake::World;
-use super::{MATCHED, UNMATCHED, store_in_chicago, user, why, with_token};
+use super::{MATCHED, UNMATCHED, batch, store_in_chicago, user, why, with_token};
 
 fn explain(name: &str) -> ExplainRolesRequest {
     ExplainRolesRequest { tenant: "acme".into(), user: Some(user(name)), consistency: None }
@@ -137,4 +137,67 @@ async fn many_checks_are_answered_in_order_from_one_read() {
     assert_eq!(world.store().asked.holdings, 1);
     let many = vec![check("ann", store_in_chicago()); 1_001];
     assert_eq!(why(world.roles().batch_check_role(request(many)).await), Reason::TOO_LARGE);
+}
+
+#[tokio::test]
+async fn one_who_held_a_grant_throughout_is_listed_though_another_label_came_to_give_it() {
+    let world = World::new().await;
+    let renamed = "AGENT_NEW-01_STORE";
+    let ann = world.add_user("ann", true, &[MATCHED, renamed]);
+    // While candidates are looked for, the location gets another ref, and ann loses the label that names the old one.
+    world.store().meanwhile = Some(Box::new(move |state| {
+        if (state.asked.holders, state.ground_version) == (1, 3) {
+            state.change_ground(&["STORE"]);
+            state.catalogue.as_mut().unwrap().locations[0].r#ref = "NEW-01".to_owned();
+            state.relabel("ann", &[renamed]);
+        }
+    }));
+    let answers = listed(&world, "").await;
+    let found: Vec<_> = answers.iter().flat_map(|answer| &answer.holders).map(|holder| &holder.user_id).collect();
+    assert_eq!(found, [&ann]);
+    assert_eq!(world.store().asked.holders, 2, "as soon as the ground stands still, the list goes on");
+}
+
+/// A user whose labels take about a mebibyte.
+fn add_hoarder(world: &World, name: &str) {
+    let many: Vec<_> = (0..100).map(|n| format!("{n}{}", "x".repeat(10_000))).collect();
+    let labels: Vec<_> = many.iter().map(String::as_str).chain([MATCHED]).collect();
+    world.add_user(name, true, &labels);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_checks_of_one_who_holds_very_much_ask_for_it_once() {
+    let world = World::new().await;
+    add_hoarder(&world, "ann");
+    let check = RoleCheck { user: Some(user("ann")), grant: Some(store_in_chicago()) };
+    let request = BatchCheckRoleRequest { tenant: "acme".into(), checks: vec![check; 1_000], consistency: None };
+    let answer = world.roles().batch_check_role(request).await.unwrap().into_inner();
+    assert_eq!(answer.results.len(), 1_000);
+    assert!(answer.results.iter().all(|result| result.found && result.allowed && result.held));
+    let again = world.roles().batch_get_effective_roles(batch(&["ann"; 1_000])).await;
+    assert_eq!(why(again), Reason::TOO_LARGE, "a thousand times the set is more than a message may be");
+    let few = world.roles().batch_get_effective_roles(batch(&["ann"; 3])).await.unwrap().into_inner();
+    assert_eq!(few.results.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_can_not_say_in_one_message_is_asked_for_in_parts_and_is_still_of_one_state() {
+    let world = World::new().await;
+    let names: Vec<_> = (0..40).map(|n| format!("u{n}")).collect();
+    for name in &names {
+        add_hoarder(&world, name);
+    }
+    // Between two parts, one of the first loses what it had.
+    world.store().meanwhile = Some(Box::new(|state| {
+        if (state.asked.holdings, state.revision) == (3, 10) {
+            state.relabel("u0", &[]);
+        }
+    }));
+    let check = |name: &String| RoleCheck { user: Some(user(name)), grant: Some(store_in_chicago()) };
+    let checks = names.iter().map(check).collect();
+    let request = BatchCheckRoleRequest { tenant: "acme".into(), checks, consistency: None };
+    let answer = world.roles().batch_check_role(request).await.unwrap().into_inner();
+    assert_eq!(answer.revision_token, world.revision_token("acme", 11));
+    let allowed: Vec<_> = answer.results.iter().map(|result| result.allowed).collect();
+    assert!(!allowed[0] && allowed[1..].iter().all(|allowed| *allowed));
 }
