@@ -36,7 +36,7 @@ enum Task {
     },
     /// Runs a benchmark, in release mode.
     Bench {
-        /// Which: `spine`.
+        /// Which: `spine`, `resolver` or `scim`.
         name: String,
         /// Passed on to the benchmark.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

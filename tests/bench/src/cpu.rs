@@ -1,4 +1,4 @@
-//! What processes use of the processor, as Linux counts it.
+//! What processes use of the processor and of memory, as Linux counts it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -47,6 +47,14 @@ impl Processes {
     }
 }
 
+/// The bytes of memory that a process has for itself just now.
+pub(crate) fn resident(id: u32) -> Result<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("a process is gone")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+    let kib: usize = line.trim().trim_end_matches(" kB").parse().context("a number of KiB")?;
+    Ok(kib << 10)
+}
+
 /// `utime` and `stime`, fields 14 and 15; the name before them may hold anything, so it is counted from its end.
 fn ticks(id: u32) -> Result<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).context("a process is gone")?;
@@ -61,8 +69,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_used_a_bounded_time() {
+    fn this_process_has_used_a_bounded_time_and_some_memory() {
         let this = Processes::new(vec![std::process::id()]).unwrap();
         assert!(this.used().unwrap() < Duration::from_hours(1));
+        assert!(resident(std::process::id()).unwrap() > 1 << 20);
     }
 }

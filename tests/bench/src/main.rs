@@ -15,6 +15,7 @@ mod posts;
 mod report;
 mod resolver;
 mod revocation;
+mod scim;
 mod stats;
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ enum Command {
     Spine(Options),
     /// The role-resolver: kept sets against a bare call, and how soon a change is answered everywhere.
     Resolver(resolver::Options),
+    /// The SCIM protocol: reading filters, members of large groups, look-ups and pages among a million users.
+    Scim(scim::Options),
     /// Serves standard input as the answer of every gRPC call: the floor of kept sets. With an address, after a GET there.
     Bare {
         /// A Redis server that is asked for one key first.
@@ -95,6 +98,7 @@ fn main() -> Result<()> {
         match Program::parse().command {
             Command::Spine(options) => spine(&options).await,
             Command::Resolver(options) => resolver::run(&options).await,
+            Command::Scim(options) => scim::run(&options).await,
             Command::Bare { redis } => resolver::floor::serve(redis.as_deref()).await,
             Command::Constant => constant::serve().await,
         }

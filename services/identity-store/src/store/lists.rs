@@ -4,6 +4,7 @@
 
 mod memberships;
 mod order;
+mod plan;
 mod scans;
 mod walk;
 
@@ -83,27 +84,6 @@ impl Store {
                 })
             })
             .await
-    }
-}
-
-/// The statement that a list of users or groups begins with, for a look at its plan.
-#[cfg(test)]
-pub(super) fn first_statement(
-    kind: Kind,
-    tenant: &TenantId,
-    wanted: &ListRequest,
-) -> Result<(String, Vec<sql::Value>), Failure> {
-    fn of<T: Listed>(tenant: &TenantId, wanted: &ListRequest) -> Result<(String, Vec<sql::Value>), Failure> {
-        let ListRequest { filter, sort, start, count, base_url } = wanted;
-        let schema = T::schema(Schemas::BUILT_IN);
-        let criterion = Criterion::parse(filter, T::KIND, schema)?;
-        let order = Order::of(sort.as_ref(), T::KIND, schema)?;
-        let count = *count as usize;
-        Walk { tenant, criterion, order, start, count, base_url, kept: None, with_groups: false }.first::<T>()
-    }
-    match kind {
-        Kind::Users => of::<User>(tenant, wanted),
-        Kind::Groups => of::<Group>(tenant, wanted),
     }
 }
 

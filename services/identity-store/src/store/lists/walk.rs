@@ -274,8 +274,7 @@ impl Walk<'_> {
         Ok((sql, values))
     }
 
-    /// The statement that a page begins with, for a look at its plan.
-    #[cfg(test)]
+    /// The statement that a page begins with.
     pub(super) fn first<T: Listed>(&self) -> Result<(String, Vec<Value>), Failure> {
         match self.criterion.reach() {
             Reach::Many => self.names::<T>(self.after().as_ref()),
