@@ -126,11 +126,15 @@ impl Admission {
         Err(refusal.retry_after(wait))
     }
 
-    /// Waits until one of many requests that came as one has its place in its tenant's rate.
-    pub(crate) async fn pace(&self, tenant: &TenantId) {
-        let Some((_, writes)) = &self.writes else { return };
-        while let Err(not_until) = writes.check_key(tenant) {
-            tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
+    /// Counts one of many requests that came as one; answers how long it waits then. They go at half the rate where
+    /// little is left of it, so that a request that comes by itself finds a place too. `Err` where there is no place:
+    /// ask again after so long.
+    pub(crate) fn pace(&self, tenant: &TenantId) -> Result<Duration, Duration> {
+        let Some((quota, writes)) = &self.writes else { return Ok(Duration::ZERO) };
+        match writes.check_key(tenant) {
+            Ok(left) if left.remaining_burst_capacity() >= quota.get() => Ok(Duration::ZERO),
+            Ok(_) => Ok(Duration::from_secs(2) / quota.get()),
+            Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
         }
     }
 
@@ -167,7 +171,7 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, Cost};
+    use super::{Admission, Cost, Duration};
     use crate::config::Limits;
     use axum::response::IntoResponse;
 
@@ -190,6 +194,20 @@ mod tests {
         assert_eq!(refused.headers()["x-rate-limit-retry-after-seconds"], "1");
         assert_eq!(status(admission.count(&acme, Cost::Read)), 200);
         assert_eq!(status(admission.count(&other, Cost::Write)), 200);
+    }
+
+    #[test]
+    fn many_requests_that_came_as_one_leave_a_place_for_one_that_comes_by_itself() {
+        let admission = Admission::new(&Limits { writes_per_second: 10, ..Limits::default() });
+        let acme = "acme".parse().unwrap();
+        // Ten are left after these, a second's worth: from now on each waits twice as long as a place takes to come free.
+        assert!((0..30).all(|_| admission.pace(&acme) == Ok(Duration::ZERO)));
+        assert_eq!(admission.pace(&acme), Ok(Duration::from_millis(200)));
+        assert_eq!(status(admission.count(&acme, Cost::Write)), 200);
+        while admission.count(&acme, Cost::Write).is_ok() {}
+        assert!(admission.pace(&acme).is_err(), "not counted, so it asks again");
+        let lifted = Admission::new(&Limits { writes_per_second: 0, ..Limits::default() });
+        assert_eq!(lifted.pace(&acme), Ok(Duration::ZERO));
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) ->
         let result = if call.time_left() < RESERVE {
             Err(Error::unavailable("the time of the whole request is over; send this operation again"))
         } else {
-            gateway.admission.pace(&call.caller.tenant).await;
-            perform(&gateway, &call, task).await.map_err(Refusal::into_error).map(|(done, newer)| {
+            paced(&gateway, &call, task).await.map_err(Refusal::into_error).map(|(done, newer)| {
                 revision = newer;
                 done
             })
@@ -44,6 +43,21 @@ pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) ->
     }
     let answer = job.response(&gateway.base(&call));
     Ok(respond::json(StatusCode::OK, answer.to_string()).revision(&revision))
+}
+
+/// Carries out one operation when its tenant's rate has a place for it. While it waits, others have its turn.
+async fn paced(gateway: &Arc<Gateway>, call: &Call, task: Task) -> Result<(Done, String), Refusal> {
+    loop {
+        let pace = gateway.admission.pace(&call.caller.tenant);
+        let (Ok(wait) | Err(wait)) = pace;
+        if !wait.is_zero() {
+            call.slot.aside(&gateway.admission, &call.caller, tokio::time::sleep(wait)).await?;
+        }
+        if pace.is_ok() {
+            break;
+        }
+    }
+    perform(gateway, call, task).await
 }
 
 /// Carries out one operation; answers what came of it, and the token that proves it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::fold::fold;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use runtime::error::{Error, Reason};
@@ -120,7 +121,7 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
     let reply = Reply::to_create(&call, groups)?;
     let (resource, members) = normalise(groups, object(&body)?, mode(&tenant.settings))?.created(groups)?;
     let mut guard = Guard::new(&gateway, &call).await?;
-    let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
+    let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_more: false }.judge();
     let adds_unmatched = guard.pass(change).await?;
     let document = resource::document(resource);
     let created = gateway.upstream.create_group(&call.caller, document, members, adds_unmatched).await;
@@ -190,8 +191,9 @@ async fn change(
         let stored = resource::parse(&group.stored)?;
         let Edit { resource, members } = edit(&stored, &guard.settings)?;
         let (before, after) = (labels(&stored), labels(&resource));
-        let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
-        let verdict = guardrail::Group { before: &before, after: &after, loses_members }.judge();
+        let loses_more = !after.is_subset(&before)
+            && (loses_keys(&stored, &resource) || loses_members(gateway, call, &members).await?);
+        let verdict = guardrail::Group { before: &before, after: &after, loses_more }.judge();
         let adds_unmatched = guard.pass(verdict).await?;
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
@@ -231,6 +233,15 @@ fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupCh
             GroupChange { document, replace_members: true, add, remove: Vec::new(), adds_unmatched: false }
         }
     }
+}
+
+/// Whether it would bear another name or `externalId`, by either of which labels may have come to it: what they were is
+/// not known here, and who may take away is not refused.
+fn loses_keys(before: &Resource, after: &Resource) -> bool {
+    let moves = |name, same: fn(&str, &str) -> bool| {
+        before.text(name).is_some_and(|old| !after.text(name).is_some_and(|new| same(old, new)))
+    };
+    moves("externalId", |old, new| old == new) || moves("displayName", |old, new| fold(old) == fold(new))
 }
 
 /// Whether someone who is a member would be none.

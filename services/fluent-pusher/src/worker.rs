@@ -95,8 +95,8 @@ impl Worker {
             Ok(turn) => turn,
             Err(error) => {
                 log_store(&error);
-                // Their leases run out by themselves.
-                finished.truncate(if error.kind() == sql::ErrorKind::Defect { 0 } else { FINISHED });
+                // The leases of the rest run out by themselves.
+                finished.truncate(FINISHED);
                 return Turn::default();
             }
         };
@@ -105,7 +105,8 @@ impl Worker {
             if *held {
                 reports.extend(report.map(|report| (job.account, report)));
             } else {
-                tracing::warn!(tenant = %tenant.id, user = %job.user, "another worker had taken the account over");
+                tracing::warn!(tenant = %tenant.id, user = %job.user,
+                    "another worker had taken the account over, or how it ended can't be written down");
             }
         }
         if !reports.is_empty() {
@@ -277,11 +278,13 @@ impl Worker {
     pub(crate) async fn report(&self, tenant: &Tenant) {
         loop {
             let mut reports = tenant.outbox.take(REPORTS);
+            let mut more = false;
             if reports.is_empty() && tenant.outbox.take_more() {
                 match self.store.unreported(&tenant.id, REPORTS).await {
                     Ok(found) => reports = found,
                     Err(error) => return log_store(&error),
                 }
+                more = reports.len() == REPORTS;
             }
             if reports.is_empty() {
                 return;
@@ -300,18 +303,21 @@ impl Worker {
                 }
             }
             tenant.outbox.put_told(reports);
+            // Those that are told are found no more once they are forgotten, and the next are.
+            if more && self.forget_told(tenant).await {
+                tenant.outbox.look_up();
+            }
         }
     }
 
-    /// Forgets what has been told, where it does not wait for the next turn.
-    async fn forget_told(&self, tenant: &Tenant) {
+    /// Forgets what has been told, where it does not wait for the next turn; answers whether it could.
+    async fn forget_told(&self, tenant: &Tenant) -> bool {
         let told = tenant.outbox.take_told();
         if told.is_empty() {
-            return;
+            return true;
         }
-        if let Err(error) = self.store.turn(&tenant.id, Vec::new(), told, Take::Nothing, GRACE).await {
-            log_store(&error);
-        }
+        let forgotten = self.store.turn(&tenant.id, Vec::new(), told, Take::Nothing, GRACE).await;
+        forgotten.inspect_err(log_store).is_ok()
     }
 
     async fn watch(&self, tenant: &Tenant) {

@@ -26,8 +26,13 @@ pub(crate) async fn put_group_labels(
 ) -> Result<Written<u64>, Failure> {
     sound_group_labels(&entry)?;
     let known = store.group_labels_of(tenant, &entry.key).await?;
-    let added: BTreeSet<Label> = entry.labels.iter().filter(|label| !known.contains(*label)).cloned().collect();
-    let unmatched = unmatched(store, tenant, added).await?;
+    let labels: BTreeSet<Label> = entry.labels.iter().cloned().collect();
+    // What takes something away is stored whatever it adds, and waits for nothing.
+    let unmatched = if known.is_subset(&labels) {
+        unmatched(store, tenant, labels.difference(&known).cloned().collect()).await?
+    } else {
+        Vec::new()
+    };
     store.put_group_labels(tenant, entry, unmatched).await
 }
 

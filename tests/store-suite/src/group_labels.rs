@@ -2,7 +2,7 @@
 
 use proto::admin::v1::group_key::Key;
 use proto::admin::v1::{GroupKey, ListGroupLabelsRequest, PutGroupLabelsRequest, PutGroupLabelsResponse};
-use proto::common::v1::{Guardrail, Settings};
+use proto::common::v1::{DisplayNames, Guardrail, Settings};
 use proto::identity::v1::UpdateGroupRequest;
 use proto::identity::v1::feed_entry::Change;
 use runtime::error::{Error, Reason};
@@ -130,6 +130,9 @@ pub async fn an_entry_is_judged_by_the_labels_it_adds(backend: &Backend) {
     put(&tenant, named("g"), &[A]).await.unwrap();
     put(&tenant, named("g"), &[B, MALFORMED]).await.unwrap();
     assert_eq!(tenant.labels(&ids[0]).await, [B, MALFORMED], "it takes A away");
+    put(&tenant, named("g"), &[MALFORMED, UNKNOWN]).await.unwrap();
+    put(&tenant, named("g"), &[B, MALFORMED]).await.unwrap();
+    assert_eq!(tenant.watched_head(|_| true).await.catalogue_wanted, 0, "no newer read of the catalogue is waited for");
     put(&tenant, named("g"), &[A, B, MALFORMED]).await.unwrap();
     for bad in [vec![""], vec!["a\u{1}"], vec![A; 101]] {
         assert!(matches!(
@@ -178,6 +181,25 @@ pub async fn no_change_of_group_labels_holds_a_crowd(backend: &Backend) {
     tenant.update_group(&outer, leaving).await.unwrap();
     tenant.remove_members(&outer, &ids[5..6]).await.unwrap();
     tenant.update_group(&outer, change(&["BAD", "WORSE", "WORST"])).await.unwrap();
+}
+
+/// Where names are labels, a name that goes is something taken away.
+pub async fn a_change_that_takes_a_name_away_is_never_refused(backend: &Backend) {
+    let tenant = knowing(backend).await;
+    let crowd = users(&tenant, 6).await;
+    let named_group = tenant.group(&group("AGENT_77_A"), &crowd).await;
+    tenant.group(&group("Taken"), &[]).await;
+    let change = |name: &str| UpdateGroupRequest {
+        document: Some(group(name).labels(&["BAD"]).bytes()),
+        adds_unmatched: true,
+        ..Default::default()
+    };
+    let refused = tenant.update_group(&named_group, change("Other")).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::TOO_MANY_HELD, "a name that is no label gives nothing");
+    let names = DisplayNames::Labels.into();
+    tenant.put_settings(Settings { display_names: names, ..Settings::default() }).await.unwrap();
+    tenant.update_group(&named_group, change("Other")).await.unwrap();
+    assert_eq!(tenant.labels(&crowd[0]).await, ["BAD"]);
 }
 
 /// A name that can be read as a label is told apart from one: whether it counts is for the reader of the settings.

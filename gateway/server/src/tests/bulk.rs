@@ -89,6 +89,13 @@ async fn a_bulk_request_has_limits_and_its_operations_wait_for_their_rate() {
     }
     let limits = Limits { writes_per_second: 50, ..Limits::default() };
     let face = Face::with(&Config { limits, ..Config::default() });
-    let answer = face.call("POST", "/Bulk", &many(210)).await;
-    assert_eq!(statuses(&answer.body), ["404"; 210], "none was refused for coming too fast");
+    while face.call("DELETE", "/Users/nobody", &json!({})).await.status != 429 {}
+    // The whole is a request too.
+    let answer = loop {
+        let answer = face.call("POST", "/Bulk", &many(3)).await;
+        if answer.status != 429 {
+            break answer;
+        }
+    };
+    assert_eq!(statuses(&answer.body), ["404"; 3], "none was refused for coming too fast");
 }

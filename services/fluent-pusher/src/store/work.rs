@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
-use sql::{Row, Statement, Tx, params};
+use sql::{ErrorKind, Row, Statement, Tx, params};
 
 use super::enqueue::store_one;
 use super::{Change, Error, Store, make_due, position, user_id};
@@ -126,12 +126,11 @@ impl Store {
         let (owner, now) = (self.instance.clone(), self.now());
         let mut held = Vec::new();
         if !finished.is_empty() || !told.is_empty() {
-            let tenant = tenant.clone();
-            // Were it lost with the machine, the accounts would be looked at, and the outcomes told, again.
-            held = self
-                .database
-                .write_soon(move |tx| Box::pin(async move { give_back(tx, &tenant, finished, told, now).await }))
-                .await?;
+            held = match self.give_back(tenant, finished.clone(), told).await {
+                // One of them is more than the database can hold: that is its own fault, and its lease runs out.
+                Err(error) if error.kind() == ErrorKind::Defect => self.give_back_each(tenant, finished).await?,
+                held => held?,
+            };
         }
         let (limit, only_revocations) = match take {
             Take::Nothing => return Ok(Turn { held, ..Turn::default() }),
@@ -149,6 +148,33 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Answers for each entry whether its lease held. Were it lost with the machine, the accounts would be looked at, and
+    /// the outcomes told, again.
+    async fn give_back(
+        &self,
+        tenant: &TenantId,
+        finished: Vec<Finished>,
+        told: Vec<Report>,
+    ) -> Result<Vec<bool>, Error> {
+        let (tenant, now) = (tenant.clone(), self.now());
+        self.database
+            .write_soon(move |tx| Box::pin(async move { give_back(tx, &tenant, finished, told, now).await }))
+            .await
+    }
+
+    /// The same, one by one: of one that can't be written no lease holds.
+    async fn give_back_each(&self, tenant: &TenantId, finished: Vec<Finished>) -> Result<Vec<bool>, Error> {
+        let mut held = Vec::with_capacity(finished.len());
+        for finished in finished {
+            match self.give_back(tenant, vec![finished], Vec::new()).await {
+                Ok(one) => held.extend(one),
+                Err(error) if error.kind() == ErrorKind::Defect => held.push(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held)
     }
 
     /// Gives back what this instance had leased in an earlier life, so that nothing waits for a worker that is gone. To

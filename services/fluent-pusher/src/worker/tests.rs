@@ -7,10 +7,13 @@ use fluent_sim::{Contexts, Effect, Fault, MissingUser, User, UserRole};
 use proto::common::v1 as common;
 use proto::identity::v1::State;
 
+use crate::convert::report;
+use crate::outcome::{Outcome, Standing};
 use crate::push::Push;
-use crate::store::Decision;
+use crate::store::{Decision, Ending, Finished, Take};
 use crate::tenants::{TenantFile, Tenants};
 use crate::testing::{Seen, Setup, agents, http, sim_file};
+use crate::worker::REPORTS;
 
 const STORE: (&str, &str) = ("STORE", "1");
 const CLERK: (&str, &str) = ("STORE_ASSISTANT", "1");
@@ -42,6 +45,25 @@ async fn a_hired_user_gets_an_account_with_exactly_its_grants() {
     setup.change(ada, |_| {});
     setup.settle().await;
     assert_eq!(setup.sent(before), ["userById"], "what is as it should be is read and left alone");
+}
+
+#[tokio::test]
+async fn what_was_left_untold_is_told_at_once_however_much_it_is() {
+    const LEFT: usize = 2 * REPORTS + 1;
+    let setup = Setup::start().await;
+    let users: Vec<_> = (0..LEFT).map(|n| setup.hire(&format!("user-{n}"), &[STORE])).collect();
+    setup.follow().await;
+    let jobs = setup.store.claim(&setup.tenant.id, LEFT, Duration::from_mins(1)).await.unwrap();
+    let outcome = || Outcome::without_account(Standing::Held, Vec::new());
+    let finished = jobs.into_iter().map(|job| {
+        let report = Some(report::encode(outcome(), &job));
+        Finished { job, ending: Ending::Done { attention: None }, report }
+    });
+    let (nothing, term) = (Vec::new(), Duration::from_mins(1));
+    setup.store.turn(&setup.tenant.id, finished.collect(), nothing, Take::Nothing, term).await.unwrap();
+    setup.tenant.outbox.look_up();
+    setup.worker.report(&setup.tenant).await;
+    assert!(users.into_iter().all(|user| setup.outcome(user).state() == State::Held));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use domain::grant::ContextType;
 use domain::id::{GroupId, TenantId};
 use domain::label::{LONGEST, Label};
 use domain::matching::Unmatched;
-use domain::settings::Guardrail;
+use domain::settings::{DisplayNames, Guardrail};
 use sql::{Row, Statement, Tx, params};
 
 use super::audit::Record;
@@ -44,6 +44,13 @@ pub(super) async fn of(
     }
     let name = name_label(&document.display_name).filter(|name| !stated.contains(name));
     Ok(Labels { stated, name })
+}
+
+/// Whether something that gives access in this tenant is no longer a label in `new`.
+pub(super) async fn loses(tx: &mut Tx<'_>, tenant: &TenantId, old: &Labels, new: &Labels) -> Result<bool, Failure> {
+    let only_a_name = old.loses(new) && !old.loses_stated(new);
+    let names_count = only_a_name && tenants::settings(tx, tenant).await?.display_names == DisplayNames::Labels;
+    Ok(old.loses_stated(new) || names_count)
 }
 
 /// A name as a label, if it can come to mean anything; a name gives nothing for the whole account.
@@ -210,7 +217,7 @@ impl Write for Put {
             if old == new {
                 continue;
             }
-            takes_away |= old.loses_stated(&new);
+            takes_away |= loses(scope.tx, tenant, &old, &new).await?;
             let part = i64::try_from(changed.len()).unwrap_or(i64::MAX);
             statements.extend(labels::change(tenant, id.as_bytes(), Holder::Group, &old, &new));
             let stamp = params![tenant.as_str(), id.as_bytes(), scope.revision.to_db()];

@@ -183,7 +183,7 @@ impl Write for Update {
             Some(new) => Held::read(scope.tx, tenant, id, new).await?,
             None => Held::default(),
         };
-        let loses_labels = held.old.loses_stated(&held.new);
+        let loses_labels = group_labels::loses(scope.tx, tenant, &held.old, &held.new).await?;
         let delta = members::delta(scope.tx, tenant, Some(id), wanted, loses_labels).await?;
         if let Some(new) = &mut document
             && new.folded_name() != old.folded_name()
