@@ -436,6 +436,15 @@ impl RoleService for Fakes {
     ) -> Result<Response<Self::WatchRolesStream>, Status> {
         Err(Status::unimplemented("not asked by the pusher"))
     }
+
+    type PreviewChangeStream = Streamed<roles::PreviewChangeResponse>;
+
+    async fn preview_change(
+        &self,
+        _: Request<roles::PreviewChangeRequest>,
+    ) -> Result<Response<Self::PreviewChangeStream>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
 }
 
 /// An account from outside: what it holds, as `ROLE@CONTEXT:ID`.

@@ -19,8 +19,7 @@ use tonic::Status;
 
 pub(crate) use self::access::{catalogue_read, ground, holders_wanted, holdings, kept_sets, user_keys, user_outcomes};
 pub(crate) use self::admin::{
-    extension, pending_ground, rule_sets, rules, scope_names, settings, settings_to_proto, token_record,
-    user_difference,
+    differences, extension, pending_ground, rule_sets, rules, scope_names, settings, settings_to_proto, token_record,
 };
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};
@@ -53,6 +52,7 @@ impl From<Failure> for Error {
             Failure::EpochMismatch => Reason::EPOCH_MISMATCH,
             Failure::FeedTruncated => Reason::FEED_TRUNCATED,
             Failure::GroundNotFound => Reason::GROUND_NOT_FOUND,
+            Failure::Moved => Reason::ABORTED,
             Failure::Fenced => Reason::FENCED,
             Failure::RulesMalformed(_) => Reason::RULES_MALFORMED,
             Failure::TokenInvalid => Reason::TOKEN_INVALID,

@@ -80,6 +80,9 @@ pub enum Failure {
     /// No such change waits.
     #[error("no such change waits; it was decided, withdrawn, or replaced by a newer one")]
     GroundNotFound,
+    /// What a preview compares with changed under it.
+    #[error("catalogue, rules, settings or the group changed meanwhile; ask again")]
+    Moved,
     /// A later reader has written.
     #[error("a later reader of the catalogue has written")]
     Fenced,

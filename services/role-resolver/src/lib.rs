@@ -4,7 +4,7 @@
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
 //! `consistency` (how fresh), `resolver` (the answer), `compute` (what follows from a ground), `cache` (what is kept of
 //! answers, and why it is never stale), `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes),
-//! `ground` (what labels are matched against).
+//! `preview` (whose would), `ground` (what labels are matched against).
 
 mod authorise;
 mod cache;
@@ -16,6 +16,7 @@ mod explanation;
 mod ground;
 mod holders;
 mod peers;
+mod preview;
 mod resolver;
 mod service;
 mod watch;
@@ -84,6 +85,7 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
         authoriser: Arc::new(Authoriser::new(store.clone(), clock, config, fixed_token)),
         resolver: Arc::new(Resolver::new(store, revision_key, layers)),
         watches: config.watches,
+        previews: Arc::default(),
         stop,
     };
     let roles = RoleServiceServer::new(service.clone())

@@ -5,6 +5,8 @@ use std::time::Duration;
 use domain::holders::Candidates;
 use domain::id::{TenantId, UserId};
 use domain::revision::Position;
+use proto::admin::v1::PreviewGroundResponse;
+use proto::admin::v1::admin_service_client::AdminServiceClient;
 use proto::identity::v1::access_service_client::AccessServiceClient;
 use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::identity::v1::token_service_client::TokenServiceClient;
@@ -18,6 +20,7 @@ use crate::cache::{FeedPage, Heads, Kept};
 use crate::convert::identity;
 use crate::explanation::Nested;
 use crate::ground::GroundRead;
+use crate::preview::{Change, Differences};
 use crate::resolver::{Holdings, Who};
 
 /// When to ask a silent store again.
@@ -31,6 +34,7 @@ pub(crate) struct Store {
     access: AccessServiceClient<Transport>,
     feed: FeedServiceClient<Transport>,
     tokens: TokenServiceClient<Transport>,
+    admin: AdminServiceClient<Transport>,
 }
 
 impl Store {
@@ -40,7 +44,8 @@ impl Store {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
             feed: FeedServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
-            tokens: TokenServiceClient::new(transport),
+            tokens: TokenServiceClient::new(transport.clone()),
+            admin: AdminServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES),
         }
     }
 
@@ -76,6 +81,12 @@ impl Store {
     pub(crate) async fn affected(&self, tenant: &TenantId, change: Position) -> Result<UserStream, Error> {
         let answer = self.feed.clone().list_affected_users(identity::affected_request(tenant, change)).await;
         Ok(UserStream(answered(answer)?))
+    }
+
+    /// What a change would do to people.
+    pub(crate) async fn preview(&self, tenant: &TenantId, change: Change) -> Result<DifferenceStream, Error> {
+        let answer = self.admin.clone().preview_ground(identity::preview_request(tenant, change)).await;
+        Ok(DifferenceStream(answered(answer)?))
     }
 
     /// The heartbeat.
@@ -132,12 +143,27 @@ impl HeadStream {
 pub(crate) struct UserStream(Streaming<ListAffectedUsersResponse>);
 
 impl UserStream {
-    /// The next of them; `None` after the last. A list that stands still is given up.
+    /// The next of them; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<UserId>>, Error> {
-        let message = tokio::time::timeout(SILENCE, self.0.message()).await.map_err(|_| silent())?;
-        let Some(message) = message.map_err(|status| passed_on(status.into()))? else { return Ok(None) };
-        identity::affected(message).map(Some).map_err(|error| nonsense(&error))
+        next(&mut self.0).await?.map(identity::affected).transpose().map_err(|error| nonsense(&error))
     }
+}
+
+/// Those for whom a change would make a difference, as they are found.
+#[derive(Debug)]
+pub(crate) struct DifferenceStream(Streaming<PreviewGroundResponse>);
+
+impl DifferenceStream {
+    /// The next of them, maybe none; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Differences>, Error> {
+        next(&mut self.0).await?.map(identity::differences).transpose().map_err(|error| nonsense(&error))
+    }
+}
+
+/// The next message of a stream that ends. One that stands still is given up.
+async fn next<T>(stream: &mut Streaming<T>) -> Result<Option<T>, Error> {
+    let message = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| silent())?;
+    message.map_err(|status| passed_on(status.into()))
 }
 
 /// The answer, or what our own caller is told instead: the store's reason where it is about the request, and no more
@@ -153,7 +179,7 @@ fn passed_on(error: Error) -> Error {
             silent()
         }
         (Kind::InvalidArgument | Kind::NotFound | Kind::Unavailable | Kind::ResourceExhausted, _)
-        | (_, Reason::TOKEN_INVALID | Reason::EPOCH_MISMATCH | Reason::FEED_TRUNCATED) => error,
+        | (_, Reason::TOKEN_INVALID | Reason::ABORTED | Reason::EPOCH_MISMATCH | Reason::FEED_TRUNCATED) => error,
         _ => Error::internal("asking identity-store", &error),
     }
 }

@@ -10,7 +10,7 @@ use proto::roles::v1::{
     BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
     CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
     GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, MatchLabelsRequest,
-    MatchLabelsResponse, WatchRolesRequest, WatchRolesResponse,
+    MatchLabelsResponse, PreviewChangeRequest, PreviewChangeResponse, WatchRolesRequest, WatchRolesResponse,
 };
 use runtime::error::{Error, Reason};
 use runtime::peer::{Caller, require_peer};
@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 use crate::authorise::Authoriser;
 use crate::convert::{self, reports};
 use crate::holders::Holders;
+use crate::preview::Previews;
 use crate::resolver::Resolver;
 use crate::watch::Watch;
 
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     pub(crate) resolver: Arc<Resolver>,
     /// The most watches of one tenant.
     pub(crate) watches: usize,
+    pub(crate) previews: Arc<Previews>,
     /// Ends what has no end of its own.
     pub(crate) stop: CancellationToken,
 }
@@ -41,6 +43,7 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 impl RoleService for Service {
     type ListRoleHoldersStream = Answers<ListRoleHoldersResponse>;
     type WatchRolesStream = Answers<WatchRolesResponse>;
+    type PreviewChangeStream = Answers<PreviewChangeResponse>;
 
     async fn get_effective_roles(
         &self,
@@ -143,6 +146,26 @@ impl RoleService for Service {
             Ok::<_, Status>(Some((messages, (watch, service, caller))))
         });
         Ok(Response::new(answers.map_ok(|messages| stream::iter(messages).map(Ok)).try_flatten().boxed()))
+    }
+
+    async fn preview_change(
+        &self,
+        request: Request<PreviewChangeRequest>,
+    ) -> Result<Response<Self::PreviewChangeStream>, Status> {
+        let caller = Caller::of(&request);
+        let PreviewChangeRequest { tenant, change } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let change = reports::change(change)?;
+        let turn = self.previews.turn(&tenant)?;
+        let found = self.resolver.store.preview(&tenant, change).await?;
+        let start = (found, turn, self.clone(), caller, tenant);
+        let answers = try_unfold(start, async |(mut found, turn, service, caller, tenant)| {
+            service.authoriser.tenant(&caller, tenant.as_str()).await?;
+            let Some(page) = found.next().await? else { return Ok(None) };
+            let token = service.resolver.key.seal(&tenant, page.position);
+            Ok::<_, Status>(Some((reports::differences(page, token), (found, turn, service, caller, tenant))))
+        });
+        Ok(Response::new(answers.boxed()))
     }
 }
 

@@ -5,10 +5,12 @@
 //! small for a large group.
 
 mod deadline;
+mod parts;
 mod server;
 mod transport;
 mod within;
 
+pub use parts::in_parts;
 pub use server::{BuildError, Server, ServerBuilder, ServerStack};
 pub use transport::{Transport, TransportConfig, TransportError};
 pub use within::Within;

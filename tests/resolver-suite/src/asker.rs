@@ -321,12 +321,10 @@ impl Asker {
         };
         let answer = answer.unwrap_or_else(|| panic!("{how}: there is {user:?}"));
         let set = company.effective(user);
-        let grants = answer.grants.iter().map(|sourced| {
-            let grant = sourced.grant.as_ref().unwrap();
-            let kind = grant.context_type().as_str_name().trim_start_matches("CONTEXT_TYPE_").to_owned();
-            let grant = Grant { role: grant.role.clone(), context_type: kind, context_id: grant.context_id.clone() };
-            (grant, sourced.labels.iter().cloned().collect())
-        });
+        let grants = answer
+            .grants
+            .iter()
+            .map(|sourced| (received(sourced.grant.as_ref().unwrap()), sourced.labels.iter().cloned().collect()));
         let grants: BTreeMap<_, BTreeSet<_>> = grants.collect();
         let flags = Set { active: answer.active, held: answer.held, has_labels: answer.has_labels, ..Set::default() };
         let expected = Set { active: set.active, held: set.held, has_labels: set.has_labels, ..Set::default() };
@@ -350,6 +348,11 @@ fn found<'a>(company: &'a Company, user: &roles::UserRef) -> Option<&'a User> {
         Ref::UserName(name) => company.by_name(name),
         Ref::ExternalId(id) => company.by_external_id(id),
     }
+}
+
+pub(crate) fn received(grant: &common::Grant) -> Grant {
+    let context_type = grant.context_type().as_str_name().trim_start_matches("CONTEXT_TYPE_").to_owned();
+    Grant { role: grant.role.clone(), context_type, context_id: grant.context_id.clone() }
 }
 
 fn sent(grant: &Grant) -> common::Grant {

@@ -60,7 +60,7 @@ async fn play(family: &Family, history: &History, mut mischief: Option<&mut Misc
     }
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 

@@ -4,7 +4,8 @@
 //! Read in this order: `company` (a tenant as lists), `rules` (the rules of access over them), `ways` (how a label
 //! reaches a user), `step` (what may happen), `tenant` (makes it happen, in the store and in the lists), `family` (a real
 //! identity-store with replicas of role-resolver that keep sets in different ways), `mischief` (what becomes of Redis),
-//! `asker` (every question, and the comparison). `histories` runs random ones; `enemy` and `ground` are about two races.
+//! `asker` (every question, and the comparison). `histories` runs random ones; `previews` asks what a change would do;
+//! `enemy` and `ground` are about two races.
 //!
 //! `ROLECALL_TEST_POSTGRES` names the PostgreSQL server; the project's test command always starts one.
 #![cfg(test)]
@@ -15,6 +16,7 @@ mod company;
 mod family;
 mod histories;
 mod mischief;
+mod previews;
 mod rules;
 mod step;
 mod tenant;

@@ -100,7 +100,8 @@ const LABELS: [&str; 20] = [
     "nonsense",
 ];
 
-fn labels() -> impl Strategy<Value = Vec<&'static str>> {
+/// Some labels.
+pub(crate) fn labels() -> impl Strategy<Value = Vec<&'static str>> {
     subsequence(LABELS.to_vec(), 0..=3)
 }
 
@@ -112,7 +113,8 @@ fn some() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..4)
 }
 
-fn rules() -> impl Strategy<Value = Vec<Rule>> {
+/// A rule set.
+pub(crate) fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let targets = subsequence(ROLES.to_vec(), 1..=2);
     let rule = |(logical, targets): (&str, Vec<&str>)| Rule {
         logical: logical.to_owned(),

@@ -342,15 +342,7 @@ impl Tenant {
                 (answer.waits, answer.revision_token)
             }
             Some(rules) => {
-                let rule = |Rule { logical, targets }: &Rule| {
-                    json!({
-                        "condition": { "type": "HAS_APP_ROLE", "appRole": logical },
-                        "action": {
-                            "type": "MAPPING_ROLE_ASSIGNMENT", "sourceAppRole": logical, "targetRoles": targets,
-                        },
-                    })
-                };
-                let rules = json!({ "rules": rules.iter().map(rule).collect::<Vec<_>>() }).to_string();
+                let rules = written(rules);
                 let answer = answered(self.admin().put_rules(PutRulesRequest { tenant, rules }).await)?;
                 (answer.waits, answer.revision_token)
             }
@@ -396,6 +388,19 @@ fn taken(company: &Company, id: &str) -> bool {
     let user = company.users.iter().find(|user| user.id == id);
     let others = || company.users.iter().filter(|other| other.id != id);
     user.is_some_and(|user| others().any(|other| same_name(&other.name, &user.name)))
+}
+
+/// Rules in the JSON format of Fluent's setting.
+pub(crate) fn written(rules: &[Rule]) -> String {
+    let rule = |Rule { logical, targets }: &Rule| {
+        json!({
+            "condition": { "type": "HAS_APP_ROLE", "appRole": logical },
+            "action": {
+                "type": "MAPPING_ROLE_ASSIGNMENT", "sourceAppRole": logical, "targetRoles": targets,
+            },
+        })
+    };
+    json!({ "rules": rules.iter().map(rule).collect::<Vec<_>>() }).to_string()
 }
 
 /// Fluent's rules as their reader tells them.

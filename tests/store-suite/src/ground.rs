@@ -1,7 +1,9 @@
 //! Changes of catalogue and rules that would hit a crowd wait for an operator.
 
-use proto::admin::v1::Turn;
+use proto::admin::v1::group_key::Key;
 use proto::admin::v1::preview_ground_request::Change;
+use proto::admin::v1::{GroupKey, LabelsOfGroup, PutGroupLabelsRequest, Turn};
+use proto::common::v1::Grant;
 use runtime::error::Reason;
 
 use crate::Backend;
@@ -77,6 +79,37 @@ pub async fn a_preview_says_what_then_happens(backend: &Backend) {
         assert_eq!((gained, difference.lost.len(), difference.turn()), (vec!["B"], 0, Turn::Unspecified));
     }
     assert!(tenant.rules().await.unwrap().own.is_none(), "a preview stores nothing");
+}
+
+/// What the operators' table says of the group stays, and so does what reaches a member by other ways.
+pub async fn a_preview_of_a_groups_labels_says_what_then_happens(backend: &Backend) {
+    let tenant = crowd(backend).await;
+    let both = tenant.user(&user("both").labels(&["ACCOUNT_0_A"])).await;
+    let nested = tenant.user(&user("nested")).await;
+    let asleep = tenant.user(&user("asleep").inactive()).await;
+    let inner = tenant.group(&group("nested"), &[nested, asleep]).await;
+    let outer = tenant.group(&group("around").labels(&["ACCOUNT_0_A"]), &[both.clone(), inner]).await;
+    let table = PutGroupLabelsRequest {
+        tenant: tenant.name.clone(),
+        key: Some(GroupKey { key: Some(Key::DisplayName("around".into())) }),
+        labels: vec!["ACCOUNT_0_B".into()],
+    };
+    tenant.admin().put_group_labels(table).await.unwrap();
+    let labels = |labels: &[&str]| {
+        let labels = labels.iter().map(ToString::to_string).collect();
+        Change::LabelsOfGroup(LabelsOfGroup { group_id: outer.clone(), labels })
+    };
+    let roles = |grants: &[Grant]| grants.iter().map(|grant| grant.role.clone()).collect::<Vec<_>>();
+    let told = tenant.preview(labels(&["ACCOUNT_0_NOBODY"])).await.unwrap();
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["both", "nested"]);
+    assert_eq!((roles(&told["both"].lost), told["both"].turn()), (vec![], Turn::Held), "it has A itself too");
+    assert_eq!((roles(&told["nested"].lost), told["nested"].turn()), (vec!["A".to_owned()], Turn::Held));
+    let told = tenant.preview(labels(&["ACCOUNT_0_A", "ACCOUNT_0_C"])).await.unwrap();
+    assert_eq!((roles(&told["both"].gained), told["both"].turn()), (vec!["C".to_owned()], Turn::Unspecified));
+    assert!(tenant.preview(labels(&["ACCOUNT_0_A"])).await.unwrap().is_empty(), "nothing differs");
+    let unknown = LabelsOfGroup { group_id: both, labels: vec![] };
+    let refused = tenant.preview(Change::LabelsOfGroup(unknown)).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::GROUP_NOT_FOUND);
 }
 
 /// What waits is always what was read last.

@@ -118,6 +118,7 @@ macro_rules! behaviours {
             ground {
                 a_change_that_would_hit_a_crowd_waits_until_it_is_confirmed
                 a_preview_says_what_then_happens
+                a_preview_of_a_groups_labels_says_what_then_happens
                 a_newer_read_replaces_or_withdraws_the_one_that_waits
                 a_dismissed_read_is_not_proposed_again_until_another_is_read
                 what_hits_few_or_only_gives_does_not_wait

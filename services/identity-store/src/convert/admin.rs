@@ -13,10 +13,11 @@ use domain::settings::{
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
+use runtime::grpc::in_parts;
 use scim::schema::Extension;
 
 use crate::failure::Failure;
-use crate::model::{Differing, GroundSource, PendingGround, RuleSet, RuleSets, TokenRecord, Touched};
+use crate::model::{Differing, GroundSource, PendingGround, Read, RuleSet, RuleSets, TokenRecord, Touched};
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
@@ -208,7 +209,15 @@ pub(crate) fn pending_ground(pending: PendingGround) -> admin::PendingGround {
     admin::PendingGround { id, source: source.into(), since_us: since.0, names }
 }
 
-pub(crate) fn user_difference(differing: Differing) -> admin::UserDifference {
+/// Some of those for whom something differs, in as many messages as it takes.
+pub(crate) fn differences(read: Read<Vec<Differing>>) -> Vec<admin::PreviewGroundResponse> {
+    let Read { value, position } = read;
+    let position = super::position(position);
+    let page = |users| admin::PreviewGroundResponse { users, position: Some(position.clone()) };
+    in_parts(value.into_iter().map(user_difference)).into_iter().map(page).collect()
+}
+
+fn user_difference(differing: Differing) -> admin::UserDifference {
     let Differing { id, user_name, difference: Difference { gained, lost, turn } } = differing;
     let turn = match turn {
         None => admin::Turn::Unspecified,

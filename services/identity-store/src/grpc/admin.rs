@@ -1,16 +1,17 @@
 //! `AdminService`.
 
+use domain::label::Label;
 use proto::admin::v1::admin_service_server::AdminService;
 use proto::admin::v1::preview_ground_request::Change as Previewed;
 use proto::admin::v1::{
     ConfirmGroundRequest, ConfirmGroundResponse, CreateTenantRequest, CreateTenantResponse, DismissGroundRequest,
     DismissGroundResponse, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest, GetSettingsResponse,
-    IssueTokenRequest, IssueTokenResponse, ListGroupLabelsRequest, ListGroupLabelsResponse, ListPendingGroundsRequest,
-    ListPendingGroundsResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
-    PreviewGroundRequest, PreviewGroundResponse, PutExtensionRequest, PutExtensionResponse, PutGroupLabelsRequest,
-    PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse, PutSettingsRequest, PutSettingsResponse,
-    RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest, RemoveRulesResponse, RevokeTokenRequest,
-    RevokeTokenResponse,
+    IssueTokenRequest, IssueTokenResponse, LabelsOfGroup, ListGroupLabelsRequest, ListGroupLabelsResponse,
+    ListPendingGroundsRequest, ListPendingGroundsResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest,
+    ListTokensResponse, PreviewGroundRequest, PreviewGroundResponse, PutExtensionRequest, PutExtensionResponse,
+    PutGroupLabelsRequest, PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse, PutSettingsRequest,
+    PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest, RemoveRulesResponse,
+    RevokeTokenRequest, RevokeTokenResponse,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -158,21 +159,26 @@ impl AdminService for Service {
         let mut preview = match change.ok_or_else(missing)? {
             Previewed::PendingId(id) => self.store.preview_pending(&tenant, &id).await?,
             Previewed::Rules(rules) => self.store.preview_rules(&tenant, convert::rules(&rules)?).await?,
+            Previewed::LabelsOfGroup(LabelsOfGroup { group_id, labels }) => {
+                let group = group_id.parse().map_err(|_| Failure::GroupNotFound)?;
+                let labels = labels.iter().map(|label| Label::new(label)).collect();
+                self.store.preview_labels(&tenant, group, labels).await?
+            }
         };
         let (sender, receiver) = mpsc::channel(AHEAD);
         let store = self.store.clone();
         tokio::spawn(async move {
             loop {
-                let answer = match store.more_differences(&mut preview).await {
+                let pages = match store.more_differences(&mut preview).await {
                     Ok(None) => return,
-                    Ok(Some(users)) => {
-                        Ok(PreviewGroundResponse { users: users.into_iter().map(convert::user_difference).collect() })
-                    }
-                    Err(failure) => Err(failure.into()),
+                    Ok(Some(read)) => convert::differences(read).into_iter().map(Ok).collect(),
+                    Err(failure) => vec![Err(failure.into())],
                 };
-                let failed = answer.is_err();
-                if sender.send(answer).await.is_err() || failed {
-                    return;
+                for page in pages {
+                    let failed = page.is_err();
+                    if sender.send(page).await.is_err() || failed {
+                        return;
+                    }
                 }
             }
         });

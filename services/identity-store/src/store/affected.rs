@@ -75,6 +75,21 @@ impl Store {
             .await
     }
 
+    /// Begins to list the users who are in a group, directly or through others.
+    pub(super) async fn inside(&self, tenant: &TenantId, group: GroupId) -> Result<Affected, Failure> {
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let revision = standing(tx, &tenant).await?.position.revision;
+                    let groups = nested(tx, &tenant, &BTreeSet::from([group]), revision).await?;
+                    let source = Source::Named { users: BTreeSet::new(), groups, revision, in_groups: true };
+                    Ok(Affected { tenant, source, after: Vec::new() })
+                })
+            })
+            .await
+    }
+
     /// Begins to list all users. Where the tenant stands now is what a consumer has dealt with at the end: whoever
     /// changes while the list is read has an entry in the feed after it.
     pub(crate) async fn all_users(&self, tenant: &TenantId) -> Result<Read<Affected>, Failure> {

@@ -15,7 +15,7 @@ use super::catalogue::{self, Document, ReadNote};
 use super::commit::{Applied, Scope, Write};
 use super::ground::{self, Inputs};
 use super::preview::Preview;
-use super::{Store, standing, tenants, time};
+use super::{Standing, Store, standing, tenants, time};
 use crate::failure::Failure;
 use crate::model::{Actor, FluentRules, GroundSource, PendingGround, RulesRead, Written};
 
@@ -33,7 +33,10 @@ impl Store {
         let edit = Arc::new(edit);
         let mut answer = Err(Failure::VersionMismatch);
         for _ in 0..TRIES {
-            let (at, waits) = self.look(tenant, &edit).await?;
+            let (at, waits) = match self.look(tenant, &edit).await {
+                Err(Failure::Moved) => continue,
+                looked => looked?,
+            };
             let propose = Propose { edit: Arc::clone(&edit), read, at, waits };
             answer = self.committer.write(tenant, propose).await;
             if !matches!(answer, Err(Failure::VersionMismatch)) {
@@ -45,17 +48,17 @@ impl Store {
 
     /// The ground as it is, and whether the change would hit more than the tenant's limit.
     async fn look(&self, tenant: &TenantId, edit: &Edit) -> Result<(Inputs, bool), Failure> {
-        let (old, users) = self.inputs(tenant).await?;
+        let (old, stands) = self.inputs(tenant).await?;
         let new = edit.apply(&old);
         // Most choices of a tenant mean nothing for labels, though everyone is to be looked at again after some.
         if old.catalogue.is_none() || old.means_the_same_as(&new) {
             return Ok((old, false));
         }
-        let most = old.settings.change_limit.most(users);
+        let most = old.settings.change_limit.most(stands.users);
         let mut hit = 0_u64;
-        let mut preview = self.preview(tenant, &old, &new).await?;
+        let mut preview = self.preview(tenant, (&old, stands.ground_version), &new).await?;
         while let Some(differing) = self.more_differences(&mut preview).await? {
-            hit += differing.iter().map(|user| u64::from(user.difference.hits())).sum::<u64>();
+            hit += differing.value.iter().map(|user| u64::from(user.difference.hits())).sum::<u64>();
             if hit > most {
                 return Ok((old, true));
             }
@@ -63,14 +66,14 @@ impl Store {
         Ok((old, false))
     }
 
-    /// What the ground is made from, and how many users there are.
-    async fn inputs(&self, tenant: &TenantId) -> Result<(Inputs, u64), Failure> {
+    /// What the ground is made from, and where the tenant stands.
+    async fn inputs(&self, tenant: &TenantId) -> Result<(Inputs, Standing), Failure> {
         let tenant = tenant.clone();
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    let users = standing(tx, &tenant).await?.users;
-                    Ok((Inputs::read(tx, &tenant).await?, users))
+                    let stands = standing(tx, &tenant).await?;
+                    Ok((Inputs::read(tx, &tenant).await?, stands))
                 })
             })
             .await
@@ -102,18 +105,18 @@ impl Store {
         let (owner, wanted) = (tenant.clone(), id.to_owned());
         let read = self.database.read(move |tx| {
             Box::pin(async move {
-                standing(tx, &owner).await?;
-                Ok::<_, Failure>((Inputs::read(tx, &owner).await?, waiting(tx, &owner, &wanted).await?.edit))
+                let ground = standing(tx, &owner).await?.ground_version;
+                Ok::<_, Failure>((Inputs::read(tx, &owner).await?, ground, waiting(tx, &owner, &wanted).await?.edit))
             })
         });
-        let (old, edit) = read.await?;
-        self.preview(tenant, &old, &edit.apply(&old)).await
+        let (old, ground, edit) = read.await?;
+        self.preview(tenant, (&old, ground), &edit.apply(&old)).await
     }
 
     /// What the tenant's own rules would do if they became these.
     pub(crate) async fn preview_rules(&self, tenant: &TenantId, rules: Rules) -> Result<Preview, Failure> {
-        let (old, _) = self.inputs(tenant).await?;
-        self.preview(tenant, &old, &Edit::Rules(Some(rules)).apply(&old)).await
+        let (old, stands) = self.inputs(tenant).await?;
+        self.preview(tenant, (&old, stands.ground_version), &Edit::Rules(Some(rules)).apply(&old)).await
     }
 
     /// Makes a change that waits, whomever it hits.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::catalogue::{self, Catalogue};
 use domain::clock::Timestamp;
+use domain::difference::{Difference, Turn};
 use domain::effective::{Holding, Source};
 use domain::explain::Nesting;
 use domain::holders::Candidates;
@@ -12,6 +13,7 @@ use domain::id::{GroupId, InvalidId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::{Epoch, Position, Revision};
 use domain::rules::{MalformedRules, Rules};
+use proto::admin::v1 as admin;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
 
@@ -19,6 +21,7 @@ use crate::authorise::Credential;
 use crate::cache::{Change, Dependency, FeedPage, Heads, Kept, Stamps};
 use crate::explanation::Nested;
 use crate::ground::{Ground, GroundRead, GroundVersion};
+use crate::preview::{Change as Preview, Differences};
 use crate::resolver::{Held, Holdings, Person, Who};
 
 /// The scope that lets a token's holder ask who may do what.
@@ -35,6 +38,8 @@ pub(crate) enum Malformed {
     Id(#[from] InvalidId),
     #[error("a set is called unchanged that nobody said to keep")]
     Unasked,
+    #[error("a grant lacks its role or context")]
+    Grant,
     #[error("a label comes from nowhere")]
     Sourceless,
     #[error("the rules contradict each other")]
@@ -230,6 +235,38 @@ fn change(entry: identity::FeedEntry) -> Result<Change, Malformed> {
         Some(Kind::RulesChanged(_) | Kind::CatalogueChanged(_) | Kind::SettingsChanged(_)) | None => Stamps::Ground,
     };
     Ok(Change { revision: Revision(revision), stamps })
+}
+
+pub(crate) fn preview_request(tenant: &TenantId, change: Preview) -> admin::PreviewGroundRequest {
+    use admin::preview_ground_request::Change as Asked;
+    let change = match change {
+        Preview::Rules(rules) => Asked::Rules(rules),
+        Preview::LabelsOfGroup { group, labels } => {
+            Asked::LabelsOfGroup(admin::LabelsOfGroup { group_id: group.to_string(), labels })
+        }
+    };
+    admin::PreviewGroundRequest { tenant: tenant.to_string(), change: Some(change) }
+}
+
+/// Reads some of those for whom a change would make a difference.
+pub(crate) fn differences(answer: admin::PreviewGroundResponse) -> Result<Differences, Malformed> {
+    let admin::PreviewGroundResponse { users, position } = answer;
+    let user = |user: admin::UserDifference| {
+        let turn = match user.turn() {
+            admin::Turn::Unspecified => None,
+            admin::Turn::Held => Some(Turn::Held),
+            admin::Turn::Freed => Some(Turn::Freed),
+        };
+        let admin::UserDifference { user_id, user_name: _, gained, lost, turn: _ } = user;
+        let grants = |grants: Vec<common::Grant>| {
+            let grants = grants.into_iter().map(|grant| super::grant(Some(grant)).map_err(|_| Malformed::Grant));
+            grants.collect::<Result<_, _>>()
+        };
+        let difference = Difference { gained: grants(gained)?, lost: grants(lost)?, turn };
+        Ok::<_, Malformed>((user_id.parse()?, difference))
+    };
+    let users = users.into_iter().map(user).collect::<Result<_, _>>()?;
+    Ok(Differences { users, position: self::position(position)? })
 }
 
 pub(crate) fn ground_request(tenant: &str, known: Option<u64>) -> identity::GetGroundRequest {

@@ -1,22 +1,21 @@
-//! To and from the contract of the longer answers: explanations, holders and watches.
+//! To and from the contract of the longer answers: explanations, holders, watches and previews.
 
+use domain::difference::{Difference, Turn};
 use domain::explain::{Cause, Explanation, Way, Ways};
 use domain::grant::Grant;
 use domain::id::UserId;
 use domain::label::Label;
 use domain::matching::Unmatched;
 use domain::revision::Position;
-use prost::Message as _;
 use proto::roles::v1 as roles;
-use runtime::error::Error;
+use runtime::error::{Error, Reason};
+use runtime::grpc::in_parts;
 
-use super::{effective, granted, invalid, texts, unmatched};
+use super::{at_most, effective, granted, invalid, missing, texts, unmatched};
 use crate::cache::{Entry, Kept};
 use crate::holders::Found;
+use crate::preview::{Change, Differences};
 use crate::watch::News;
-
-/// About how much one message of a watch may hold, in bytes: what clients take without being told to take more.
-const MESSAGE: usize = 1 << 20;
 
 /// Whom a list begins after.
 pub(crate) fn after(id: &str) -> Result<Option<UserId>, Error> {
@@ -90,53 +89,41 @@ pub(crate) fn holders(found: Found, grant: &Grant) -> roles::ListRoleHoldersResp
 /// What is told at a time, in as many messages as it takes; the last has the token of the position, if there is one.
 pub(crate) fn news(news: News, token: impl FnOnce(Position) -> String) -> Vec<roles::WatchRolesResponse> {
     let News { users, told } = news;
-    let (mut messages, mut last, mut bytes) = (Vec::new(), roles::WatchRolesResponse::default(), 0);
-    for (id, kept) in users {
-        let effective = kept.map(|kept| effective(kept.entry()));
-        let user = roles::WatchedUser { user_id: id.to_string(), effective };
-        let size = user.encoded_len();
-        if bytes + size > MESSAGE && !last.users.is_empty() {
-            messages.push(std::mem::take(&mut last));
-            bytes = 0;
-        }
-        bytes += size;
-        last.users.push(user);
+    let user = |(id, kept): (UserId, Option<Kept>)| roles::WatchedUser {
+        user_id: id.to_string(),
+        effective: kept.map(|kept| effective(kept.entry())),
+    };
+    let message = |users| roles::WatchRolesResponse { users, revision_token: String::new() };
+    let mut messages: Vec<_> = in_parts(users.into_iter().map(user)).into_iter().map(message).collect();
+    if let (Some(last), Some(told)) = (messages.last_mut(), told) {
+        last.revision_token = token(told);
     }
-    last.revision_token = told.map(token).unwrap_or_default();
-    messages.push(last);
     messages
 }
 
-#[cfg(test)]
-mod tests {
-    use domain::effective::EffectiveSet;
-    use domain::id::UserId;
-    use domain::label::Label;
-    use domain::matching::{Reason, Unmatched};
-    use domain::revision::{Epoch, Position, Revision};
-
-    use super::{MESSAGE, News, news};
-    use crate::cache::{CacheKey, Entry, Kept};
-
-    #[test]
-    fn sets_that_are_too_much_for_one_message_are_told_in_several_and_the_last_has_the_token() {
-        let at = Position { epoch: Epoch::new(), revision: Revision(1) };
-        let label = |n: usize| Label::new(&format!("{n}{}", "x".repeat(1_000)));
-        let unmatched = (0..300).map(|n| (label(n), Unmatched::because(Reason::Malformed))).collect();
-        let set = EffectiveSet { active: true, has_labels: true, unmatched, ..EffectiveSet::default() };
-        let user = |_| {
-            let id = UserId::new();
-            let name = CacheKey::derive(b"key").name(&"acme".parse().unwrap(), "ann");
-            let entry = Entry { user: id, name, right_at: at, groups: Box::default(), set: set.clone() };
-            (id, Some(Kept::new(entry, 0)))
-        };
-        let users: Vec<_> = (0..10).map(user).collect();
-        let ids: Vec<_> = users.iter().map(|(id, _)| id.to_string()).collect();
-        let messages = news(News { users, told: Some(at) }, |_| "token".to_owned());
-        let told = messages.iter().flat_map(|message| &message.users).map(|user| user.user_id.clone());
-        assert_eq!(told.collect::<Vec<_>>(), ids);
-        assert!(messages.iter().all(|message| prost::Message::encoded_len(message) <= MESSAGE + 1_000));
-        let tokens: Vec<_> = messages.iter().map(|message| &*message.revision_token).collect();
-        assert_eq!(tokens, ["", "", "", "token"]);
+pub(crate) fn change(change: Option<roles::preview_change_request::Change>) -> Result<Change, Error> {
+    use roles::preview_change_request::Change as Asked;
+    match change.ok_or_else(|| missing("change", "rules, or the labels of a group"))? {
+        Asked::Rules(rules) => Ok(Change::Rules(rules)),
+        Asked::LabelsOfGroup(roles::LabelsOfGroup { group_id, labels }) => {
+            at_most("labels", labels.len())?;
+            let group = group_id.parse().map_err(|_| Error::new(Reason::GROUP_NOT_FOUND, "no group has that id"))?;
+            Ok(Change::LabelsOfGroup { group, labels })
+        }
     }
+}
+
+pub(crate) fn differences(page: Differences, token: String) -> roles::PreviewChangeResponse {
+    let Differences { users, position: _ } = page;
+    let one = |(id, difference): (UserId, Difference)| {
+        let Difference { gained, lost, turn } = difference;
+        let turn = match turn {
+            None => roles::Turn::Unspecified,
+            Some(Turn::Held) => roles::Turn::Held,
+            Some(Turn::Freed) => roles::Turn::Freed,
+        };
+        let [gained, lost] = [gained, lost].map(|grants| grants.iter().map(granted).collect());
+        roles::UserDifference { user_id: id.to_string(), gained, lost, turn: turn.into() }
+    };
+    roles::PreviewChangeResponse { users: users.into_iter().map(one).collect(), revision_token: token }
 }

@@ -10,7 +10,8 @@ use proto::roles::v1::role_service_server::{RoleService, RoleServiceServer};
 use proto::roles::v1::{
     BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
     CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
-    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, WatchRolesRequest, WatchRolesResponse,
+    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, PreviewChangeRequest,
+    PreviewChangeResponse, WatchRolesRequest, WatchRolesResponse,
 };
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -129,6 +130,15 @@ impl RoleService for Constant {
     type WatchRolesStream = tonic::codegen::tokio_stream::Empty<Result<WatchRolesResponse, Status>>;
 
     async fn watch_roles(&self, _: Request<WatchRolesRequest>) -> Result<Response<Self::WatchRolesStream>, Status> {
+        Err(Status::unimplemented("the floor of one method"))
+    }
+
+    type PreviewChangeStream = tonic::codegen::tokio_stream::Empty<Result<PreviewChangeResponse, Status>>;
+
+    async fn preview_change(
+        &self,
+        _: Request<PreviewChangeRequest>,
+    ) -> Result<Response<Self::PreviewChangeStream>, Status> {
         Err(Status::unimplemented("the floor of one method"))
     }
 }
