@@ -11,6 +11,7 @@
 //! | PATCH | `patch::PatchRequest::parse`, then `members` for groups and `apply` for the rest |
 //! | answer | `Resource::complete`, then `project::Projection::apply` |
 //! | filter | `filter::Query::parse`; match on the tree for SQL, or `Query::matches` on a complete resource |
+//! | `/Roles` | `role::Role::resource` |
 //! | bulk | `bulk::Job`: which operation is next, until there is none; then `response` |
 //! | list, search | `list::Page`, `list::SearchRequest`, `sort::Sort`, `list::response` |
 //! | conditional requests | `etag` |
@@ -33,6 +34,7 @@ pub mod path;
 pub mod project;
 pub mod put;
 pub mod resource;
+pub mod role;
 pub mod schema;
 pub mod sort;
 mod value;

@@ -7,6 +7,7 @@
 mod builtin;
 pub mod discovery;
 mod extension;
+mod roles;
 mod tenant;
 
 pub use builtin::{
@@ -14,6 +15,7 @@ pub use builtin::{
     GROUP_URN, GROUPS, USER, USER_URN, USERS,
 };
 pub use extension::{InvalidExtension, MAX_DEFINITION};
+pub use roles::{DRAFT_ROLE, DRAFT_ROLE_URN, OKTA_ROLE, OKTA_ROLE_URN, ROLES};
 pub use tenant::{Extension, MAX_EXTENSIONS, Schemas};
 
 use serde::Deserialize;
@@ -253,12 +255,15 @@ impl std::fmt::Display for Target {
 }
 
 impl ResourceType {
+    /// Its core schema, then its extensions.
+    pub fn schemas(&self) -> impl Iterator<Item = &'static Schema> {
+        std::iter::once(self.schema).chain(self.extensions.iter().copied())
+    }
+
     /// The schema with this URN, in any case: the core schema or an extension.
     #[must_use]
     pub fn schema(&self, urn: &str) -> Option<&'static Schema> {
-        std::iter::once(self.schema)
-            .chain(self.extensions.iter().copied())
-            .find(|schema| schema.id.eq_ignore_ascii_case(urn))
+        self.schemas().find(|schema| schema.id.eq_ignore_ascii_case(urn))
     }
 
     /// The extension with this URN, in any case.

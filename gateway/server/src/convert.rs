@@ -14,6 +14,7 @@ use domain::settings::{
 use proto::admin::v1 as admin;
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
+use proto::roles::v1 as roles;
 use runtime::error::{Error, Reason};
 use scim::list::Start;
 
@@ -231,6 +232,25 @@ pub(crate) fn unmatched(message: common::UnmatchedLabel) -> (Label, Unmatched) {
     };
     let common::UnmatchedLabel { label, reason: _, suggestion } = message;
     (Label::new(&label), Unmatched { reason, suggestion: Some(suggestion).filter(|text| !text.is_empty()) })
+}
+
+/// A label to pick from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OfferedLabel {
+    label: String,
+    recognised: bool,
+}
+
+impl OfferedLabel {
+    /// The role it is answered as.
+    pub(crate) fn role(&self) -> scim::role::Role<'_> {
+        scim::role::Role { label: &self.label, recognised: self.recognised }
+    }
+}
+
+pub(crate) fn offered_label(message: roles::OfferedLabel) -> OfferedLabel {
+    let roles::OfferedLabel { label, recognised } = message;
+    OfferedLabel { label, recognised }
 }
 
 pub(crate) fn tenant(message: admin::GetSettingsResponse) -> Tenant {

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use scim::bulk::MAX_OPERATIONS;
+use scim::schema::ResourceType;
 use scim::schema::discovery::{
     Authentication, Bulk, Features, Pagination, config_body, resource_type_body, schema_body,
 };
@@ -17,7 +18,8 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::respond;
 use crate::scim_error::Refusal;
-use crate::{Gateway, Limits};
+use crate::tenant::Tenant;
+use crate::{Gateway, Limits, roles};
 
 /// What is served, and nothing that is not.
 fn features(limits: &Limits) -> Features {
@@ -46,13 +48,13 @@ pub(crate) async fn config(State(gateway): State<Arc<Gateway>>, call: Call) -> R
 /// `GET /ResourceTypes`.
 pub(crate) async fn all_resource_types(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let base = gateway.base(&call);
-    let kinds = gateway.tenant(&call).await?.schemas.resource_types();
-    Ok(list(kinds.into_iter().map(|kind| resource_type_body(kind, &base)).collect()))
+    let kinds = resource_types(&gateway.tenant(&call).await?);
+    Ok(list(kinds.iter().map(|kind| resource_type_body(kind, &base)).collect()))
 }
 
 /// `GET /ResourceTypes/{name}`.
 pub(crate) async fn resource_type(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let kinds = gateway.tenant(&call).await?.schemas.resource_types();
+    let kinds = resource_types(&gateway.tenant(&call).await?);
     let kind = kinds.into_iter().find(|kind| kind.name == call.id);
     let kind = kind.ok_or_else(|| scim::Error::not_found("resource type"))?;
     Ok(json(&resource_type_body(kind, &gateway.base(&call))))
@@ -61,16 +63,22 @@ pub(crate) async fn resource_type(State(gateway): State<Arc<Gateway>>, call: Cal
 /// `GET /Schemas`.
 pub(crate) async fn all_schemas(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
     let base = gateway.base(&call);
-    let schemas = gateway.tenant(&call).await?.schemas;
-    Ok(list(schemas.all().map(|schema| schema_body(schema, &base)).collect()))
+    let kinds = resource_types(&gateway.tenant(&call).await?);
+    let schemas = kinds.iter().flat_map(|kind| kind.schemas());
+    Ok(list(schemas.map(|schema| schema_body(schema, &base)).collect()))
 }
 
 /// `GET /Schemas/{urn}`.
 pub(crate) async fn schema(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
-    let schemas = gateway.tenant(&call).await?.schemas;
-    let schema = schemas.all().find(|schema| schema.id.eq_ignore_ascii_case(&call.id));
+    let kinds = resource_types(&gateway.tenant(&call).await?);
+    let schema = kinds.iter().flat_map(|kind| kind.schemas()).find(|schema| schema.id.eq_ignore_ascii_case(&call.id));
     let schema = schema.ok_or_else(|| scim::Error::not_found("schema"))?;
     Ok(json(&schema_body(schema, &gateway.base(&call))))
+}
+
+/// What a tenant has, in the order it is listed.
+fn resource_types(tenant: &Tenant) -> Vec<&'static ResourceType> {
+    tenant.schemas.resource_types().into_iter().chain(roles::resource_type(&tenant.settings)).collect()
 }
 
 fn list(bodies: Vec<Value>) -> Response {

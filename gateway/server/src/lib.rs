@@ -1,7 +1,7 @@
 //! The gateway: the SCIM 2.0 face of Rolecall (RFC 7643, RFC 7644) over HTTP.
 //!
 //! It holds no state. A request passes `face` (request id, deadline, token, rates, a turn), reaches a handler of
-//! `users`, `groups` or `discovery`, is read by the crate `scim`, judged by `guardrail`, and stored or answered by
+//! `users`, `groups`, `roles` or `discovery`, is read by the crate `scim`, judged by `guardrail`, and stored or answered by
 //! identity-store. `resource` writes what goes back; `scim_error` what is refused.
 //!
 //! No personal data enters logs, traces or metrics: they hold route templates, never paths, queries or bodies.
@@ -26,6 +26,7 @@ mod query;
 mod reply;
 mod resource;
 mod respond;
+mod roles;
 mod scim_error;
 mod search;
 mod strangers;
@@ -182,6 +183,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/Groups", get(groups::list).post(groups::create)),
         ("/Groups/.search", post(groups::search)),
         ("/Groups/{id}", get(groups::get).put(groups::put).patch(groups::patch).delete(groups::delete)),
+        ("/Roles", get(roles::list)),
+        ("/Roles/.search", post(roles::search)),
+        ("/Roles/{id}", get(roles::get)),
         ("/ServiceProviderConfig", get(discovery::config)),
         ("/ResourceTypes", get(discovery::all_resource_types)),
         ("/ResourceTypes/{id}", get(discovery::resource_type)),

@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod listener;
 mod protocol;
+mod roles;
 mod search;
 mod users;
 mod wire;

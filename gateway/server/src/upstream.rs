@@ -18,15 +18,15 @@ use proto::identity::v1::{
     ListMembersRequest, ListUsersRequest, ListUsersResponse, ReplaceUserRequest, UpdateGroupRequest,
     VerifyTokenRequest,
 };
-use proto::roles::v1::MatchLabelsRequest;
 use proto::roles::v1::label_service_client::LabelServiceClient;
+use proto::roles::v1::{ListLabelsRequest, ListLabelsResponse, MatchLabelsRequest};
 use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 use scim::list::Start;
 use tonic::Request;
 
 use crate::caller::Caller;
-use crate::convert::{self, Credential, Group, IssuedAccess, Member, User};
+use crate::convert::{self, Credential, Group, IssuedAccess, Member, OfferedLabel, User};
 use crate::guardrail::{Label, Unmatched};
 use crate::tenant::Tenant;
 
@@ -160,6 +160,35 @@ impl Upstream {
             unmatched.extend(answer.into_inner().unmatched.into_iter().map(convert::unmatched));
         }
         Ok(unmatched)
+    }
+
+    /// A page of the labels to pick from; those of every location only if they are all wanted or the filter says how they
+    /// begin.
+    pub(crate) async fn list_labels(
+        &self,
+        caller: &Caller,
+        wanted: Selection,
+        all_locations: bool,
+    ) -> Result<Fresh<Page<OfferedLabel>>, Error> {
+        let Selection { filter, sort, start, count, base_url } = wanted;
+        let (start_index, cursor) = convert::start(start);
+        let (sort_by, descending) = sort.unwrap_or_default();
+        let tenant = caller.tenant.to_string();
+        let request = ListLabelsRequest {
+            tenant,
+            filter,
+            sort_by,
+            descending,
+            start_index,
+            count,
+            cursor,
+            base_url,
+            all_locations,
+        };
+        let answer = self.labels.clone().list_labels(request).await?.into_inner();
+        let ListLabelsResponse { labels, total_results, next_cursor, revision_token } = answer;
+        let items = labels.into_iter().map(convert::offered_label).collect();
+        Ok((Page::of(items, total_results, false, next_cursor), revision_token))
     }
 
     /// Returns once a read of the catalogue that began after this call is stored; fails if none is within `wait`.

@@ -20,6 +20,7 @@ pub mod holders;
 pub mod id;
 pub mod label;
 pub mod matching;
+pub mod offer;
 pub mod revision;
 pub mod rules;
 pub mod settings;

@@ -225,6 +225,13 @@ impl AccessService for Fakes {
         unreachable!("the pusher never asks who holds a label")
     }
 
+    async fn list_labels_in_use(
+        &self,
+        _: Request<identity::ListLabelsInUseRequest>,
+    ) -> Result<Response<identity::ListLabelsInUseResponse>, Status> {
+        unreachable!("the pusher never asks which labels are in use")
+    }
+
     async fn get_ground(
         &self,
         _: Request<identity::GetGroundRequest>,

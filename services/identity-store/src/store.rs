@@ -19,6 +19,7 @@ mod heads;
 mod holders;
 mod holdings;
 mod labels;
+mod labels_in_use;
 mod lists;
 mod members;
 mod outcomes;

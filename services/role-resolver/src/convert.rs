@@ -2,6 +2,7 @@
 //! domain. Every message is taken apart field by field, so that a new field is a compile error here.
 
 pub(crate) mod identity;
+pub(crate) mod labels;
 pub(crate) mod reports;
 
 use std::collections::BTreeSet;

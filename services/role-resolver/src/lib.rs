@@ -4,7 +4,7 @@
 //! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
 //! `consistency` (how fresh), `resolver` (the answer), `compute` (what follows from a ground), `cache` (what is kept of
 //! answers, and why it is never stale), `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes),
-//! `preview` (whose would), `ground` (what labels are matched against).
+//! `preview` (whose would), `offered` (which labels there are to pick), `ground` (what labels are matched against).
 
 mod authorise;
 mod cache;
@@ -15,6 +15,7 @@ mod convert;
 mod explanation;
 mod ground;
 mod holders;
+mod offered;
 mod peers;
 mod preview;
 mod resolver;
@@ -82,11 +83,12 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
         counts,
     };
     let service = Service {
-        authoriser: Arc::new(Authoriser::new(store.clone(), clock, config, fixed_token)),
+        authoriser: Arc::new(Authoriser::new(store.clone(), clock.clone(), config, fixed_token)),
         resolver: Arc::new(Resolver::new(store, revision_key, layers)),
         watches: config.watches,
         previews: Arc::default(),
         stop,
+        clock,
     };
     let roles = RoleServiceServer::new(service.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::holders::Candidates;
 use domain::id::{TenantId, UserId};
+use domain::label::Label;
 use domain::revision::Position;
 use proto::admin::v1::PreviewGroundResponse;
 use proto::admin::v1::admin_service_client::AdminServiceClient;
@@ -111,6 +112,17 @@ impl Store {
         let request = identity::holders_request(tenant, labels, after, limit);
         let answer = self.access.clone().list_label_holders(request).await;
         identity::holders(answered(answer)?).map_err(|error| nonsense(&error))
+    }
+
+    /// The first labels in use that begin with a text; `limit` as the contract has it.
+    pub(crate) async fn labels_in_use(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<(Vec<Label>, Position), Error> {
+        let answer = self.access.clone().list_labels_in_use(identity::in_use_request(tenant, prefix, limit)).await;
+        identity::in_use(answered(answer)?).map_err(|error| nonsense(&error))
     }
 
     /// The ground. `known` is the version the caller holds already.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::clock::Clock;
 use futures_util::stream::{self, BoxStream, try_unfold};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use proto::roles::v1::label_service_server::LabelService;
@@ -9,8 +10,9 @@ use proto::roles::v1::role_service_server::RoleService;
 use proto::roles::v1::{
     BatchCheckRoleRequest, BatchCheckRoleResponse, BatchGetEffectiveRolesRequest, BatchGetEffectiveRolesResponse,
     CheckRoleRequest, CheckRoleResponse, ExplainRolesRequest, ExplainRolesResponse, GetEffectiveRolesRequest,
-    GetEffectiveRolesResponse, ListRoleHoldersRequest, ListRoleHoldersResponse, MatchLabelsRequest,
-    MatchLabelsResponse, PreviewChangeRequest, PreviewChangeResponse, WatchRolesRequest, WatchRolesResponse,
+    GetEffectiveRolesResponse, ListLabelsRequest, ListLabelsResponse, ListRoleHoldersRequest, ListRoleHoldersResponse,
+    MatchLabelsRequest, MatchLabelsResponse, PreviewChangeRequest, PreviewChangeResponse, WatchRolesRequest,
+    WatchRolesResponse,
 };
 use runtime::error::{Error, Reason};
 use runtime::peer::{Caller, require_peer};
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::authorise::Authoriser;
+use crate::convert::labels::List;
 use crate::convert::{self, reports};
 use crate::holders::Holders;
 use crate::preview::Previews;
@@ -34,6 +37,7 @@ pub(crate) struct Service {
     pub(crate) previews: Arc<Previews>,
     /// Ends what has no end of its own.
     pub(crate) stop: CancellationToken,
+    pub(crate) clock: Clock,
 }
 
 /// What a streaming method answers.
@@ -180,5 +184,13 @@ impl LabelService for Service {
         let tenant = convert::tenant(&tenant)?;
         let labels = convert::labels(&labels)?;
         Ok(Response::new(convert::matched(&self.resolver.unmatched(&tenant, labels).await?)))
+    }
+
+    async fn list_labels(&self, request: Request<ListLabelsRequest>) -> Result<Response<ListLabelsResponse>, Status> {
+        require_peer(&request)?;
+        let request = request.into_inner();
+        let tenant = convert::tenant(&request.tenant)?;
+        let (list, asked) = List::asked(request, &tenant, &self.resolver.key, self.clock.now())?;
+        Ok(Response::new(list.answer(self.resolver.offered(&tenant, asked).await?)))
     }
 }

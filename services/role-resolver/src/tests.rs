@@ -2,6 +2,7 @@
 
 mod cache;
 mod fake;
+mod labels;
 mod reports;
 mod shared;
 mod watch;

@@ -93,6 +93,15 @@ choice!(
     }
 );
 choice!(
+    /// When `/Roles` lists what is on offer for locations.
+    RoleLocations {
+        /// Under a filter on how a label begins.
+        OnFilter = pb::RoleLocations::OnFilter,
+        /// Always.
+        Listed = pb::RoleLocations::Listed,
+    }
+);
+choice!(
     /// What the tenant is used for.
     Environment {
         /// Real people.
@@ -141,6 +150,9 @@ pub(crate) struct SettingsArgs {
     /// How strictly the identity provider's requests are read.
     #[arg(long)]
     protocol: Option<Protocol>,
+    /// When the list of labels to pick from holds those of locations, which may be thousands.
+    #[arg(long)]
+    role_locations: Option<RoleLocations>,
     /// What the tenant is used for.
     #[arg(long)]
     environment: Option<Environment>,
@@ -165,6 +177,7 @@ impl SettingsArgs {
             roles_patch,
             display_names,
             protocol,
+            role_locations,
             environment,
             rules_from,
             change_limit,
@@ -181,6 +194,7 @@ impl SettingsArgs {
         set(&mut settings.roles_patch, roles_patch.map(Into::into));
         set(&mut settings.display_names, display_names.map(Into::into));
         set(&mut settings.protocol, protocol.map(Into::into));
+        set(&mut settings.role_locations, role_locations.map(Into::into));
         set(&mut settings.environment, environment.map(Into::into));
         set(&mut settings.rules_from, rules_from.map(Into::into));
         settings.change_limit = change_limit.unwrap_or(settings.change_limit);

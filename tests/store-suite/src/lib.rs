@@ -29,6 +29,7 @@ pub mod ground;
 pub mod group_labels;
 pub mod groups;
 pub mod holders;
+pub mod labels_in_use;
 pub mod rules;
 pub mod stamps;
 pub mod tenants;
@@ -151,6 +152,9 @@ macro_rules! behaviours {
                 it_is_told_how_a_user_is_in_its_groups
                 what_is_read_together_is_of_one_revision
                 holdings_and_their_ground_belong_to_one_revision
+            }
+            labels_in_use {
+                each_label_in_use_is_listed_once
             }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read

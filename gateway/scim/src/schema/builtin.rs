@@ -17,7 +17,7 @@ pub const FLUENT_USER_URN: &str = "urn:ietf:params:scim:schemas:extension:fluent
 /// URN of the extension that gives labels to a group.
 pub const FLUENT_GROUP_URN: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Group";
 
-const fn attr(name: &'static str, kind: Type, description: &'static str) -> Attribute {
+pub(super) const fn attr(name: &'static str, kind: Type, description: &'static str) -> Attribute {
     Attribute {
         name,
         kind,
@@ -34,7 +34,7 @@ const fn attr(name: &'static str, kind: Type, description: &'static str) -> Attr
     }
 }
 
-const fn text(name: &'static str, description: &'static str) -> Attribute {
+pub(super) const fn text(name: &'static str, description: &'static str) -> Attribute {
     attr(name, Type::String, description)
 }
 
@@ -50,16 +50,16 @@ impl Attribute {
     const fn multi(self) -> Self {
         Self { multi_valued: true, ..self }
     }
-    const fn required(self) -> Self {
+    pub(super) const fn required(self) -> Self {
         Self { required: true, ..self }
     }
-    const fn exact(self) -> Self {
+    pub(super) const fn exact(self) -> Self {
         Self { case_exact: true, ..self }
     }
     const fn unique(self) -> Self {
         Self { uniqueness: Uniqueness::Server, ..self }
     }
-    const fn read_only(self) -> Self {
+    pub(super) const fn read_only(self) -> Self {
         Self { mutability: Mutability::ReadOnly, ..self }
     }
     const fn immutable(self) -> Self {
@@ -78,7 +78,7 @@ impl Attribute {
 
 const DISPLAY: Attribute = text("display", "A name for the value, for people.");
 const PRIMARY: Attribute = attr("primary", Type::Boolean, "Whether this is the preferred value; at most one value is.");
-const fn kind(values: &'static [&'static str]) -> Attribute {
+pub(super) const fn kind(values: &'static [&'static str]) -> Attribute {
     text("type", "What the value is used for.").canonical(values)
 }
 const PLACES: &[&str] = &["work", "home", "other"];

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attribute, ResourceType, Returned, Schema, Schemas, Type};
+use super::{Attribute, ROLES, ResourceType, Returned, Schema, Schemas, Type};
 
 const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -63,7 +63,12 @@ pub enum Authentication {
 
 /// Whether this URN, in any case, is a built-in schema of any resource type. No other extension may go by it.
 pub(crate) fn is_schema(urn: &str) -> bool {
-    Schemas::BUILT_IN.all().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+    built_in().any(|schema| schema.id.eq_ignore_ascii_case(urn))
+}
+
+/// Every built-in schema of any resource type.
+pub(crate) fn built_in() -> impl Iterator<Item = &'static Schema> {
+    Schemas::BUILT_IN.all().chain(ROLES.schemas())
 }
 
 /// The body of `/Schemas/{urn}`; `base` is the base URL without a trailing slash.
@@ -195,8 +200,8 @@ fn attribute_body(attribute: &Attribute) -> Value {
 mod tests {
     use serde_json::Value;
 
-    use super::{Authentication, Features, Pagination, config_body, resource_type_body, schema_body};
-    use crate::schema::{Attribute, Mutability, Returned, Schemas, Type, USERS};
+    use super::{Authentication, Features, Pagination, built_in, config_body, resource_type_body, schema_body};
+    use crate::schema::{Attribute, Mutability, Returned, Type, USERS};
 
     fn every_attribute(attributes: &'static [Attribute], visit: &mut impl FnMut(&Attribute)) {
         for attribute in attributes {
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_type_sub_attribute_has_canonical_values() {
-        for schema in Schemas::BUILT_IN.all() {
+        for schema in built_in() {
             every_attribute(schema.attributes, &mut |attribute| {
                 assert!(attribute.name != "type" || !attribute.canonical_values.is_empty(), "{attribute:?}");
             });
@@ -216,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_data_is_coherent() {
-        for schema in Schemas::BUILT_IN.all() {
+        for schema in built_in() {
             every_attribute(schema.attributes, &mut |attribute| {
                 assert_eq!(attribute.kind == Type::Complex, !attribute.sub_attributes.is_empty(), "{attribute:?}");
                 assert!(!attribute.description.is_empty(), "{attribute:?}");
@@ -236,7 +241,7 @@ mod tests {
                 _ => {}
             }
         }
-        Schemas::BUILT_IN.all().for_each(|schema| check(&schema_body(schema, "https://host/scim/v2")));
+        built_in().for_each(|schema| check(&schema_body(schema, "https://host/scim/v2")));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::discovery::is_schema;
+use super::discovery::{built_in, is_schema};
 use super::extension::{AttributeDefinition, Definition, InvalidExtension};
 use super::{Attribute, GROUPS, Mutability, ResourceType, Schema, Type, USERS, Uniqueness};
 use crate::error::quoted;
@@ -68,7 +68,7 @@ impl Extension {
             if is_schema(urn) {
                 return Err(InvalidExtension(format!("{} is a schema of the protocol or of Rolecall", quoted(urn))));
             }
-            let built_in = Schemas::BUILT_IN.all().map(|schema| schema.id);
+            let built_in = built_in().map(|schema| schema.id);
             let others = built_in.chain(extensions[..n].iter().map(Self::urn));
             for other in others {
                 if extension.is(other) || is_below(urn, other) || is_below(other, urn) {
@@ -125,16 +125,15 @@ impl Schemas {
         Ok(schemas)
     }
 
-    /// All resource types, in the order they are listed.
+    /// All resource types that clients write, in the order they are listed.
     #[must_use]
     pub const fn resource_types(self) -> [&'static ResourceType; 2] {
         [self.users, self.groups]
     }
 
-    /// All schemas, in the order they are listed.
+    /// All schemas of these, in the order they are listed.
     pub fn all(self) -> impl Iterator<Item = &'static Schema> {
-        let types = self.resource_types().into_iter();
-        types.flat_map(|kind| std::iter::once(kind.schema).chain(kind.extensions.iter().copied()))
+        self.resource_types().into_iter().flat_map(ResourceType::schemas)
     }
 }
 

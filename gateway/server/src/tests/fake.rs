@@ -21,7 +21,7 @@ use proto::roles::v1::label_service_server::{LabelService, LabelServiceServer};
 use runtime::error::{Error, Reason};
 use runtime::grpc::Transport;
 use runtime::telemetry::Metrics;
-use scim::schema::{ResourceType, USERS};
+use scim::schema::{ROLES, ResourceType, USERS};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) ailing: BTreeMap<&'static str, Reason>,
     /// How many writes yet find that somebody else was first.
     pub(super) races: usize,
+    /// Every list of labels that was asked for.
+    pub(super) labels_asked: Vec<roles::ListLabelsRequest>,
     /// The last actor.
     pub(super) actor: Option<common::Actor>,
 }
@@ -334,6 +336,31 @@ impl LabelService for World {
         });
         Ok(Response::new(roles::MatchLabelsResponse { unmatched: unmatched.collect() }))
     }
+
+    /// Those that are known, each recognised unless it says nothing of a context; by `eq` and `sw` on the id alone.
+    async fn list_labels(
+        &self,
+        request: Request<roles::ListLabelsRequest>,
+    ) -> Result<Response<roles::ListLabelsResponse>, Status> {
+        let mut state = self.enter("ListLabels")?;
+        let request = request.into_inner();
+        state.labels_asked.push(request.clone());
+        let roles::ListLabelsRequest { filter, start_index, count, all_locations, .. } = request;
+        let query = |filter: &str| scim::filter::Query::parse(filter, &ROLES, scim::Mode::Lenient).unwrap();
+        let query = (!filter.is_empty()).then(|| query(&filter));
+        let offered = |label: &String| roles::OfferedLabel { recognised: label.contains('_'), label: label.clone() };
+        let is_listed = |label: &roles::OfferedLabel| match &query {
+            None => all_locations || !label.label.starts_with("AGENT_"),
+            Some(query) => query.matches(
+                &scim::role::Role { label: &label.label, recognised: label.recognised }.resource(&request.base_url),
+            ),
+        };
+        let all: Vec<_> = state.known.iter().map(offered).filter(is_listed).collect();
+        let total_results = all.len() as u64;
+        let labels = all.into_iter().skip(start_index.saturating_sub(1) as usize).take(count as usize).collect();
+        let (next_cursor, revision_token) = (String::new(), token(state.revision));
+        Ok(Response::new(roles::ListLabelsResponse { labels, total_results, next_cursor, revision_token }))
+    }
 }
 
 #[tonic::async_trait]
@@ -350,6 +377,13 @@ impl AccessService for World {
         _: Request<identity::ListLabelHoldersRequest>,
     ) -> Result<Response<identity::ListLabelHoldersResponse>, Status> {
         unreachable!("the gateway never asks who holds a label")
+    }
+
+    async fn list_labels_in_use(
+        &self,
+        _: Request<identity::ListLabelsInUseRequest>,
+    ) -> Result<Response<identity::ListLabelsInUseResponse>, Status> {
+        unreachable!("the gateway never asks which labels are in use")
     }
 
     async fn get_ground(

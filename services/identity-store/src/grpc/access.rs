@@ -5,8 +5,8 @@ use std::time::Duration;
 use proto::identity::v1::access_service_server::AccessService;
 use proto::identity::v1::{
     AwaitCatalogueRequest, AwaitCatalogueResponse, GetGroundRequest, GetGroundResponse, GetHoldingsRequest,
-    GetHoldingsResponse, ListLabelHoldersRequest, ListLabelHoldersResponse, PutCatalogueRequest, PutCatalogueResponse,
-    ReportOutcomesRequest, ReportOutcomesResponse,
+    GetHoldingsResponse, ListLabelHoldersRequest, ListLabelHoldersResponse, ListLabelsInUseRequest,
+    ListLabelsInUseResponse, PutCatalogueRequest, PutCatalogueResponse, ReportOutcomesRequest, ReportOutcomesResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -39,6 +39,17 @@ impl AccessService for Service {
         let Read { value, position } = self.store.label_holders(&convert::tenant(&tenant)?, wanted).await?;
         let user_ids = value.iter().map(ToString::to_string).collect();
         Ok(Response::new(ListLabelHoldersResponse { user_ids, position: Some(convert::position(position)) }))
+    }
+
+    async fn list_labels_in_use(
+        &self,
+        request: Request<ListLabelsInUseRequest>,
+    ) -> Result<Response<ListLabelsInUseResponse>, Status> {
+        let ListLabelsInUseRequest { tenant, starts_with, limit } = asked(request)?;
+        let Read { value, position } =
+            self.store.labels_in_use(&convert::tenant(&tenant)?, &starts_with, limit).await?;
+        let labels = value.iter().map(|label| label.as_str().to_owned()).collect();
+        Ok(Response::new(ListLabelsInUseResponse { labels, position: Some(convert::position(position)) }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {

@@ -94,6 +94,16 @@ pub(crate) fn holders(answer: identity::ListLabelHoldersResponse) -> Result<Vec<
     Ok(user_ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
 }
 
+pub(crate) fn in_use_request(tenant: &TenantId, prefix: &str, limit: u32) -> identity::ListLabelsInUseRequest {
+    identity::ListLabelsInUseRequest { tenant: tenant.to_string(), starts_with: prefix.to_owned(), limit }
+}
+
+/// Reads labels in use.
+pub(crate) fn in_use(answer: identity::ListLabelsInUseResponse) -> Result<(Vec<Label>, Position), Malformed> {
+    let identity::ListLabelsInUseResponse { labels, position } = answer;
+    Ok((labels.iter().map(|label| Label::new(label)).collect(), self::position(position)?))
+}
+
 /// Reads the answer to a question about one user and how it is in its groups.
 pub(crate) fn nested_holding(answer: identity::GetHoldingsResponse) -> Result<Nested, Malformed> {
     let mut nesting = Nesting::default();

@@ -59,6 +59,7 @@ pub(super) struct Asked {
     pub(super) holders: usize,
     /// Lists of whom a change concerns.
     pub(super) affected: usize,
+    pub(super) in_use: usize,
     pub(super) tokens: usize,
 }
 
@@ -206,6 +207,20 @@ impl AccessService for Fake {
         user_ids.sort();
         user_ids.truncate(limit as usize);
         Ok(Response::new(ListLabelHoldersResponse { user_ids, position: Some(state.position()) }))
+    }
+
+    async fn list_labels_in_use(
+        &self,
+        request: Request<ListLabelsInUseRequest>,
+    ) -> Result<Response<ListLabelsInUseResponse>, Status> {
+        let ListLabelsInUseRequest { tenant, starts_with, limit } = request.into_inner();
+        let mut state = self.state(&tenant)?;
+        state.asked.in_use += 1;
+        let held = state.users.iter().flat_map(|(_, holding)| &holding.labels).map(|held| held.label.clone());
+        let held: std::collections::BTreeSet<_> = held.filter(|label| label.starts_with(&starts_with)).collect();
+        let limit = if limit == 0 { usize::MAX } else { limit as usize };
+        let (labels, position) = (held.into_iter().take(limit).collect(), Some(state.position()));
+        Ok(Response::new(ListLabelsInUseResponse { labels, position }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {

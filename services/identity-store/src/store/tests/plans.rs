@@ -4,7 +4,7 @@ use sql::{Engine, Value, params};
 
 use super::fixture::each;
 use crate::Failure;
-use crate::store::{affected, crowd, feed, holders, holdings, members, user_groups, users};
+use crate::store::{affected, crowd, feed, holders, holdings, labels_in_use, members, user_groups, users};
 
 /// PostgreSQL plans by what is there: so many users, and enough of everything else that its indexes differ.
 pub(super) fn fill(users: u32) -> String {
@@ -78,6 +78,7 @@ async fn hot_queries_use_their_index() {
                 params!["t", "AGENT", text(), text(), text(), "x", Vec::<u8>::new(), 10, 0],
                 ["labels_by_text", "labels_by_text"],
             ),
+            (labels_in_use::IN_USE, params!["t", "a", "b", 10], ["labels_by_text", "labels_by_text"]),
             (members::ABOVE, params!["t", ids(), ids()], ["members_by_member", "members_by_member"]),
         ];
         if f.store.database.engine() == Engine::Postgres {

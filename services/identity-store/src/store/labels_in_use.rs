@@ -1,0 +1,48 @@
+//! Which labels users and groups hold: each once, in order, found by jumps from one to the next in their index, so that a
+//! label that a hundred thousand people hold costs as much as one that nobody else does.
+
+use domain::id::TenantId;
+use domain::label::Label;
+use sql::params;
+
+use super::{Store, standing};
+use crate::failure::Failure;
+use crate::model::Read;
+
+/// The most labels in one answer.
+const MOST: u32 = 20_000;
+
+impl Store {
+    /// The first labels in use that begin with `prefix`, at most `limit`, 0 for as many as one answer may hold. The name of
+    /// a group is none.
+    pub async fn labels_in_use(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Read<Vec<Label>>, Failure> {
+        let limit = if limit == 0 { MOST } else { limit.min(MOST) };
+        // No label holds a NUL, and no database takes one; and nothing that begins with the prefix comes after the end.
+        let begins = (!prefix.contains('\0')).then(|| (prefix.to_owned(), format!("{prefix}{}", char::MAX)));
+        let tenant = tenant.clone();
+        self.database
+            .read(move |tx| {
+                Box::pin(async move {
+                    let position = standing(tx, &tenant).await?.position;
+                    let Some((first, end)) = begins else { return Ok(Read { value: Vec::new(), position }) };
+                    let rows = tx.rows(IN_USE, params![tenant.as_str(), first, end, i64::from(limit)]).await?;
+                    let labels = rows.iter().map(|row| Ok(Label::new(row.text(0)?)));
+                    Ok(Read { value: labels.collect::<Result<_, Failure>>()?, position })
+                })
+            })
+            .await
+    }
+}
+
+/// The labels from one text up to, not including, another.
+pub(super) const IN_USE: &str = "WITH RECURSIVE used (label) AS (\
+     SELECT (SELECT MIN(label) FROM labels WHERE tenant = $1 AND label >= $2 AND label < $3 AND named = 0) \
+     UNION ALL SELECT (SELECT MIN(l.label) FROM labels l \
+     WHERE l.tenant = $1 AND l.label > used.label AND l.label < $3 AND l.named = 0) \
+     FROM used WHERE used.label IS NOT NULL) \
+     SELECT label FROM used WHERE label IS NOT NULL LIMIT $4";

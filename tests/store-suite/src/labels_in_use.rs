@@ -1,0 +1,35 @@
+//! Which labels are in use.
+
+use proto::identity::v1::ListLabelsInUseRequest;
+use runtime::error::Error;
+
+use crate::Backend;
+use crate::documents::{group, user};
+use crate::tenant::Tenant;
+
+async fn in_use(tenant: &Tenant, starts_with: &str, limit: u32) -> Result<Vec<String>, Error> {
+    let request = ListLabelsInUseRequest { tenant: tenant.name.clone(), starts_with: starts_with.to_owned(), limit };
+    Ok(tenant.access().list_labels_in_use(request).await.map_err(Error::from)?.into_inner().labels)
+}
+
+/// Of users, groups and the operators' table, in order of their bytes; the name of a group is none, nor is another
+/// tenant's label, nor one that nobody holds any longer.
+pub async fn each_label_in_use_is_listed_once(backend: &Backend) {
+    let (tenant, other) = (Tenant::new(backend).await, Tenant::new(backend).await);
+    let labels = ["AGENT_1_B", "AGENT_1_A", "agent_1_A", "x", "ä"];
+    let ann = tenant.user(&user("ann").labels(&labels)).await;
+    tenant.user(&user("bob").labels(&["AGENT_1_A", "AGENT_10_A"])).await;
+    tenant.group(&group("AGENT_7_NAME").labels(&["AGENT_1_A", "AGENT_2_A"]), &[]).await;
+    other.user(&user("eve").labels(&["AGENT_1_C"])).await;
+    let asked = async |starts_with: &str, limit| in_use(&tenant, starts_with, limit).await.unwrap();
+    let all = ["AGENT_10_A", "AGENT_1_A", "AGENT_1_B", "AGENT_2_A", "agent_1_A", "x", "ä"];
+    assert_eq!(asked("", 0).await, all);
+    assert_eq!(asked("AGENT_1", 0).await, all[..3]);
+    assert_eq!(asked("", 2).await, all[..2]);
+    assert_eq!(asked("ä", 9).await, ["ä"]);
+    for nothing in ["AGENT_3", "\0", "\u{10FFFF}", "%", "agent_1_A ", "' OR 1=1 --"] {
+        assert!(asked(nothing, 0).await.is_empty(), "{nothing:?}");
+    }
+    tenant.delete_user(&ann, 0).await.unwrap();
+    assert_eq!(asked("", 0).await, ["AGENT_10_A", "AGENT_1_A", "AGENT_2_A"]);
+}
