@@ -28,7 +28,16 @@ struct Limit {
 const READ_ONLY: &str = "every attribute of the extension is read-only, but the suite writes an empty object to its URN \
                          and expects to read that back";
 
-const LIMITS: [Limit; 4] = [
+const NOBODY_WRITES: &str = "roles are what Fluent and the rules make of them; the suite begins each check of a resource \
+                             type by creating a resource";
+
+/// A check of the resource type that nobody writes, which ends at its first step.
+const fn of_roles(check: &'static str) -> Limit {
+    Limit { check, says: "this endpoint does not have that method", why: NOBODY_WRITES }
+}
+
+/// Each stands for one failure.
+const LIMITS: [Limit; 15] = [
     Limit { check: "check_add_attribute", says: "extension:fluent:2.0:User'", why: READ_ONLY },
     Limit { check: "check_replace_attribute", says: "extension:fluent:2.0:User'", why: READ_ONLY },
     Limit { check: "check_remove_attribute", says: "extension:fluent:2.0:User'", why: READ_ONLY },
@@ -37,6 +46,17 @@ const LIMITS: [Limit; 4] = [
         says: "extension:fluent:2.0:Group:roles'",
         why: "the suite adds a value to a list it has already added one to, and expects only the second",
     },
+    of_roles("object_creation"),
+    of_roles("object_query"),
+    of_roles("object_query_without_id"),
+    of_roles("object_query_with_attributes"),
+    of_roles("object_list_with_attributes"),
+    of_roles("search_with_attributes"),
+    of_roles("object_replacement"),
+    of_roles("object_deletion"),
+    of_roles("check_add_attribute"),
+    of_roles("check_remove_attribute"),
+    of_roles("check_replace_attribute"),
 ];
 
 /// Builds the program they are run against.
@@ -84,10 +104,15 @@ fn tester(tools: &std::path::Path, dev: &Dev) -> Result<()> {
     let output = scim(tools, dev, &["test"]).output().context("starting scim test")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let (passed, failures) = outcomes(&text);
-    let is = |limit: &Limit, failure: &str| failure.starts_with(limit.check) && failure.contains(limit.says);
-    let unknown: Vec<_> = failures.iter().filter(|failure| !LIMITS.iter().any(|limit| is(limit, failure))).collect();
+    let mut limits: Vec<_> = LIMITS.iter().collect();
+    let is = |limit: &Limit, failure: &str| failure.lines().next() == Some(limit.check) && failure.contains(limit.says);
+    let mut is_known = |failure: &String| {
+        let at = limits.iter().position(|limit| is(limit, failure));
+        at.map(|at| limits.swap_remove(at)).is_some()
+    };
+    let unknown: Vec<_> = failures.iter().filter(|failure| !is_known(failure)).collect();
     ensure!(unknown.is_empty(), "{} checks fail:\n{}", unknown.len(), join(&unknown));
-    for gone in LIMITS.iter().filter(|limit| !failures.iter().any(|failure| is(limit, failure))) {
+    for gone in limits {
         println!("{} of {} no longer fails: take it out of the list", gone.check, gone.says);
     }
     ensure!(passed > 100, "only {passed} checks ran:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub use self::apply::RolesPatch;
-pub use self::members::MemberDelta;
+pub use self::members::{MemberDelta, NeededMembers};
 use crate::error::{Error, quoted};
 use crate::filter::{Query, resolve_element};
 use crate::leniency::{Leniency, Mode};
@@ -36,6 +36,7 @@ pub struct PatchRequest {
     mode: Mode,
     steps: Vec<Step>,
     members: Option<MemberDelta>,
+    needed: NeededMembers,
 }
 
 /// Without values: they are personal data, which must not reach a log by accident.
@@ -103,7 +104,7 @@ impl PatchRequest {
         if operations.is_empty() && !mode.allows(Leniency::EmptyPatch) {
             return Err(Error::invalid_syntax("Operations must not be empty"));
         }
-        let mut request = Self { kind, mode, steps: Vec::new(), members: None };
+        let mut request = Self { kind, mode, steps: Vec::new(), members: None, needed: NeededMembers::default() };
         for (n, operation) in operations.into_iter().enumerate() {
             request.operation(n + 1, operation).map_err(|error| at_operation(n + 1, error))?;
         }
@@ -120,6 +121,12 @@ impl PatchRequest {
     #[must_use]
     pub fn take_members(&mut self) -> Option<MemberDelta> {
         self.members.take()
+    }
+
+    /// Who must be a member before, by value.
+    #[must_use]
+    pub fn take_needed(&mut self) -> NeededMembers {
+        std::mem::take(&mut self.needed)
     }
 
     /// Whether it changes nothing but a group's members.
@@ -286,7 +293,9 @@ impl PatchRequest {
             && target.attribute.name == "members"
         {
             let delta = self.members.get_or_insert_default();
-            return delta.fold(step.op, *target, select.as_ref(), step.value, self.mode);
+            let needed = delta.fold(step.op, *target, select.as_ref(), step.value, self.mode)?;
+            self.needed.note(step.operation, needed);
+            return Ok(());
         }
         self.steps.push(step);
         Ok(())

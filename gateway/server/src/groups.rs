@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use runtime::error::{Error, Reason};
 use scim::list::{SearchRequest, Start};
-use scim::patch::{MemberDelta, PatchRequest};
+use scim::patch::{MemberDelta, NeededMembers, PatchRequest};
 use scim::project::Projection;
 use scim::put::put as put_over;
 use scim::resource::normalise;
@@ -47,6 +47,7 @@ const READS_AT_ONCE: usize = 4;
 struct Edit {
     resource: Resource,
     members: MemberDelta,
+    needed: NeededMembers,
 }
 
 /// `GET /Groups`.
@@ -137,7 +138,7 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
         let new = normalise(groups, object(&body)?, mode(settings))?;
         let members = new.members.clone().map(|ids| MemberDelta::Replace(ids.into_iter().collect()));
         let resource = put_over(groups, stored, new, unmentioned(settings))?.resource;
-        Ok(Edit { resource, members: members.unwrap_or_default() })
+        Ok(Edit { resource, members: members.unwrap_or_default(), needed: NeededMembers::default() })
     })
     .await
 }
@@ -148,9 +149,9 @@ pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -
     let groups = gateway.tenant(&call).await?.schemas.groups;
     change(&gateway, &call, true, |stored, settings| {
         let mut patch = PatchRequest::parse(groups, object(&body)?, mode(settings))?;
-        let members = patch.take_members().unwrap_or_default();
+        let (members, needed) = (patch.take_members().unwrap_or_default(), patch.take_needed());
         let resource = patch.apply(stored, roles_patch(settings))?.resource;
-        Ok(Edit { resource, members })
+        Ok(Edit { resource, members, needed })
     })
     .await
 }
@@ -189,7 +190,12 @@ async fn change(
         let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
         conditions.check(&resource::tag(&group.stored))?;
         let stored = resource::parse(&group.stored)?;
-        let Edit { resource, members } = edit(&stored, &guard.settings)?;
+        let Edit { resource, members, needed } = edit(&stored, &guard.settings)?;
+        if !needed.is_empty() {
+            let there = gateway.upstream.members(&call.caller, &call.id).await?;
+            let there: BTreeSet<_> = there.iter().map(|member| &*member.id).collect();
+            needed.check(|id| there.contains(id))?;
+        }
         let (before, after) = (labels(&stored), labels(&resource));
         let loses_more = !after.is_subset(&before)
             && (loses_keys(&stored, &resource) || loses_members(gateway, call, &members).await?);
@@ -197,7 +203,7 @@ async fn change(
         let adds_unmatched = guard.pass(verdict).await?;
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
-            let expected = if changed || conditions.any() { group.stored.version } else { 0 };
+            let expected = if changed || conditions.any() || !needed.is_empty() { group.stored.version } else { 0 };
             let document = changed.then(|| resource::document(resource));
             let change = GroupChange { adds_unmatched, ..group_change(document, members) };
             gateway.upstream.update_group(&call.caller, &call.id, expected, change).await

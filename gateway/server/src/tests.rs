@@ -50,7 +50,15 @@ impl Face {
     }
 
     fn with(config: &Config) -> Self {
-        let world = World::default();
+        Self::beside(World::default(), config)
+    }
+
+    /// Another gateway over a world, which knows nothing yet of what changed there.
+    fn over(world: World) -> Self {
+        Self::beside(world, &Config::default())
+    }
+
+    fn beside(world: World, config: &Config) -> Self {
         let token = world.token("acme", &["scim"]);
         let app = build(config, world.parts(&Metrics::new()));
         Self { router: app.router(), world, token }

@@ -25,3 +25,4 @@ pub mod revision;
 pub mod rules;
 pub mod settings;
 pub mod token;
+pub mod token_age;

@@ -4,6 +4,7 @@
 //! within the process alike. Read in this order: [`model`] (what is kept), [`store`] (how, beginning with
 //! `store/commit.rs`), `convert` and `grpc` (the contract around it).
 
+mod ageing;
 mod config;
 mod convert;
 mod failure;
@@ -98,6 +99,6 @@ pub async fn build(config: &Config, parts: Parts) -> Result<App, BuildError> {
     let stop = CancellationToken::new();
     let service = grpc::Service::new(store.clone(), revision_key, stop.clone());
     let server = grpc::server(service, peers, &metrics).await?;
-    upkeep::start(&store, config, &stop);
+    upkeep::start(&store, config, ageing::Announcer::new(&metrics), &stop);
     Ok(App { server, store, _guard: stop.clone().drop_guard(), stop })
 }

@@ -1,15 +1,18 @@
-//! What identity-store does by itself: hear of other replicas' commits, and forget what is too old.
+//! What identity-store does by itself: hear of other replicas' commits, forget what is too old, and tell of tokens that
+//! are near their end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::ageing::Announcer;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::store::Store;
 
-/// Starts both, until `stop`.
-pub(crate) fn start(store: &Store, config: &Config, stop: &CancellationToken) {
+/// Starts all of it, until `stop`.
+pub(crate) fn start(store: &Store, config: &Config, announcer: Announcer, stop: &CancellationToken) {
     let heads = store.clone();
     every(config.poll, stop, "reading the heads", move || {
         let store = heads.clone();
@@ -19,6 +22,11 @@ pub(crate) fn start(store: &Store, config: &Config, stop: &CancellationToken) {
     every(config.upkeep, stop, "forgetting what is old", move || {
         let store = old.clone();
         async move { store.forget_old().await }
+    });
+    let (tokens, announcer) = (store.clone(), Arc::new(announcer));
+    every(config.upkeep, stop, "looking for tokens near their end", move || {
+        let (store, announcer) = (tokens.clone(), Arc::clone(&announcer));
+        async move { announcer.look(&store).await }
     });
 }
 

@@ -3,6 +3,8 @@
 mod group_labels;
 
 use anyhow::{Context as _, Result, bail};
+use domain::clock::{Clock, Timestamp};
+use domain::token_age::Ageing;
 use proto::admin::v1 as pb;
 use proto::admin::v1::admin_service_client::AdminServiceClient;
 use runtime::grpc::{Transport, TransportConfig};
@@ -98,20 +100,18 @@ pub(crate) async fn token(action: TokenAction, store: StoreArgs) -> Result<()> {
         }
         TokenAction::List { tenant } => {
             let answer = admin.list_tokens(pb::ListTokensRequest { tenant }).await.map_err(said)?.into_inner();
-            println!("{:<14}{:<18}{:<28}{:<28}{:<28}note", "id", "scopes", "expires", "last used", "revoked");
+            let titles = ["id", "scopes", "expires", "last used", "revoked", "warning"];
+            let [id, scopes, expires, used, revoked, warning] = titles;
+            println!("{id:<14}{scopes:<18}{expires:<28}{used:<28}{revoked:<28}{warning:<21}note");
+            let now = Clock::System.now();
             for token in answer.tokens {
-                let pb::Token {
-                    token_id,
-                    scopes,
-                    note,
-                    created_at_us: _,
-                    expires_at_us,
-                    revoked_at_us,
-                    last_used_at_us,
-                } = token;
+                let pb::Token { token_id, scopes, note, created_at_us, expires_at_us, revoked_at_us, last_used_at_us } =
+                    token;
                 let (scopes, expires) = (scopes.join(","), when(expires_at_us));
                 let (used, revoked) = (when(last_used_at_us), when(revoked_at_us));
-                println!("{token_id:<14}{scopes:<18}{expires:<28}{used:<28}{revoked:<28}{note}");
+                let ageing = Ageing::of(Timestamp(created_at_us), Timestamp(expires_at_us), now);
+                let warning = ageing.filter(|_| revoked_at_us == 0).map_or_else(|| "-".to_owned(), |it| it.to_string());
+                println!("{token_id:<14}{scopes:<18}{expires:<28}{used:<28}{revoked:<28}{warning:<21}{note}");
             }
         }
         TokenAction::Revoke { tenant, id } => {
@@ -123,5 +123,5 @@ pub(crate) async fn token(action: TokenAction, store: StoreArgs) -> Result<()> {
 }
 
 pub(crate) fn when(at_us: i64) -> String {
-    if at_us == 0 { "-".to_owned() } else { domain::clock::Timestamp(at_us).rfc3339() }
+    if at_us == 0 { "-".to_owned() } else { Timestamp(at_us).rfc3339() }
 }

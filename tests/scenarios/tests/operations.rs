@@ -79,8 +79,12 @@ async fn a_revoked_token_opens_nothing(shape: Shape) -> Result<()> {
         (family.scim.get("/Users?count=1").await.ok()?.status == 401).then_some(())
     })
     .await?;
+    family.operate(&["token", "issue", "dev", "--days", "10", "--note", "short"])?;
     let listed = String::from_utf8(family.operate(&["token", "list", "dev"])?.stdout)?;
     assert!(listed.contains(&id) && !listed.contains(family.scim.token()), "{listed}");
+    let warned = |line: &&str| line.contains("ends within 14 days");
+    assert!(listed.lines().filter(warned).all(|line| line.ends_with("short")), "{listed}");
+    assert_eq!(listed.lines().filter(warned).count(), 1, "{listed}");
     Ok(())
 }
 

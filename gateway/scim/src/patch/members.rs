@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Op;
+use super::{Op, at_operation};
 use crate::error::Error;
 use crate::filter::{Condition, Order, Query, TextTest};
 use crate::leniency::{Leniency, Mode};
@@ -23,6 +23,31 @@ pub enum MemberDelta {
     },
     /// Exactly these are members afterwards.
     Replace(BTreeSet<String>),
+}
+
+/// Who must be a member before the request, where its letter is what counts: each filter of a `remove` must select
+/// somebody (RFC 7644 section 3.12, `noTarget`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NeededMembers(Vec<(usize, BTreeSet<String>)>);
+
+impl NeededMembers {
+    /// Whether nobody must be.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refused with 400 `noTarget` if the filter of an operation selects none of those who are members before.
+    pub fn check(&self, is_member: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let lacking = self.0.iter().find(|(_, ids)| !ids.iter().any(|id| is_member(id)));
+        lacking.map_or(Ok(()), |(operation, _)| Err(at_operation(*operation, no_member())))
+    }
+
+    pub(super) fn note(&mut self, operation: usize, ids: BTreeSet<String>) {
+        if !ids.is_empty() {
+            self.0.push((operation, ids));
+        }
+    }
 }
 
 impl Default for MemberDelta {
@@ -73,7 +98,17 @@ impl MemberDelta {
         }
     }
 
-    /// Adds one operation on `members` to what came before it.
+    /// Whether an id is a member after this; `None` if that is as it was before.
+    fn says(&self, id: &String) -> Option<bool> {
+        match self {
+            Self::Change { add, .. } if add.contains(id) => Some(true),
+            Self::Change { remove, .. } => remove.contains(id).then_some(false),
+            Self::Replace(all) => Some(all.contains(id)),
+        }
+    }
+
+    /// Adds one operation on `members` to what came before it. Answers the ids of which one must have been a member before
+    /// the request, or the operation had nothing to remove; none where that makes no difference.
     pub(super) fn fold(
         &mut self,
         op: Op,
@@ -81,13 +116,17 @@ impl MemberDelta {
         select: Option<&Query>,
         value: Option<Value>,
         mode: Mode,
-    ) -> Result<(), Error> {
+    ) -> Result<BTreeSet<String>, Error> {
         if target.sub.is_some() || (select.is_some() && op != Op::Remove) {
             return Err(Error::mutability("a member can be added and removed, not changed"));
         }
         if let Some(select) = select {
-            selected(select)?.into_iter().for_each(|id| self.remove(id));
-            return Ok(());
+            let ids = selected(select)?;
+            let needed = if mode.allows(Leniency::RemoveAbsent) { BTreeSet::new() } else { self.needed(&ids)? };
+            for id in ids {
+                self.remove(id);
+            }
+            return Ok(needed);
         }
         let ids = |value| member_ids(target.attribute, value, mode);
         match (op, value) {
@@ -100,8 +139,23 @@ impl MemberDelta {
             (Op::Replace, Some(value)) => *self = Self::Replace(ids(value)?.into_iter().collect()),
             (Op::Add | Op::Replace, None) => return Err(super::no_value()),
         }
-        Ok(())
+        Ok(BTreeSet::new())
     }
+
+    /// Of which of these one must have been a member before; none if one is by now. Refused with 400 `noTarget` if no one
+    /// can be.
+    fn needed(&self, ids: &[String]) -> Result<BTreeSet<String>, Error> {
+        if ids.iter().any(|id| self.says(id) == Some(true)) {
+            return Ok(BTreeSet::new());
+        }
+        let open: BTreeSet<_> = ids.iter().filter(|id| self.says(id).is_none()).cloned().collect();
+        if open.is_empty() { Err(no_member()) } else { Ok(open) }
+    }
+}
+
+/// 400 `noTarget`: a filter selects none of the members (RFC 7644 sections 3.5.2.2 and 3.12).
+fn no_member() -> Error {
+    Error::no_target("the filter selects no member")
 }
 
 /// The ids a filter on members names: `value eq "…"`, or several of these joined by `or`.

@@ -1,6 +1,7 @@
 //! `/Groups`: documents, and members as deltas.
 
 use axum::body::Body;
+use proto::common::v1 as common;
 use serde_json::{Value, json};
 
 use super::Face;
@@ -45,6 +46,28 @@ async fn members_come_and_go_by_deltas() {
     assert_eq!(face.call("PATCH", &path, &emptied).await.body["members"], json!([]));
     assert_eq!(face.delete(&path).await.status, 204);
     face.get(&path).await.is_error(404, None);
+}
+
+/// RFC 7644 section 3.12: `noTarget` where a filter yields no match. By default providers may repeat themselves.
+#[tokio::test]
+async fn removing_who_is_no_member_is_refused_by_the_letter_alone() {
+    let face = Face::new();
+    let id = group(&face, &["a", "b"]).await;
+    let path = format!("/Groups/{id}");
+    let remove = |ids: &[&str]| {
+        let operation = |id: &&str| json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")});
+        let schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"];
+        json!({"schemas": schemas, "Operations": ids.iter().map(operation).collect::<Vec<_>>()})
+    };
+    assert_eq!(members(&face.call("PATCH", &path, &remove(&["nobody"])).await.body), ["a", "b"]);
+    face.world.lock().settings.set_protocol(common::Protocol::Strict);
+    let face = Face::over(face.world);
+    let refused = face.call("PATCH", &path, &remove(&["a", "nobody"])).await;
+    refused.is_error(400, Some("noTarget"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("operation 2"), "{refused:?}");
+    assert_eq!(members(&face.get(&path).await.body), ["a", "b"], "all or nothing");
+    face.call("PATCH", &path, &remove(&["a", "a"])).await.is_error(400, Some("noTarget"));
+    assert_eq!(members(&face.call("PATCH", &path, &remove(&["a"])).await.body), ["b"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use domain::access_token::{Presented, Scope};
 use domain::clock::Timestamp;
 use domain::id::TenantId;
 use domain::token::{BearerToken, TokenHash, TokenId};
+use domain::token_age::Ageing;
 use sql::{Row, Statement, params};
 
 use super::audit::Record;
@@ -104,6 +105,27 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// The good tokens of all tenants that an operator should hear of, each with its tenant.
+    pub async fn ageing_tokens(&self) -> Result<Vec<(TenantId, TokenId, Ageing)>, Failure> {
+        const AGEING: &str = "SELECT tenant, id, created_at, expires_at FROM tokens \
+             WHERE revoked_at IS NULL AND expires_at > $1 AND (expires_at <= $2 OR created_at <= $3) \
+             ORDER BY tenant, id LIMIT 10000";
+        let now = self.clock.now();
+        let (ends_by, made_before) = Ageing::horizon(now);
+        let values = params![now.0, ends_by.0, made_before.0];
+        let rows = self
+            .database
+            .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(AGEING, values).await?) }))
+            .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(ageing) = Ageing::of(time(row, 2)?, time(row, 3)?, now) {
+                found.push((row.text(0)?.parse()?, row.text(1)?.parse().map_err(|_| Failure::Internal)?, ageing));
+            }
+        }
+        Ok(found)
     }
 
     /// Ends a token at once. One that is revoked already stays so.

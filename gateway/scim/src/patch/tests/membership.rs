@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::request;
-use crate::patch::MemberDelta;
+use crate::leniency::Mode;
+use crate::patch::{MemberDelta, PATCH_URN, PatchRequest};
 use crate::schema::GROUPS;
 
 /// A change to a group's members, spelt in one of the ways providers have.
@@ -91,4 +92,61 @@ proptest! {
         prop_assert_eq!(members, expected);
         prop_assert!(request.is_members_only());
     }
+}
+
+/// RFC 7644 section 3.5.2.2 with the error of section 3.12, operation by operation against a plain set.
+fn by_the_letter(changes: &[Membership], members: &mut BTreeSet<String>) -> bool {
+    changes.iter().all(|change| {
+        let selects = match change {
+            Membership::Remove(ids) if !ids.is_empty() => ids.iter().any(|id| members.contains(&id.to_string())),
+            _ => true,
+        };
+        change.apply(members);
+        selects
+    })
+}
+
+proptest! {
+    #[test]
+    fn in_strict_mode_a_filter_must_select_a_member(
+        changes in prop::collection::vec(any_membership(), 1..6),
+        before in prop::collection::btree_set(0..6_u8, 0..4),
+    ) {
+        let before: BTreeSet<_> = before.into_iter().map(|id| id.to_string()).collect();
+        let is_strict = |change: &Membership| !matches!(change, Membership::Remove(ids) if ids.is_empty());
+        let changes: Vec<_> = changes.into_iter().filter(is_strict).collect();
+        prop_assume!(!changes.is_empty());
+        let operation = |change: &Membership| match change {
+            Membership::Add(ids) => json!({"op": "add", "path": "members", "value": values(ids)}),
+            Membership::Replace(ids) => json!({"op": "replace", "path": "members", "value": values(ids)}),
+            Membership::Clear => json!({"op": "remove", "path": "members"}),
+            Membership::Remove(_) => change.operation(0),
+        };
+        let operations: Vec<_> = changes.iter().map(operation).collect();
+        let body = json!({"schemas": [PATCH_URN], "Operations": operations});
+        let Value::Object(body) = body else { unreachable!() };
+        let mut after = before.clone();
+        let sound = by_the_letter(&changes, &mut after);
+        let read = PatchRequest::parse(&GROUPS, body, Mode::Strict);
+        let checked = read.and_then(|mut patch| {
+            patch.take_needed().check(|id| before.contains(id))?;
+            Ok(patch.take_members().unwrap_or_default())
+        });
+        match checked {
+            Ok(delta) => {
+                prop_assert!(sound);
+                let mut members = before;
+                delta.apply_to(&mut members);
+                prop_assert_eq!(members, after);
+            }
+            Err(error) => {
+                prop_assert!(!sound);
+                prop_assert_eq!(&error.to_json()["scimType"], "noTarget");
+            }
+        }
+    }
+}
+
+fn values(ids: &[u8]) -> Vec<Value> {
+    ids.iter().map(|id| json!({"value": id.to_string()})).collect()
 }

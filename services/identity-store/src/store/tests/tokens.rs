@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::access_token::Scope;
 use domain::settings::{Guardrail, Settings};
+use domain::token_age::Ageing;
 
 use super::fixture::{Fixture, each};
 use crate::Failure;
@@ -28,6 +29,38 @@ async fn a_token_is_good_until_it_is_revoked_or_ends() {
         let listed = f.store.list_tokens(&f.tenant).await.unwrap();
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().all(|token| token.revoked_at.is_some() == (token.id == id)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_near_its_end_or_a_year_old_is_found_while_it_is_good() {
+    each(async |f| {
+        let (short, long) = (issue(f, 60).await.unwrap(), issue(f, 365).await.unwrap());
+        let id = async |token: &str| f.store.verify_token(token).await.unwrap().id;
+        let (short, long) = (id(&short).await, id(&long).await);
+        let found = async || f.store.ageing_tokens().await.unwrap();
+        let of = |token: &domain::token::TokenId, stage| (f.tenant.clone(), token.clone(), stage);
+        let pass = |days: u64| f.clock.advance(Duration::from_hours(24 * days));
+        assert!(found().await.is_empty());
+        pass(30);
+        assert_eq!(found().await, [of(&short, Ageing::Within30Days)]);
+        pass(27);
+        assert_eq!(found().await, [of(&short, Ageing::Within3Days)]);
+        pass(3);
+        assert!(found().await.is_empty(), "one that has ended needs no word");
+        pass(300);
+        assert_eq!(found().await, [of(&long, Ageing::Within14Days)]);
+        f.store.revoke_token(&f.tenant, &long).await.unwrap();
+        assert!(found().await.is_empty());
+        // The same token again gets a new life, and keeps its age.
+        let fixed = domain::token::BearerToken::generate();
+        f.store.keep_token(&f.tenant, fixed.clone(), &["scim".into()], 100, "").await.unwrap();
+        pass(90);
+        f.store.keep_token(&f.tenant, fixed.clone(), &["scim".into()], 365, "").await.unwrap();
+        assert!(found().await.is_empty());
+        pass(275);
+        assert_eq!(found().await, [of(fixed.id(), Ageing::YearOld)]);
     })
     .await;
 }
