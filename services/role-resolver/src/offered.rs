@@ -17,8 +17,9 @@ use scim::role::Role;
 use scim::schema::{DRAFT_ROLE_URN, Target};
 use scim::sort::{Key, Sort};
 
+use crate::compute::{aside, catalogue_missing};
 use crate::ground::Ground;
-use crate::resolver::{Resolver, aside, catalogue_missing};
+use crate::resolver::Resolver;
 
 /// The most labels that are looked at one by one.
 const MOST_SCANNED: usize = 10_000;
@@ -73,7 +74,7 @@ impl Resolver {
         };
         let ground = self.grounds.newest(&self.store, tenant).await?;
         let (in_use, position) = self.store.labels_in_use(tenant, prefix, limit).await?;
-        aside(move || page(&ground, &asked, &among, in_use, position)).await
+        aside(move |_| page(&ground, &asked, &among, in_use, position)).await
     }
 }
 
