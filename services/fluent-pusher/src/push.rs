@@ -33,6 +33,9 @@ const DOUBT: Duration = Duration::from_mins(5);
 pub(crate) enum Failure {
     #[error("Fluent failed")]
     Fluent(#[from] FluentError),
+    /// Fluent refuses to take away what has to go.
+    #[error("Fluent refused a removal")]
+    Kept(Refusal),
     #[error("another part of Rolecall failed")]
     Peer(#[from] runtime::error::Error),
     #[error("the pusher's own tables failed")]
@@ -353,19 +356,25 @@ impl Push<'_> {
             return Ok(account);
         }
         let id = account.id;
-        let (mut answered, mut refused) = (None, None);
+        let (mut answered, mut refused, mut kept) = (None, None, None);
         for mutation in &mutations {
             self.in_time()?;
             let sent = match mutation {
-                Mutation::Update(_) if refused.is_some() => continue,
+                Mutation::Update(_) if refused.is_some() || kept.is_some() => continue,
                 Mutation::Update(update) => self.tenant.fluent.update(&id, update).await.map(Some),
                 Mutation::Remove(roles) => self.tenant.fluent.remove(&id, roles).await.map(|()| None),
             };
             match sent {
                 Ok(account) => answered = account,
+                Err(FluentError::Permanent(refusal)) if matches!(mutation, Mutation::Remove(_)) => {
+                    kept = kept.or(Some(refusal));
+                }
                 Err(refusal @ FluentError::Permanent(_)) => refused = refused.or(Some(refusal)),
                 Err(error) => return Err(error.into()),
             }
+        }
+        if let Some(refusal) = kept {
+            return Err(Failure::Kept(refusal));
         }
         if let Some(refusal) = refused {
             return Err(refusal.into());

@@ -209,11 +209,14 @@ impl Worker {
         let delay = backoff.delay(job.attempts.saturating_add(1), &mut rng);
         let again = |delay: Duration| Ending::Again { at: now.plus(delay), counts: true };
         match failure {
-            Failure::Fluent(FluentError::Permanent(refusal)) => {
+            Failure::Fluent(FluentError::Permanent(refusal)) | Failure::Kept(refusal) => {
                 tenant.breaker.success();
                 tracing::warn!(tenant = %tenant.id, user = %job.user, code = ?refusal.code, "Fluent refused a change");
                 let code = refusal.code.as_ref().map(|code| format!("{}: ", code.as_str())).unwrap_or_default();
-                self.gave_up(job, account, format!("{code}{}", refusal.message), now)
+                // What takes access away is never given up, also where a start-over could not say that it does.
+                let takes_away = job.revokes || job.gone || matches!(failure, Failure::Kept(_));
+                let again = takes_away.then(|| now.plus(backoff.max));
+                Self::gave_up(job, account, format!("{code}{}", refusal.message), again)
             }
             Failure::Fluent(error @ (FluentError::Retry { cause, .. } | FluentError::Unknown { cause })) => {
                 tracing::info!(tenant = %tenant.id, user = %job.user, cause = cause.as_str(), "a push is to be repeated");
@@ -227,7 +230,8 @@ impl Worker {
                 if job.attempts >= PATIENCE {
                     let message =
                         if let Cause::Server(refusal) = cause { refusal.message.clone() } else { error.to_string() };
-                    return self.gave_up_for_now(job, account, message, now);
+                    // It might pass: a person is told, and it is tried again now and then.
+                    return Self::gave_up(job, account, message, Some(now.plus(backoff.max)));
                 }
                 (again(delay.max(after.unwrap_or_default())), None, cause.as_str())
             }
@@ -247,31 +251,16 @@ impl Worker {
         }
     }
 
-    /// Failed for good. What takes access away is tried again all the same, now and then: it is never given up.
+    /// Failed, for good unless it is tried again.
     fn gave_up(
-        &self,
         job: &Job,
         account: Option<String>,
         detail: String,
-        now: Timestamp,
+        again: Option<Timestamp>,
     ) -> (Ending, Option<Vec<u8>>, &'static str) {
-        // What takes away is never given up, also where a start-over has not yet said that it does.
-        let again = (job.revokes || job.gone).then(|| now.plus(self.config.backoff.max));
         let reasons = vec![format!("FLUENT_REFUSED: {detail}")];
         let outcome = Outcome { fluent_id: account, ..Outcome::without_account(Standing::Failed, reasons) };
         (Ending::Failed { detail, again }, Some(report::encode(outcome, job)), Standing::Failed.as_str())
-    }
-
-    /// A fault that might pass has lasted long: a person is told, and it is tried again now and then.
-    fn gave_up_for_now(
-        &self,
-        job: &Job,
-        account: Option<String>,
-        detail: String,
-        now: Timestamp,
-    ) -> (Ending, Option<Vec<u8>>, &'static str) {
-        let (_, report, result) = self.gave_up(job, account, detail.clone(), now);
-        (Ending::Failed { detail, again: Some(now.plus(self.config.backoff.max)) }, report, result)
     }
 
     /// Tells identity-store what it has not been told. What it does not take stays in the tables for the next time.

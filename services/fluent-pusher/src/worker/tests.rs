@@ -425,6 +425,20 @@ async fn a_refused_dismissal_is_never_given_up() {
 }
 
 #[tokio::test]
+async fn a_refused_removal_is_never_given_up_whoever_told_of_it() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE, CLERK]);
+    setup.settle().await;
+    let refusal = Effect::Errors { code: "C0020E".to_owned(), message: "no".to_owned() };
+    setup.fluent.sim.fault(Fault::once(refusal).times(3).on("removeUserRolesFromUser"));
+    // Nobody says any more that this took something away.
+    setup.change(ada, |user| user.grants = agents(&[CLERK]));
+    setup.fakes.change(|world| (world.floor, world.entries) = (world.revision, Vec::new()));
+    setup.settle().await;
+    assert_eq!(setup.account("ada"), open(&["STORE_ASSISTANT@AGENT:1"]));
+}
+
+#[tokio::test]
 async fn an_account_that_fluent_will_not_close_is_emptied() {
     let setup = Setup::start().await;
     let ada = setup.hire("ada", &[STORE]);
