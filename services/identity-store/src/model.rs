@@ -472,6 +472,8 @@ pub struct Entry {
     pub takes_away: bool,
     /// What changed.
     pub change: Change,
+    /// Whether members joined or left, more than one answer can name: none are named in `change`.
+    pub unnamed: bool,
 }
 
 /// What changed.

@@ -105,7 +105,7 @@ impl Followed {
         let stamped = match change.unwrap() {
             Change::UserChanged(user) => vec![user.user_id],
             Change::GroupChanged(group) => vec![group.group_id],
-            Change::MembersChanged(MembersChanged { group_id: _, added, removed }) => {
+            Change::MembersChanged(MembersChanged { group_id: _, added, removed, unnamed: _ }) => {
                 added.into_iter().chain(removed).map(|member| member.id).collect()
             }
             Change::RulesChanged(_) | Change::CatalogueChanged(_) | Change::SettingsChanged(_) => {

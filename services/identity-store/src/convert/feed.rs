@@ -30,11 +30,11 @@ pub(crate) fn page(read: Read<FeedPage>) -> pb::ReadFeedResponse {
 }
 
 fn entry(entry: Entry) -> pb::FeedEntry {
-    let Entry { revision, at, takes_away, change: changed } = entry;
-    pb::FeedEntry { revision: revision.0, at_us: at.0, takes_away, change: Some(change(changed)) }
+    let Entry { revision, at, takes_away, change: changed, unnamed } = entry;
+    pb::FeedEntry { revision: revision.0, at_us: at.0, takes_away, change: Some(change(changed, unnamed)) }
 }
 
-fn change(change: Change) -> pb::feed_entry::Change {
+fn change(change: Change, unnamed: bool) -> pb::feed_entry::Change {
     use pb::feed_entry::Change as To;
     match change {
         Change::User { user, access_changed } => {
@@ -45,6 +45,7 @@ fn change(change: Change) -> pb::feed_entry::Change {
             group_id: group.to_string(),
             added: added.iter().map(member).collect(),
             removed: removed.iter().map(member).collect(),
+            unnamed,
         }),
         Change::Group { group, exists } => To::GroupChanged(pb::GroupChanged { group_id: group.to_string(), exists }),
         Change::Rules(_) => To::RulesChanged(pb::RulesChanged {}),

@@ -17,6 +17,9 @@ pub(super) const MEMBERS: usize = 5_000;
 const REVISIONS: u32 = 1_000;
 /// About how much one read answers with, in bytes of payload.
 const BYTES: usize = 4 << 20;
+/// The most bytes of payload of one revision: of one with more, no further members are named, so that an answer stays
+/// far below the 16 MiB of a message.
+const NAMED: usize = 2 * BYTES;
 /// How many rows are fetched at a time.
 const ROWS: i64 = 64;
 
@@ -82,13 +85,13 @@ async fn page(
         Wanted::All => (NEXT, head.min(Revision(after.0.saturating_add(u64::from(limit))))),
         Wanted::TakingAway => (NEXT_TAKING_AWAY, head),
     };
-    let (mut at, mut bytes, mut revisions) = ((after.to_db(), i64::MAX), 0, 0);
+    let (mut at, mut bytes, mut of_revision, mut revisions) = ((after.to_db(), i64::MAX), 0, 0, 0);
     let mut entries = Vec::<Entry>::new();
     loop {
         let rows = tx.rows(sql, params![tenant.as_str(), at.0, at.1, until.to_db(), ROWS]).await?;
         let last = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
         for row in rows {
-            let entry = entry(&row)?;
+            let mut entry = entry(&row)?;
             let previous = entries.last().map(|entry| entry.revision);
             if previous != Some(entry.revision) {
                 // What is full may still finish the revision it is in.
@@ -96,8 +99,16 @@ async fn page(
                     return Ok(FeedPage { entries, through });
                 }
                 revisions += 1;
+                of_revision = 0;
             }
-            bytes += row.text(5)?.len();
+            let length = row.text(5)?.len();
+            (bytes, of_revision) = (bytes + length, of_revision + length);
+            if let Change::Members { group: _, added, removed } = &mut entry.change
+                && of_revision > NAMED
+            {
+                (*added, *removed) = (Vec::new(), Vec::new());
+                entry.unnamed = true;
+            }
             at = (row.int(0)?, row.int(1)?);
             entries.push(entry);
         }
@@ -120,5 +131,6 @@ fn entry(row: &Row) -> Result<Entry, Failure> {
         at: time(row, 2)?,
         takes_away: row.flag(3)?,
         change: payload::from_db(row.text(4)?, row.text(5)?)?,
+        unnamed: false,
     })
 }

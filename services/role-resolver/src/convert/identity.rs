@@ -227,8 +227,8 @@ pub(crate) fn feed_page(answer: identity::ReadFeedResponse) -> Result<FeedPage, 
 }
 
 /// What an entry of the feed stamps: the user that changed, the group whose labels changed or that is gone, the members
-/// that joined or left and not their group, the ground. One of a kind that is not known yet may stamp anything: that is
-/// what a change of the ground does.
+/// that joined or left and not their group, the ground. Members that are not named, and an entry of a kind that is not
+/// known yet, may stamp anything: that is what a change of the ground does.
 fn change(entry: identity::FeedEntry) -> Result<Change, Malformed> {
     use identity::feed_entry::Change as Kind;
     let identity::FeedEntry { revision, at_us: _, takes_away: _, change } = entry;
@@ -236,7 +236,8 @@ fn change(entry: identity::FeedEntry) -> Result<Change, Malformed> {
         // A profile alone stamps too: the user's name is part of what is kept.
         Some(Kind::UserChanged(user)) => Stamps::Some(vec![Dependency::User(user.user_id.parse()?)]),
         Some(Kind::GroupChanged(group)) => Stamps::Some(vec![Dependency::Group(group.group_id.parse()?)]),
-        Some(Kind::MembersChanged(identity::MembersChanged { group_id: _, added, removed })) => {
+        Some(Kind::MembersChanged(identity::MembersChanged { unnamed: true, .. })) => Stamps::Ground,
+        Some(Kind::MembersChanged(identity::MembersChanged { group_id: _, added, removed, unnamed: false })) => {
             let members = added.into_iter().chain(removed).map(|identity::Member { id, is_group }| {
                 Ok(if is_group { Dependency::Group(id.parse()?) } else { Dependency::User(id.parse()?) })
             });

@@ -145,10 +145,17 @@ async fn a_change_of_a_group_or_of_the_ground_reaches_those_who_depend_on_it() {
     // What concerns others is no reason to read anything again.
     warm(&world, "ann").await;
     let before = world.store().asked.holdings;
-    let nobody = MembersChanged { group_id: String::new(), added: vec![], removed: vec![] };
+    let nobody = MembersChanged::default();
     world.change(|store| store.commit(feed_entry::Change::MembersChanged(nobody)));
     follows(&world, "ann").await;
     assert_eq!(world.store().asked.holdings, before);
+    let somebody = MembersChanged { unnamed: true, ..MembersChanged::default() };
+    world.change(|store| store.commit(feed_entry::Change::MembersChanged(somebody)));
+    until(async || {
+        asked(&world, get("ann")).await;
+        world.store().asked.holdings > before
+    })
+    .await;
 }
 
 /// The replica remembers one stamp. What it has forgotten, it must not speak of.

@@ -313,7 +313,7 @@ impl FeedService for Fake {
         let entry = |revision| {
             let told = state.changes.iter().find(|entry| entry.revision == revision).cloned();
             let member = Member { id: UserId::new().to_string(), is_group: false };
-            let members = MembersChanged { group_id: String::new(), added: vec![member], removed: vec![] };
+            let members = MembersChanged { added: vec![member], ..MembersChanged::default() };
             let change = Some(feed_entry::Change::MembersChanged(members));
             told.unwrap_or(FeedEntry { revision, change, ..Default::default() })
         };
