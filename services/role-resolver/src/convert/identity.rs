@@ -236,14 +236,19 @@ fn change(entry: identity::FeedEntry) -> Result<Change, Malformed> {
         // A profile alone stamps too: the user's name is part of what is kept.
         Some(Kind::UserChanged(user)) => Stamps::Some(vec![Dependency::User(user.user_id.parse()?)]),
         Some(Kind::GroupChanged(group)) => Stamps::Some(vec![Dependency::Group(group.group_id.parse()?)]),
-        Some(Kind::MembersChanged(identity::MembersChanged { unnamed: true, .. })) => Stamps::Ground,
         Some(Kind::MembersChanged(identity::MembersChanged { group_id: _, added, removed, unnamed: false })) => {
             let members = added.into_iter().chain(removed).map(|identity::Member { id, is_group }| {
                 Ok(if is_group { Dependency::Group(id.parse()?) } else { Dependency::User(id.parse()?) })
             });
             Stamps::Some(members.collect::<Result<_, Malformed>>()?)
         }
-        Some(Kind::RulesChanged(_) | Kind::CatalogueChanged(_) | Kind::SettingsChanged(_)) | None => Stamps::Ground,
+        Some(
+            Kind::MembersChanged(identity::MembersChanged { unnamed: true, .. })
+            | Kind::RulesChanged(_)
+            | Kind::CatalogueChanged(_)
+            | Kind::SettingsChanged(_),
+        )
+        | None => Stamps::Ground,
     };
     Ok(Change { revision: Revision(revision), stamps })
 }
