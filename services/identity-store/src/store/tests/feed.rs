@@ -64,28 +64,28 @@ async fn of_more_members_than_an_answer_can_name_no_more_are_named() {
         let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
         let staff = group(f, "staff", &["ACCOUNT_0_A"], &names).await;
         // As many parts of one revision as a group has that grew to millions.
-        let copies = "INSERT INTO feed (tenant, revision, part, at, takes_away, kind, payload) \
+        let grow = "INSERT INTO feed (tenant, revision, part, at, takes_away, kind, payload) \
                       SELECT tenant, revision, part + 100 * $2, at, takes_away, kind, payload FROM feed \
                       WHERE tenant = $1 AND kind = 'members' AND part < 100";
         let tenant = f.tenant.clone();
-        let copied = f.store.database.write(move |tx| {
+        let grown = f.store.database.write(move |tx| {
             Box::pin(async move {
                 for copy in 1..=5_i64 {
-                    tx.execute(copies, params![tenant.as_str(), copy]).await?;
+                    tx.execute(grow, params![tenant.as_str(), copy]).await?;
                 }
                 Ok::<_, Failure>(())
             })
         });
-        copied.await.unwrap();
+        grown.await.unwrap();
         let feed = f.feed().await;
-        let (mut named, mut unnamed) = (0, 0);
+        let (mut told, mut untold) = (0, 0);
         for entry in &feed {
             if let Change::Members { group, added, removed: _ } = &entry.change {
                 assert_eq!((*group, added.is_empty()), (staff, entry.unnamed));
-                *(if entry.unnamed { &mut unnamed } else { &mut named }) += 1;
+                *(if entry.unnamed { &mut untold } else { &mut told }) += 1;
             }
         }
-        assert_eq!((named, named + unnamed), (42, 60), "8 MiB of names are told");
+        assert_eq!((told, told + untold), (42, 60), "8 MiB of names are told");
     })
     .await;
 }
