@@ -115,7 +115,9 @@ trait Listed: Sized + Send + 'static {
     const COLUMNS: &'static str;
     /// How many columns that is.
     const WIDTH: usize;
-    /// The tables, beginning with ` FROM `.
+    /// The table.
+    const TABLE: &'static str;
+    /// The table with what belongs to each row of it, beginning with ` FROM `.
     const FROM: &'static str;
     fn schema(schemas: Schemas) -> &'static ResourceType;
     fn read(row: &Row) -> Result<Self, Failure>;
@@ -138,6 +140,7 @@ impl Listed for User {
     const KIND: Kind = Kind::Users;
     const COLUMNS: &'static str = users::columns!(r);
     const WIDTH: usize = users::COLUMNS;
+    const TABLE: &'static str = "users";
     const FROM: &'static str = " FROM users r LEFT JOIN outcomes o ON o.tenant = r.tenant AND o.user_id = r.id";
 
     fn schema(schemas: Schemas) -> &'static ResourceType {
@@ -182,6 +185,7 @@ impl Listed for Group {
     const KIND: Kind = Kind::Groups;
     const COLUMNS: &'static str = groups::columns!();
     const WIDTH: usize = groups::COLUMNS;
+    const TABLE: &'static str = "groups";
     const FROM: &'static str = " FROM groups r";
 
     fn schema(schemas: Schemas) -> &'static ResourceType {

@@ -62,14 +62,18 @@ impl Walk<'_> {
     /// The database decides what matches, and an index knows the order.
     async fn indexed<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<(Filling<T>, Total), Failure> {
         let mut page = Filling::new(self.count);
-        let mut after = self.after();
-        let mut skipped = self.skipped();
-        let mut ended = false;
+        let (mut after, mut ended) = match self.skipped() {
+            0 => (self.after(), false),
+            skipped => {
+                let last = self.skip::<T>(tx, skipped).await?;
+                let beyond = last.is_none();
+                (last, beyond)
+            }
+        };
         while self.count > 0 && !ended && !page.more {
             // One more than is wanted tells whether there are more.
             let limit = ROWS.min(self.count + 1 - page.items.len());
-            let rows = self.rows::<T>(tx, after.as_ref(), limit, skipped).await?;
-            skipped = 0;
+            let rows = self.rows::<T>(tx, after.as_ref(), limit).await?;
             ended = rows.len() < limit;
             for row in &rows {
                 let place = self.order.place(row, T::WIDTH)?;
@@ -77,16 +81,7 @@ impl Walk<'_> {
                 after = Some(place);
             }
         }
-        let seen = page.items.len() as u64;
-        let total = match (self.kept, self.start) {
-            (Some(kept), _) => Some(kept),
-            (None, Start::After(_)) => None,
-            (None, Start::Index(_)) if ended && !page.more && (seen > 0 || self.skipped() == 0) => {
-                Some(self.skipped() + seen)
-            }
-            (None, Start::Index(_)) => Some(self.total::<T>(tx).await?),
-        };
-        Ok((page, total))
+        Ok((page, self.kept))
     }
 
     /// The database narrows down, the evaluator decides, and an index knows the order.
@@ -160,7 +155,7 @@ impl Walk<'_> {
         let found = match self.criterion.reach() {
             Reach::Many => self.some_named::<T>(tx, look).await?,
             Reach::Few | Reach::All => {
-                let rows = self.rows::<T>(tx, look.after.as_ref(), ROWS, 0).await?;
+                let rows = self.rows::<T>(tx, look.after.as_ref(), ROWS).await?;
                 look.ended = rows.len() < ROWS;
                 let found = rows.iter().map(|row| Ok((T::read(row)?, self.order.place(row, T::WIDTH)?)));
                 found.collect::<Result<Vec<_>, Failure>>()?
@@ -212,27 +207,43 @@ impl Walk<'_> {
         }
     }
 
-    /// Rows in order, after a place, or after as many as are to be skipped.
-    async fn rows<T: Listed>(
-        &self,
-        tx: &mut Tx<'_>,
-        after: Option<&Spot>,
-        limit: usize,
-        skipped: u64,
-    ) -> Result<Vec<Row>, Failure> {
-        let (sql, values) = self.select::<T>(after, limit, skipped)?;
+    /// The place of the last resource that comes before the page, of so many; `None` if there are fewer.
+    async fn skip<T: Listed>(&self, tx: &mut Tx<'_>, skipped: u64) -> Result<Option<Spot>, Failure> {
+        let (sql, values) = self.skipping::<T>(skipped)?;
+        let rows = tx.composed(&sql, values).await?;
+        rows.first().map(|row| self.order.place(row, 1)).transpose()
+    }
+
+    /// Rows in order, after a place.
+    async fn rows<T: Listed>(&self, tx: &mut Tx<'_>, after: Option<&Spot>, limit: usize) -> Result<Vec<Row>, Failure> {
+        let (sql, values) = self.select::<T>(after, limit)?;
         Ok(tx.composed(&sql, values).await?)
     }
 
+    /// The statement that a page begins with.
+    pub(super) fn first<T: Listed>(&self) -> Result<(String, Vec<Value>), Failure> {
+        match self.criterion.reach() {
+            Reach::Many => self.names::<T>(self.after().as_ref()),
+            Reach::Few | Reach::All if self.skipped() > 0 && self.criterion.is_exact() => {
+                self.skipping::<T>(self.skipped())
+            }
+            Reach::Few | Reach::All => self.select::<T>(self.after().as_ref(), ROWS),
+        }
+    }
+
+    /// The statement of [`Walk::skip`]: an index tells, without a look at the rows.
+    fn skipping<T: Listed>(&self, skipped: u64) -> Result<(String, Vec<Value>), Failure> {
+        let from = format!(" FROM {} r WHERE r.tenant = $1{}", T::TABLE, self.criterion.sql());
+        let (mut sql, mut values) = self.ordered("r.id", &from, None, 1)?;
+        values.push(Value::from(i64::try_from(skipped - 1).unwrap_or(i64::MAX)));
+        let _ = write!(sql, " OFFSET ${}", values.len());
+        Ok((sql, values))
+    }
+
     /// The statement of [`Walk::rows`].
-    fn select<T: Listed>(
-        &self,
-        after: Option<&Spot>,
-        limit: usize,
-        skipped: u64,
-    ) -> Result<(String, Vec<Value>), Failure> {
+    fn select<T: Listed>(&self, after: Option<&Spot>, limit: usize) -> Result<(String, Vec<Value>), Failure> {
         let from = format!("{} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql());
-        self.ordered(T::COLUMNS, &from, after, limit, skipped)
+        self.ordered(T::COLUMNS, &from, after, limit)
     }
 
     /// The statement that reads the places of those whom an index names.
@@ -240,9 +251,9 @@ impl Walk<'_> {
         let from = match (self.order.by, self.criterion.among()) {
             // The order needs no more of them than that, so nobody else is looked at.
             (By::Id, Some(among)) => format!(" FROM ({among}) AS r WHERE r.id IS NOT NULL"),
-            _ => format!("{} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql()),
+            _ => format!(" FROM {} r WHERE r.tenant = $1{}", T::TABLE, self.criterion.sql()),
         };
-        self.ordered("DISTINCT r.id", &from, after, LOOKED, 0)
+        self.ordered("DISTINCT r.id", &from, after, LOOKED)
     }
 
     /// A statement that reads columns in order, and behind them the one that decides it.
@@ -252,7 +263,6 @@ impl Walk<'_> {
         from: &str,
         after: Option<&Spot>,
         limit: usize,
-        skipped: u64,
     ) -> Result<(String, Vec<Value>), Failure> {
         let mut values = params![self.tenant.as_str()];
         values.extend_from_slice(self.criterion.values());
@@ -267,28 +277,7 @@ impl Walk<'_> {
         sql.push_str(&self.order.clause());
         values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
         let _ = write!(sql, " LIMIT ${}", values.len());
-        if skipped > 0 {
-            values.push(Value::from(i64::try_from(skipped).unwrap_or(i64::MAX)));
-            let _ = write!(sql, " OFFSET ${}", values.len());
-        }
         Ok((sql, values))
-    }
-
-    /// The statement that a page begins with.
-    pub(super) fn first<T: Listed>(&self) -> Result<(String, Vec<Value>), Failure> {
-        match self.criterion.reach() {
-            Reach::Many => self.names::<T>(self.after().as_ref()),
-            Reach::Few | Reach::All => self.select::<T>(self.after().as_ref(), ROWS, self.skipped()),
-        }
-    }
-
-    async fn total<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<u64, Failure> {
-        let mut values = params![self.tenant.as_str()];
-        values.extend_from_slice(self.criterion.values());
-        let sql = format!("SELECT COUNT(*){} WHERE r.tenant = $1{}", T::FROM, self.criterion.sql());
-        let rows = tx.composed(&sql, values).await?;
-        let count = rows.first().ok_or(Failure::Internal)?.int(0)?;
-        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// The resources at these places.
