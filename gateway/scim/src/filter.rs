@@ -130,26 +130,36 @@ pub enum Operator {
 }
 
 impl Operator {
-    const ALL: [(&'static str, Self); 9] = [
-        ("eq", Self::Eq),
-        ("ne", Self::Ne),
-        ("co", Self::Co),
-        ("sw", Self::Sw),
-        ("ew", Self::Ew),
-        ("gt", Self::Gt),
-        ("ge", Self::Ge),
-        ("lt", Self::Lt),
-        ("le", Self::Le),
-    ];
-
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, operator)| *operator)
+        let &[first, second] = word.as_bytes() else { return None };
+        Some(match &[first.to_ascii_lowercase(), second.to_ascii_lowercase()] {
+            b"eq" => Self::Eq,
+            b"ne" => Self::Ne,
+            b"co" => Self::Co,
+            b"sw" => Self::Sw,
+            b"ew" => Self::Ew,
+            b"gt" => Self::Gt,
+            b"ge" => Self::Ge,
+            b"lt" => Self::Lt,
+            b"le" => Self::Le,
+            _ => return None,
+        })
     }
 
     /// The operator's canonical spelling.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(_, operator)| *operator == self).map_or("", |(name, _)| name)
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Co => "co",
+            Self::Sw => "sw",
+            Self::Ew => "ew",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::Lt => "lt",
+            Self::Le => "le",
+        }
     }
 }
 
@@ -218,33 +228,41 @@ impl Query {
 }
 
 impl<P, C> Expr<P, C> {
-    /// All of `terms`, of which there is at least one.
-    pub(crate) fn all(terms: Vec<Self>) -> Self {
-        Self::join(terms, Self::And, |term| match term {
-            Self::And(inner) => Ok(inner),
-            other => Err(other),
-        })
-    }
-
-    /// At least one of `terms`, of which there is at least one.
-    pub(crate) fn any(terms: Vec<Self>) -> Self {
-        Self::join(terms, Self::Or, |term| match term {
-            Self::Or(inner) => Ok(inner),
-            other => Err(other),
-        })
-    }
-
-    fn join(terms: Vec<Self>, of: fn(Vec<Self>) -> Self, open: fn(Self) -> Result<Vec<Self>, Self>) -> Self {
-        let mut flat = Vec::with_capacity(terms.len());
-        for term in terms {
-            match open(term) {
-                Ok(inner) => flat.extend(inner),
-                Err(term) => flat.push(term),
+    /// This and that.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::And(mut terms), Self::And(more)) => {
+                terms.extend(more);
+                Self::And(terms)
             }
+            (Self::And(mut terms), other) => {
+                terms.push(other);
+                Self::And(terms)
+            }
+            (first, Self::And(mut more)) => {
+                more.insert(0, first);
+                Self::And(more)
+            }
+            (first, other) => Self::And(vec![first, other]),
         }
-        match flat.len() {
-            1 => flat.swap_remove(0),
-            _ => of(flat),
+    }
+
+    /// This or that.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Or(mut terms), Self::Or(more)) => {
+                terms.extend(more);
+                Self::Or(terms)
+            }
+            (Self::Or(mut terms), other) => {
+                terms.push(other);
+                Self::Or(terms)
+            }
+            (first, Self::Or(mut more)) => {
+                more.insert(0, first);
+                Self::Or(more)
+            }
+            (first, other) => Self::Or(vec![first, other]),
         }
     }
 

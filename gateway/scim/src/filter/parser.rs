@@ -5,11 +5,33 @@ use super::{Comparison, Filter, InvalidFilter, MAX_DEPTH, MAX_LENGTH, MAX_NODES,
 use crate::leniency::{Leniency, Mode};
 use crate::path::{AttrPath, Path, is_sub_name};
 
-/// A group that is still open: what closes it, the finished alternatives, and the terms of the one being read.
+/// A group that is still open: what closes it, the finished alternatives, and what was read of the next one.
 struct Frame {
     group: Group,
-    alternatives: Vec<Filter>,
-    terms: Vec<Filter>,
+    alternatives: Option<Filter>,
+    terms: Option<Filter>,
+}
+
+impl Frame {
+    fn new(group: Group) -> Self {
+        Self { group, alternatives: None, terms: None }
+    }
+}
+
+/// All of what was read so far, and `term`.
+fn and(terms: Option<Filter>, term: Filter) -> Filter {
+    match terms {
+        None => term,
+        Some(terms) => terms.and(term),
+    }
+}
+
+/// One of what was read so far, or `term`.
+fn or(alternatives: Option<Filter>, term: Filter) -> Filter {
+    match alternatives {
+        None => term,
+        Some(alternatives) => alternatives.or(term),
+    }
 }
 
 enum Group {
@@ -39,6 +61,13 @@ impl Group {
             Self::PathFilter | Self::Element(_) => "'and', 'or' or ']'",
         }
     }
+}
+
+/// What stands where a term may.
+enum Operand {
+    Term(Filter),
+    /// A group that begins here.
+    Group(Group),
 }
 
 struct Parser<'a> {
@@ -76,63 +105,69 @@ pub(super) fn path(text: &str, mode: Mode) -> Result<Path, InvalidFilter> {
 
 impl Parser<'_> {
     fn expression(&mut self, group: Group) -> Result<Filter, InvalidFilter> {
-        let mut stack = vec![Frame { group, alternatives: Vec::new(), terms: Vec::new() }];
+        // The group that is read now, and those around it.
+        let (mut frame, mut outer) = (Frame::new(group), Vec::new());
         loop {
-            let Some(mut term) = self.operand(&mut stack)? else { continue };
+            let mut term = match self.operand(&frame, &outer)? {
+                Operand::Term(term) => term,
+                Operand::Group(group) => {
+                    outer.push(std::mem::replace(&mut frame, Frame::new(group)));
+                    continue;
+                }
+            };
             // A term may close groups, each of which is a term of the group around it.
             loop {
-                let Some(frame) = stack.last_mut() else { return Ok(term) };
-                frame.terms.push(term);
                 let next = self.lexer.next()?;
                 if next.token.is_word("and") {
+                    frame.terms = Some(and(frame.terms, term));
                     break;
                 }
                 if next.token.is_word("or") {
-                    let terms = std::mem::take(&mut frame.terms);
-                    frame.alternatives.push(Filter::all(terms));
+                    frame.alternatives = Some(or(frame.alternatives, and(frame.terms, term)));
+                    frame.terms = None;
                     break;
                 }
                 if !frame.group.is_closed_by(next.token) {
                     return Err(next.refuse(frame.group.expected()));
                 }
-                let Some(Frame { group, mut alternatives, terms }) = stack.pop() else { break };
-                alternatives.push(Filter::all(terms));
-                term = self.close(group, Filter::any(alternatives), stack.len())?;
+                let Frame { group, alternatives, terms } = frame;
+                term = self.close(group, or(alternatives, and(terms, term)), outer.len())?;
+                let Some(around) = outer.pop() else { return Ok(term) };
+                frame = around;
             }
         }
     }
 
-    /// Reads one comparison, or opens a group and gives `None`.
-    fn operand(&mut self, stack: &mut Vec<Frame>) -> Result<Option<Filter>, InvalidFilter> {
+    /// Reads one comparison, or what opens a group.
+    fn operand(&mut self, frame: &Frame, outer: &[Frame]) -> Result<Operand, InvalidFilter> {
         let token = self.lexer.next()?;
         self.count(&token)?;
         let group = match token.token {
             Token::Open => Group::Parentheses { negated: false },
             Token::Word(_) => {
-                let next = self.lexer.peek()?;
-                if token.token.is_word("not") && next.token == Token::Open {
+                let next = self.lexer.next_byte();
+                if next == Some(b'(') && token.token.is_word("not") {
                     self.lexer.next()?;
                     Group::Parentheses { negated: true }
                 } else {
                     let path = attr_path(&token)?;
-                    if next.token != Token::OpenBracket {
-                        return self.comparison(path).map(Some);
+                    if next != Some(b'[') {
+                        return self.comparison(path).map(Operand::Term);
                     }
-                    let nested = stack.iter().any(|frame| matches!(frame.group, Group::Element(_) | Group::PathFilter));
-                    if nested || path.sub.is_some() {
-                        return Err(next.refuse("an operator"));
+                    let in_brackets = |frame: &Frame| matches!(frame.group, Group::Element(_) | Group::PathFilter);
+                    let bracket = self.lexer.next()?;
+                    if in_brackets(frame) || outer.iter().any(in_brackets) || path.sub.is_some() {
+                        return Err(bracket.refuse("an operator"));
                     }
-                    self.lexer.next()?;
                     Group::Element(path)
                 }
             }
             _ => return Err(token.refuse("an attribute, 'not (' or '('")),
         };
-        if stack.len() > MAX_DEPTH {
+        if outer.len() >= MAX_DEPTH {
             return Err(InvalidFilter { span: token.span, found: "more", expected: "at most 32 levels of brackets" });
         }
-        stack.push(Frame { group, alternatives: Vec::new(), terms: Vec::new() });
-        Ok(None)
+        Ok(Operand::Group(group))
     }
 
     /// The operator and value behind `path`.
@@ -157,8 +192,9 @@ impl Parser<'_> {
             Group::Parentheses { negated: true } => return Ok(Filter::Not(Box::new(inner))),
             Group::Element(path) => path,
         };
-        let start = self.lexer.peek()?;
+        let before = self.lexer.clone();
         let Some(sub) = self.sub_after_bracket()? else { return Ok(Filter::Element(path, Box::new(inner))) };
+        let start = before.peek()?;
         // `x[a].b eq c` is `x[a and b eq c]`. If `a` is an `or`, the canonical text has one more group.
         if !self.mode.allows(Leniency::SubAfterBracket) || depth >= MAX_DEPTH {
             return Err(start.refuse("'and', 'or' or the end"));
@@ -168,7 +204,7 @@ impl Parser<'_> {
             self.count(&start)?;
         }
         let last = self.comparison(AttrPath { urn: None, name: sub, sub: None })?;
-        Ok(Filter::Element(path, Box::new(Filter::all(vec![inner, last]))))
+        Ok(Filter::Element(path, Box::new(inner.and(last))))
     }
 
     /// The name in a `.name` that follows a `]` at once.

@@ -32,7 +32,7 @@ impl Filter {
                         Scope::Some(term) => kept.push(term),
                     }
                 }
-                if kept.is_empty() { Scope::All } else { Scope::Some(Self::all(kept)) }
+                kept.into_iter().reduce(Self::and).map_or(Scope::All, Scope::Some)
             }
             Self::Or(terms) => {
                 let mut kept = Vec::new();
@@ -43,7 +43,7 @@ impl Filter {
                         Scope::Some(term) => kept.push(term),
                     }
                 }
-                if kept.is_empty() { Scope::None } else { Scope::Some(Self::any(kept)) }
+                kept.into_iter().reduce(Self::or).map_or(Scope::None, Scope::Some)
             }
             Self::Not(inner) => match inner.scope(kind, mode) {
                 Scope::All => Scope::None,
