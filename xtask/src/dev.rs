@@ -22,6 +22,8 @@ pub(crate) struct Dev {
     pub(crate) token: String,
     /// The simulated Fluent.
     pub(crate) fluent: String,
+    /// Where role-resolver's gRPC is: `host:port`.
+    pub(crate) grpc: String,
 }
 
 impl Dev {
@@ -46,10 +48,12 @@ impl Dev {
             .stderr(log)
             .spawn()
             .context("starting `rolecall dev`")?;
-        let mut dev = Self { child, scim: String::new(), token: String::new(), fluent: String::new() };
+        let (scim, token, fluent, grpc) = Default::default();
+        let mut dev = Self { child, scim, token, fluent, grpc };
         let said = dev.until_ready(&ready)?;
         let text = |name: &str| said[name].as_str().map(str::to_owned).with_context(|| format!("{name} is missing"));
         (dev.scim, dev.token, dev.fluent) = (text("scim")?, text("token")?, text("fluent")?);
+        dev.grpc = text("grpc")?;
         Ok(dev)
     }
 

@@ -1,6 +1,7 @@
 //! Suites and clients that nobody here wrote, against the running product.
 //!
-//! `scim2-cli` brings the suite of `scim2-tester` and a client; `scim-sanity` is a probe of its own. Any failure fails
+//! `scim2-cli` brings the suite of `scim2-tester` and a client; `scim-sanity` is a probe of its own; `grpcio` calls
+//! role-resolver, of which it knows what reflection tells, as `peers/roles.py` says. Any failure fails
 //! the run, except for those in [`LIMITS`]: what `scim2-tester` can't be satisfied in, each with its reason.
 
 use std::path::PathBuf;
@@ -14,8 +15,15 @@ use crate::packages;
 use crate::stage::{Stages, cargo, root, run};
 
 /// What is installed, from `PyPI`.
-const PACKAGES: [&str; 5] =
-    ["scim2-cli==0.6.0", "scim2-tester==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3", "scim-sanity==0.7.4"];
+const PACKAGES: [&str; 7] = [
+    "scim2-cli==0.6.0",
+    "scim2-tester==0.5.2",
+    "scim2-client==0.13.2",
+    "scim2-models==0.12.3",
+    "scim-sanity==0.7.4",
+    "grpcio==1.85.1",
+    "grpcio-reflection==1.85.1",
+];
 
 /// A check of `scim2-tester` that fails for a reason of the suite's own.
 struct Limit {
@@ -71,6 +79,7 @@ pub(crate) fn run_all(stages: &mut Stages) -> Result<()> {
     stages.run("scim2-tester", || tester(&tools, &dev))?;
     stages.run("scim-sanity", || sanity(&tools, &dev))?;
     stages.run("scim2-client", || client(&tools, &dev))?;
+    stages.run("grpcio", || grpcio(&tools, &dev))?;
     stages.run("the developers' page", || page(&dev))
 }
 
@@ -194,6 +203,16 @@ fn client(tools: &std::path::Path, dev: &Dev) -> Result<()> {
         ensure!(String::from_utf8_lossy(&gone.stdout).contains("404"), "the {kind} is still there");
     }
     Ok(())
+}
+
+/// Every method of role-resolver, called by a client that learns all of it by reflection.
+fn grpcio(tools: &std::path::Path, dev: &Dev) -> Result<()> {
+    run(Command::new(tools.join("python"))
+        .arg(root().join("xtask/peers/roles.py"))
+        .env("SCIM", &dev.scim)
+        .env("TOKEN", &dev.token)
+        .env("GRPC", &dev.grpc)
+        .stdin(Stdio::null()))
 }
 
 /// Runs the `sh` blocks of `docs/try-it.md` as one script, so that the page is true.

@@ -155,17 +155,24 @@ impl ServerBuilder {
     /// The finished server, serving.
     pub async fn build(self) -> Result<Server, BuildError> {
         let Self { routes, here: placing, names, descriptors, secret, metrics } = self;
-        let mut reflection = tonic_reflection::server::Builder::configure();
         let mut methods = Methods::default();
+        // Most clients still ask by the older of the two names.
+        let mut reflection = [(); 2].map(|()| tonic_reflection::server::Builder::configure());
         for encoded in descriptors {
             let set = FileDescriptorSet::decode(encoded)?;
             methods.add(&set);
-            reflection = reflection.register_file_descriptor_set(set);
+            reflection = reflection.map(|reflection| reflection.register_file_descriptor_set(set.clone()));
         }
+        // The descriptors are those of all parts; what is listed is what is served here.
+        for name in names.iter().copied().chain([HealthServer::<HealthService>::NAME]) {
+            reflection = reflection.map(|reflection| reflection.with_service_name(name));
+        }
+        let [newer, older] = reflection;
         let health = HealthReporter::new();
         let routes = routes
             .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
-            .add_service(reflection.build_v1()?)
+            .add_service(newer.build_v1()?)
+            .add_service(older.build_v1alpha()?)
             .prepare();
         let methods = Arc::new(methods);
         let within = Within::new(Arc::clone(&methods), metrics.server().clone());
