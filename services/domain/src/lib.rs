@@ -11,6 +11,7 @@ pub mod access_token;
 pub mod catalogue;
 pub mod clock;
 pub mod cursor;
+pub mod departures;
 pub mod difference;
 pub mod effective;
 pub mod explain;

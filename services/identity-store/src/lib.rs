@@ -96,6 +96,7 @@ pub async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
 pub async fn build(config: &Config, parts: Parts) -> Result<App, BuildError> {
     let Parts { revision_key, peers, metrics, clock } = parts;
     let store = open(config, clock).await?;
+    store.alarms().register(&metrics);
     let stop = CancellationToken::new();
     let service = grpc::Service::new(store.clone(), revision_key, stop.clone());
     let server = grpc::server(service, peers, &metrics).await?;

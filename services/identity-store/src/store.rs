@@ -4,6 +4,7 @@
 //! below has one subject and all its SQL. Only files of this folder know a database.
 
 mod affected;
+mod alarms;
 mod audit;
 mod catalogue;
 mod commit;
@@ -41,6 +42,7 @@ use domain::revision::{Epoch, Position, Revision};
 use domain::token::{BearerToken, Pepper, TokenHash};
 use sql::{Database, Engine, Migration, Row, Tx, params};
 
+use self::alarms::Alarms;
 use self::commit::Committer;
 pub(crate) use self::group_labels::sound as sound_group_labels;
 use self::heads::HeadBoard;
@@ -57,6 +59,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, sql: include_str!("../migrations/0005_group_labels.sql") },
     Migration { version: 6, sql: include_str!("../migrations/0006_rule_sets.sql") },
     Migration { version: 7, sql: include_str!("../migrations/0007_pending_grounds.sql") },
+    Migration { version: 8, sql: include_str!("../migrations/0008_departures.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.
@@ -67,6 +70,7 @@ const SQLITE_STATISTICS: &str = include_str!("../migrations/sqlite_statistics.sq
 pub struct Store {
     database: Database,
     committer: Committer,
+    alarms: Alarms,
     board: Arc<HeadBoard>,
     scans: Scans,
     clock: Clock,
@@ -109,13 +113,20 @@ impl Store {
             })
             .await?;
         let board = Arc::new(HeadBoard::new(epoch));
-        let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board));
+        let alarms = Alarms::default();
+        let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board), alarms.clone());
         let dummy = BearerToken::generate().hash(&pepper);
         let access_key = AccessKey::derive(&pepper);
         let scans = Scans::default();
-        let store = Self { database, committer, board, scans, clock, dummy, access_key, pepper: Arc::new(pepper) };
+        let store =
+            Self { database, committer, alarms, board, scans, clock, dummy, access_key, pepper: Arc::new(pepper) };
         store.refresh_heads().await?;
         Ok(store)
+    }
+
+    /// What a person must look at, to be told with other metrics.
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// The time by the store's clock.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::clock::{Clock, Timestamp};
+use domain::departures::{Crowd, Departures};
 use domain::id::TenantId;
 use domain::revision::{Epoch, Position, Revision};
 use futures_util::future::BoxFuture;
@@ -20,6 +21,7 @@ use parking_lot::Mutex;
 use sql::{Database, Engine, Statement, Tx, params};
 use tokio::sync::oneshot;
 
+use super::alarms::Alarms;
 use super::heads::HeadBoard;
 use crate::failure::Failure;
 use crate::model::{Head, Written};
@@ -74,6 +76,8 @@ pub(super) struct Counts {
     pub(super) ground: bool,
     /// Whether access can be taken away by it.
     pub(super) takes_away: bool,
+    /// Users who were active, and now are not or are gone.
+    pub(super) departures: u64,
 }
 
 /// The queues and what their workers need. Clones are the same engine.
@@ -84,13 +88,14 @@ struct Shared {
     database: Database,
     clock: Clock,
     board: Arc<HeadBoard>,
+    alarms: Alarms,
     /// A queue is there exactly while it has a worker. On SQLite the one queue has no name.
     queues: Mutex<HashMap<Option<TenantId>, Queue>>,
 }
 
 impl Committer {
-    pub(super) fn new(database: Database, clock: Clock, board: Arc<HeadBoard>) -> Self {
-        Self(Arc::new(Shared { database, clock, board, queues: Mutex::default() }))
+    pub(super) fn new(database: Database, clock: Clock, board: Arc<HeadBoard>, alarms: Alarms) -> Self {
+        Self(Arc::new(Shared { database, clock, board, alarms, queues: Mutex::default() }))
     }
 
     /// Queues a change and answers after the commit that holds it. Once queued it happens even if the caller goes away.
@@ -155,8 +160,11 @@ async fn attempt(shared: &Shared, batch: Batch) -> Result<(), Aborted> {
     let Committed { batch, standings, epoch } = committed?;
     for (tenant, standing) in standings {
         if standing.changed() {
-            let Standing { began: _, revision, taken_away, counts: _ } = standing;
+            let Standing { began: _, revision, taken_away, users: _, departed: _, crowd, counts: _ } = standing;
             shared.board.announce(&tenant, Head { revision, taken_away, ..Head::default() });
+            if let Some(crowd) = crowd {
+                shared.alarms.crowd_left(&tenant, crowd);
+            }
         }
     }
     for waiting in batch {
@@ -201,6 +209,12 @@ struct Standing {
     revision: Revision,
     /// The newest revision of the batch that can take access away; zero if none can.
     taken_away: Revision,
+    /// How many users there were before it.
+    users: u64,
+    /// Who left lately, with those of the batch once it is written.
+    departed: Departures,
+    /// Those who become a crowd with it.
+    crowd: Option<Crowd>,
     counts: Counts,
 }
 
@@ -235,10 +249,9 @@ async fn each(
                     waiting.note(Failure::TenantNotFound);
                     continue;
                 }
-                Some((revision, of)) => {
+                Some((standing, of)) => {
                     epoch = Some(of);
-                    let (taken_away, counts) = (Revision(0), Counts::default());
-                    standings.insert(tenant.clone(), Standing { began: revision, revision, taken_away, counts });
+                    standings.insert(tenant.clone(), standing);
                 }
             }
         }
@@ -257,6 +270,7 @@ async fn each(
                     standing.counts.users += counts.users;
                     standing.counts.groups += counts.groups;
                     standing.counts.ground |= counts.ground;
+                    standing.counts.departures += counts.departures;
                     if counts.takes_away {
                         standing.taken_away = revision;
                     }
@@ -278,27 +292,36 @@ async fn each(
             }
         }
     }
+    for standing in standings.values_mut().filter(|standing| standing.counts.departures > 0) {
+        standing.crowd = standing.departed.add(now, standing.counts.departures, standing.users);
+    }
     let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();
     tx.last(advance).await?;
     Ok((standings, epoch))
 }
 
-async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Revision, Epoch)>, Failure> {
-    const LOCK: &str = "SELECT revision, (SELECT epoch FROM meta) FROM tenants WHERE id = $1 {for update}";
+async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Standing, Epoch)>, Failure> {
+    const LOCK: &str = "SELECT revision, (SELECT epoch FROM meta), user_count, departures FROM tenants \
+         WHERE id = $1 {for update}";
     let Some(row) = tx.row(LOCK, params![tenant.as_str()]).await? else { return Ok(None) };
     let epoch = Epoch::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?;
-    Ok(Some((Revision::from_db(row.int(0)?), epoch)))
+    let revision = Revision::from_db(row.int(0)?);
+    let users = u64::try_from(row.int(2)?).unwrap_or(0);
+    let departed = Departures::parse(row.text(3)?);
+    let (taken_away, counts) = (Revision(0), Counts::default());
+    Ok(Some((Standing { began: revision, revision, taken_away, users, departed, crowd: None, counts }, epoch)))
 }
 
 fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
     const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
          group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END, \
-         taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END WHERE id = $1";
-    let revision = standing.revision.to_db();
-    let ground = if standing.counts.ground { revision } else { 0 };
-    let Standing { began: _, revision: _, taken_away, counts: Counts { users, groups, ground: _, takes_away: _ } } =
-        *standing;
-    Statement::new(ADVANCE, params![tenant.as_str(), revision, users, groups, ground, taken_away.to_db()])
+         taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END, departures = $7 WHERE id = $1";
+    let Standing { began: _, revision, taken_away, users: _, departed, crowd: _, counts } = standing;
+    let Counts { users, groups, ground, takes_away: _, departures: _ } = *counts;
+    let revision = revision.to_db();
+    let ground = if ground { revision } else { 0 };
+    let values = params![tenant.as_str(), revision, users, groups, ground, taken_away.to_db(), departed.to_text()];
+    Statement::new(ADVANCE, values)
 }
 
 /// A change in a queue, whatever its answer.

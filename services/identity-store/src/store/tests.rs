@@ -3,6 +3,7 @@
 
 mod changes;
 mod commit;
+mod departures;
 mod feed;
 mod fixture;
 mod heads;

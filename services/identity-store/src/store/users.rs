@@ -232,6 +232,7 @@ impl Write for Replace {
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
         statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &document.labels));
         scope.tx.batch(statements).await?;
+        scope.counts.departures += u64::from(old.active && !document.active);
         Ok(Applied::Changed(User { document: document.bytes, modified_at: scope.now, version, ..stored }))
     }
 }
@@ -267,6 +268,7 @@ impl Write for Delete {
         statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &BTreeSet::new()));
         scope.tx.batch(statements).await?;
         scope.counts.users -= 1;
+        scope.counts.departures += u64::from(old.active);
         Ok(Applied::Changed(()))
     }
 }

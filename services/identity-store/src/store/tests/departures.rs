@@ -1,0 +1,55 @@
+//! A crowd that leaves raises an alarm at once, and is let go all the same.
+
+use std::time::Duration;
+
+use domain::revision::Revision;
+
+use super::fixture::{document, each};
+use crate::model::Actor;
+
+#[tokio::test]
+async fn a_crowd_that_is_deactivated_or_deleted_raises_one_alarm_and_is_refused_nothing() {
+    each(async |f| {
+        let mut users = Vec::new();
+        for n in 0..40 {
+            users.push((format!("u{n}"), f.user(&format!("u{n}"), &["A"]).await));
+        }
+        let alarms = || f.store.alarms().crowds(&f.tenant);
+        let leave = async |(name, id): &(String, _), deletes: bool| {
+            if deletes {
+                let id = domain::id::UserId::to_string(id);
+                f.store.delete_user(&f.tenant, Actor::default(), &id, Revision(0)).await.unwrap();
+            } else {
+                let inactive = document(name, &["A"]).replace("true", "false");
+                f.replace(*id, 0, &inactive).await.unwrap();
+                // Once more, and with other labels: nobody leaves twice.
+                f.replace(*id, 0, &inactive.replace("\"A\"", "\"B\"")).await.unwrap();
+            }
+        };
+        for (n, user) in users.iter().take(20).enumerate() {
+            leave(user, n % 2 == 0).await;
+            assert_eq!(alarms(), u64::from(n >= 8), "nine are more than a fifth of forty");
+        }
+        f.clock.advance(Duration::from_mins(12));
+        leave(&users[20], true).await;
+        assert_eq!(alarms(), 1, "one by itself is no crowd");
+        for user in &users[21..30] {
+            leave(user, false).await;
+        }
+        assert_eq!(alarms(), 2, "another");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_was_not_active_does_not_leave() {
+    each(async |f| {
+        for n in 0..20 {
+            let inactive = document(&format!("u{n}"), &[]).replace("true", "false");
+            let id = f.create(&inactive).await.unwrap().value.id.to_string();
+            f.store.delete_user(&f.tenant, Actor::default(), &id, Revision(0)).await.unwrap();
+        }
+        assert_eq!(f.store.alarms().crowds(&f.tenant), 0);
+    })
+    .await;
+}
