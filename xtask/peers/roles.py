@@ -107,9 +107,10 @@ def questions(user, grant, known):
     bad = {"grant": grant, "after_user_id": "x"}
     refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", f"{roles}/ListRoleHolders", bad)
 
-    # Only the gateway may call it.
+    # Only the gateway may call these.
     denied = (grpc.StatusCode.PERMISSION_DENIED, "PEER_REQUIRED")
     refused(*denied, "rolecall.roles.v1.LabelService/MatchLabels", {"labels": [LABEL]})
+    refused(*denied, "rolecall.roles.v1.LabelService/ListLabels")
 
 
 def preview(user):
