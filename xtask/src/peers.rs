@@ -1,4 +1,4 @@
-//! Suites and clients that nobody here wrote, against the running product.
+//! B11: suites and clients that nobody here wrote, against the running product.
 //!
 //! `scim2-cli` brings the suite of `scim2-tester` and a client; `scim-sanity` is a probe of its own; `grpcio` calls
 //! role-resolver, of which it knows what reflection tells, as `peers/roles.py` says. Any failure fails

@@ -199,6 +199,7 @@ mod tests {
         read(body, &Limits::default()).err().map_or(200, |error| error.status)
     }
 
+    /// B09: keys given twice, what follows the value, numbers beyond `f64`, byte order marks, UTF-16; B08: NUL and lone surrogates.
     #[test]
     fn what_could_be_read_two_ways_is_refused() {
         for bad in [
@@ -235,6 +236,7 @@ mod tests {
         assert!(error.detail.contains("'active' given twice at line 2"), "{}", error.detail);
     }
 
+    /// D02: deep, wide and long JSON is refused while it is read.
     #[test]
     fn every_limit_holds_at_its_value_and_not_beyond() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n)).into_bytes();

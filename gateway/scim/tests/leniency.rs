@@ -71,6 +71,7 @@ fn is_understood(leniency: Leniency, mode: Mode) -> bool {
     }
 }
 
+/// B05: the documented list of leniencies is the whole list.
 #[test]
 fn every_leniency_is_granted_by_default_and_refused_in_strict_mode() {
     for (leniency, _, who) in Leniency::TABLE {

@@ -63,6 +63,7 @@ mod tests {
         }
     }
 
+    /// B01: whatever reads a stranger's bytes, without a panic, and with what each target promises of what it accepts.
     #[test]
     fn no_garbled_seed_breaks_a_promise() {
         for target in TARGETS {

@@ -1,4 +1,4 @@
-//! What Entra ID, Okta and the others send works at the first try.
+//! B11: what Entra ID, Okta and the others send works at the first try.
 #![allow(clippy::print_stdout, reason = "what is answered otherwise is worth reading when the test fails")]
 
 use std::collections::BTreeSet;

@@ -46,6 +46,16 @@ async fn labels_are_picked_from_a_list(shape: Shape) -> Result<()> {
         walked.extend(ids(&by_cursor)?);
     }
     assert_eq!(walked, all);
+    // B04: in whose hands it was changed.
+    let cursor = scim.get(&format!("{endpoint}?count=4&cursor")).await?.body["nextCursor"].to_string();
+    let cursor = cursor.trim_matches('"');
+    for changed in [&cursor[1..], &cursor[..cursor.len() - 2], "%27%20OR%201=1%20--", "%7B%7D"] {
+        for list in [endpoint, "/Users", "/Groups"] {
+            let refused = scim.get(&format!("{list}?count=4&cursor={changed}")).await?;
+            assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!("invalidCursor")), "{list} {changed}");
+        }
+    }
+    assert_eq!(scim.get(&format!("/Users?count=4&cursor={cursor}")).await?.body["scimType"], "invalidCursor");
 
     let chicago = scim.get(&format!("{endpoint}?filter=value%20sw%20%22AGENT_CHIC-01_%22")).await?;
     let offered = ids(&chicago)?;

@@ -23,6 +23,7 @@
 
 pub mod access;
 pub mod catalogue;
+pub mod cursors;
 pub mod feed;
 pub mod filters;
 pub mod ground;
@@ -152,6 +153,9 @@ macro_rules! behaviours {
                 it_is_told_how_a_user_is_in_its_groups
                 what_is_read_together_is_of_one_revision
                 holdings_and_their_ground_belong_to_one_revision
+            }
+            cursors {
+                a_cursor_that_was_not_made_for_a_list_opens_nothing
             }
             labels_in_use {
                 each_label_in_use_is_listed_once

@@ -91,6 +91,7 @@ fn statuses(answers: &[Value]) -> Vec<&str> {
     answers.iter().map(|answer| answer["status"].as_str().unwrap()).collect()
 }
 
+/// B06: order, and references forwards and backwards.
 #[test]
 fn operations_run_as_sent_and_what_makes_runs_before_what_refers_to_it() {
     let mut world = World::default();
@@ -161,6 +162,7 @@ fn users_who_are_each_others_managers_get_them_once_they_are_there() {
     assert_eq!(statuses(&answers), ["201", "503", "503", "201"]);
 }
 
+/// B06: circular references.
 #[test]
 fn groups_that_contain_each_other_are_refused_and_others_are_made() {
     let mut world = World::default();
@@ -218,6 +220,7 @@ fn what_is_wrong_with_one_operation_is_its_result() {
     assert_eq!(world.log, ["Delete User 1", "Create User"]);
 }
 
+/// B06: `failOnErrors`.
 #[test]
 fn enough_failures_end_it_and_nothing_is_left_half_made() {
     let gone = |id: &str| json!({"method": "DELETE", "path": format!("/Users/{id}")});

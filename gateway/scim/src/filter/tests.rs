@@ -80,6 +80,7 @@ fn the_rfcs_and_the_providers_filters_print_as_they_are_meant() {
     }
 }
 
+/// B02: what is no filter.
 #[test]
 fn what_is_not_a_filter_is_refused_at_the_place() {
     for (text, at) in [
@@ -124,6 +125,7 @@ fn strict_mode_takes_the_rfcs_grammar_only() {
     assert!(Query::parse("emails[type eq \"work\"] and not(title pr)", &USERS, Mode::Strict).is_ok());
 }
 
+/// B02: what is a filter, but not on these resources; B12: what is never returned.
 #[test]
 fn a_comparison_its_type_does_not_have_is_refused() {
     for text in [
@@ -200,6 +202,7 @@ fn a_filter_matches_what_it_says() {
     assert!(members.matches(json!({"members": [{"value": "x"}, {"value": "id"}]}).as_object().unwrap()));
 }
 
+/// D01: deep, long and wide filters and paths are refused while they are read.
 #[test]
 fn every_limit_holds_at_its_value_and_not_beyond() {
     let accepted = |text: String| Filter::parse(&text, Mode::Lenient).is_ok();
@@ -230,7 +233,7 @@ fn every_limit_holds_at_its_value_and_not_beyond() {
     }
 }
 
-/// The deepest trees the limits allow are built, printed, resolved, evaluated and dropped on a small stack.
+/// D03: the deepest trees the limits allow are built, printed, resolved, evaluated and dropped on a small stack.
 #[test]
 fn the_worst_filter_needs_little_stack() {
     let alternating = |n: usize| {
@@ -309,6 +312,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 const ALMOST_A_FILTER: &str = "[a-c.\\[\\]() \"$:]{0,8}( (eq|pr|and|or|not|ne)[ (\\[]?[a-c\"\\]). ]{0,4}){0,5}";
 
 proptest! {
+    /// B01: parse(print(x)) = x.
     #[test]
     fn what_is_printed_reads_back(filter in any_filter()) {
         prop_assert_eq!(parse(&filter.to_string()), filter);

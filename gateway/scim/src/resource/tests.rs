@@ -78,6 +78,7 @@ fn a_user_gets_no_labels_by_the_extension_of_groups() {
     }
 }
 
+/// B09: keys that differ in case alone.
 #[test]
 fn an_attribute_given_twice_is_refused() {
     for body in [

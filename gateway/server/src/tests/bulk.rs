@@ -34,6 +34,7 @@ async fn users_and_the_groups_they_are_in_are_made_in_one_request() {
     face.get(path(2)).await.is_error(404, None);
 }
 
+/// B06: no operation escapes what it would meet alone.
 #[tokio::test]
 async fn every_operation_is_judged_as_if_it_came_alone() {
     let face = Face::new();

@@ -119,6 +119,7 @@ async fn what_is_no_route_is_404_and_me_is_501() {
     assert_eq!(face.get("/Users/").await.status, 200, "a slash at the end does no harm");
 }
 
+/// B09: compressed bodies and foreign encodings.
 #[tokio::test]
 async fn a_body_must_be_json_uncompressed_and_of_a_fair_size() {
     let face = Face::new();

@@ -52,6 +52,7 @@ impl Listening {
     }
 }
 
+/// B10: smuggling, folded headers, broken chunks.
 #[tokio::test]
 async fn a_request_within_a_request_is_never_answered() {
     let it = Listening::new().await;
@@ -80,6 +81,7 @@ async fn a_request_within_a_request_is_never_answered() {
     assert_eq!(it.statuses(&plain).await, [200, 200], "what is sent as two requests is two");
 }
 
+/// B10: doubled slashes, dots and percent signs.
 #[tokio::test]
 async fn no_spelling_of_a_path_names_another_route() {
     let it = Listening::new().await;
@@ -104,6 +106,7 @@ async fn no_spelling_of_a_path_names_another_route() {
     assert_eq!(it.statuses(&absolute).await, [200], "a proxy's form of the same request");
 }
 
+/// B10: `X-HTTP-Method-Override`, TRACE.
 #[tokio::test]
 async fn a_method_is_what_the_first_line_says() {
     let it = Listening::new().await;

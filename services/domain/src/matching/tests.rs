@@ -73,6 +73,43 @@ fn what_is_not_recognised_is_named() {
     assert_eq!(grants("AGENT_chic-01_STORE"), Err(Reason::UnknownContext), "refs are exact");
 }
 
+/// B07: whatever stands where a label should. Types in any case are legal, and underscores inside refs and roles; all else
+/// is unmatched with its reason.
+#[test]
+fn a_hostile_label_gives_nothing_and_says_why() {
+    let (malformed, context, role) = (Reason::Malformed, Reason::UnknownContext, Reason::UnknownRole);
+    for (text, reason) in [
+        ("", malformed),
+        ("RETAILER__X", malformed),
+        ("RETAILER__STORE", malformed),
+        ("AGENT_90_", malformed),
+        ("_90_STORE", malformed),
+        ("AGENT_90_STORE\u{200B}", malformed),
+        ("AGENT_\u{202E}90_STORE", malformed),
+        ("AGENT_90_STORE\n", malformed),
+        ("AGENT_90_STORE\0", malformed),
+        ("AGENT\u{200B}_90_STORE", malformed),
+        ("\u{410}GENT_90_STORE", Reason::UnknownContextType),
+        ("AGENT _90_STORE", Reason::UnknownContextType),
+        ("AGENT_../.._STORE", context),
+        ("AGENT_%_STORE", context),
+        ("AGENT_9%_STORE", context),
+        ("AGENT_9__STORE", context),
+        ("AGENT_*_STORE", context),
+        ("AGENT_90' OR '1'='1_STORE", context),
+        ("AGENT_\u{661}_STORE", context),
+        ("AGENT_90_STORE ", role),
+        ("AGENT_90_%", role),
+        ("AGENT_90_\"}) { id } }", role),
+        ("AGENT_90_STORE\") { roles { name } } mutation { x", role),
+        ("AGENT_90_store", role),
+    ] {
+        assert_eq!(grants(text), Err(reason), "{text:?}");
+    }
+    assert_eq!(grants(&format!("AGENT_90_{}", "R".repeat(10_000))), Err(malformed));
+    assert_eq!(grants(&"_".repeat(10_000)), Err(malformed));
+}
+
 #[test]
 fn two_meanings_are_none() {
     // Location 5000299 with role SYD_STORE, or location 5000299_SYD with role STORE.

@@ -221,6 +221,7 @@ mod tests {
         assert_eq!(GroupDocument::parse(group.to_vec()).unwrap().labels.len(), 2);
     }
 
+    /// B08: NUL and names too long, before either database is asked.
     #[test]
     fn what_no_database_can_hold_is_refused_by_name() {
         for bad in [

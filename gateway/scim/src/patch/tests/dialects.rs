@@ -197,6 +197,7 @@ fn any_changes() -> impl Strategy<Value = Vec<(Change, usize)>> {
 }
 
 proptest! {
+    /// B05: paths, none, with URNs, value filters, case, texts for booleans, nested values, several operations.
     #[test]
     fn every_spelling_of_a_change_means_the_same(changes in any_changes()) {
         let before = stored(&USERS, json!({"userName": "a", "active": false}));

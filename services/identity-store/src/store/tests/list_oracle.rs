@@ -1,4 +1,4 @@
-//! Lists against a naive oracle: filters, orders and pages thrown together by dice give what a plain look at all
+//! B03: lists against a naive oracle: filters, orders and pages thrown together by dice give what a plain look at all
 //! resources gives, on each engine.
 
 use std::collections::{BTreeMap, BTreeSet};
