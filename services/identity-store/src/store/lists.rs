@@ -71,6 +71,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     let stands = standing(tx, &tenant).await?;
                     let (order, criterion) = match parsed {
                         Ok(parsed) => parsed,

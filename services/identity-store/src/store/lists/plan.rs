@@ -2,7 +2,7 @@
 
 use domain::id::{TenantId, UserId};
 use scim::schema::Schemas;
-use sql::{Value, params};
+use sql::params;
 
 use super::super::filter::Criterion;
 use super::super::users;
@@ -25,7 +25,8 @@ impl Store {
 
     /// The database's plan for a look-up of one user with its groups, a line each.
     pub async fn plan_user(&self, tenant: &TenantId, id: UserId) -> Result<Vec<String>, Failure> {
-        self.plan(users::get(true).to_owned(), params![tenant.as_str(), id.as_bytes()]).await
+        let (sql, values) = (users::get(true), params![tenant.as_str(), id.as_bytes()]);
+        Ok(self.database.read(move |tx| Box::pin(async move { tx.explain(sql, values).await })).await?)
     }
 
     async fn plan_list<T: Listed>(&self, tenant: &TenantId, wanted: &ListRequest) -> Result<Vec<String>, Failure> {
@@ -36,11 +37,12 @@ impl Store {
         let count = *count as usize;
         let walk = Walk { tenant, criterion, order, start, count, base_url, kept: None, with_groups: false };
         let (sql, values) = walk.first::<T>()?;
-        self.plan(sql, values).await
-    }
-
-    async fn plan(&self, sql: String, values: Vec<Value>) -> Result<Vec<String>, Failure> {
-        let explain = self.database.read(move |tx| Box::pin(async move { tx.explain(&sql, values).await }));
+        let explain = self.database.read(move |tx| {
+            Box::pin(async move {
+                tx.by_indexes();
+                tx.explain(&sql, values).await
+            })
+        });
         Ok(explain.await?)
     }
 }
