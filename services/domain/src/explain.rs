@@ -84,15 +84,18 @@ impl Explanation {
 pub fn explain(holding: &Holding, nesting: &Nesting, catalogue: &Catalogue, rules: &Rules) -> Explanation {
     let EffectiveSet { active, grants, unmatched, has_labels } = resolve(holding, catalogue, rules);
     let mut routes = Routes { nesting, known: BTreeMap::new() };
-    let mut ways = |label: &Label| holding.labels.get(label).map(|sources| routes.ways(sources)).unwrap_or_default();
     let mut cause = |label: Label| {
         let rule = meaning(&label, catalogue, rules).ok().and_then(|meaning| meaning.rule);
-        Cause { ways: ways(&label), label, rule }
+        let ways = holding.labels.get(&label).map(|sources| routes.ways(sources)).unwrap_or_default();
+        Cause { label, rule, ways }
     };
     let grants = grants.into_iter().map(|(grant, labels)| (grant, labels.into_iter().map(&mut cause).collect()));
     let grants = grants.collect();
     let unmatched = unmatched.into_iter().map(|(label, why)| {
-        let ways = ways(&label);
+        // The name of a group that is not recognised is just a name, also where it is a label elsewhere.
+        let stated = |source: &&Source| !matches!(source, Source::GroupName(_));
+        let sources = holding.labels.get(&label).into_iter().flatten().filter(stated).copied().collect();
+        let ways = routes.ways(&sources);
         (label, (why, ways))
     });
     Explanation { active, grants, unmatched: unmatched.collect(), has_labels }

@@ -5,6 +5,8 @@
 //! `tail` follows the feed, `near` keeps sets in this process, `shared` in Redis, and `flight` lets one ask for many.
 
 mod counts;
+#[cfg(test)]
+mod defence;
 mod entry;
 mod flight;
 #[cfg(test)]
@@ -17,11 +19,11 @@ mod shared;
 mod tail;
 
 pub(crate) use counts::{Counts, Source};
+#[cfg(test)]
+pub(crate) use defence::Defence;
 pub(crate) use entry::{CacheKey, Dependency, Entry, NameTag};
 pub(crate) use flight::{Flights, Turn};
 pub(crate) use near::{Kept, Near};
-#[cfg(test)]
-pub(crate) use replica::Faults;
 pub(crate) use replica::{Change, Stamps};
 pub(crate) use shared::Shared;
 pub(crate) use tail::{FeedPage, Following, Heads, Standing, Tail, Tails};

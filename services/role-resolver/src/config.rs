@@ -10,7 +10,7 @@ use runtime::tls::ServerTls;
 use serde::Deserialize;
 
 #[cfg(test)]
-use crate::cache::Faults;
+use crate::cache::Defence;
 use crate::cache::{CacheKey, Following};
 
 /// The longest that a revoked token may go on working here.
@@ -58,10 +58,10 @@ pub struct CacheConfig {
     pub confirmed_within: Duration,
     /// How many changed users and groups are remembered of each tenant.
     pub stamps: usize,
-    /// Defences that a test turns off.
+    /// The defence that a test turns off.
     #[cfg(test)]
     #[serde(skip)]
-    pub(crate) faults: Faults,
+    pub(crate) without: Option<Defence>,
 }
 
 impl Default for CacheConfig {
@@ -72,7 +72,7 @@ impl Default for CacheConfig {
             confirmed_within: Duration::from_secs(5),
             stamps: 200_000,
             #[cfg(test)]
-            faults: Faults::default(),
+            without: None,
         }
     }
 }
@@ -83,7 +83,7 @@ impl CacheConfig {
             bound: self.confirmed_within,
             stamps: self.stamps,
             #[cfg(test)]
-            faults: self.faults,
+            without: self.without,
         }
     }
 }

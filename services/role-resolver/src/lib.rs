@@ -72,6 +72,12 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
     let Parts { identity_store, revision_key, peers, metrics, readiness, clock, fixed_token, stop } = parts;
     let store = Store::new(identity_store);
     let (counts, cache_key) = (Counts::new(&metrics), config.redis.key());
+    #[cfg(test)]
+    let cache_key = {
+        let mut key = cache_key;
+        key.without = config.cache.without;
+        key
+    };
     let layers = Layers {
         tails: Tails::new(store.clone(), revision_key.clone(), config.cache.following(), counts.clone()),
         near: Near::new(config.cache.near_bytes, config.cache.ttl),

@@ -18,6 +18,7 @@ use proto::roles::v1::{
 use runtime::error::{Error, Kind, Reason};
 use tonic::{Request, Status};
 
+pub(crate) use cache::until;
 use fake::World;
 
 const MATCHED: &str = "AGENT_CHIC-01_STORE";

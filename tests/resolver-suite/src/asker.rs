@@ -55,42 +55,56 @@ impl Asker {
     }
 
     /// Asks everything once, with the newest token or without one.
-    pub(crate) async fn ask(&mut self, token: &str) {
-        let wish = self.wish(token);
+    pub(crate) async fn ask(&mut self) {
+        let wish = self.wish();
         self.batch(&wish).await;
-        let wish = self.wish(token);
+        let wish = self.wish();
         self.checks(&wish).await;
         for _ in 0..2 {
-            let wish = self.wish(token);
+            let wish = self.wish();
             self.one(&wish).await;
-            let wish = self.wish(token);
+            let wish = self.wish();
             self.explain(&wish).await;
-            let wish = self.wish(token);
+            let wish = self.wish();
             self.list_holders(&wish).await;
         }
     }
 
-    /// Asks for all users at once, as one who presents a token.
-    pub(crate) async fn ask_briefly(&mut self, token: &str) {
-        let wish = self.wish_with(token);
+    /// Asks for all users at once, as one who presents the newest token.
+    pub(crate) async fn ask_briefly(&mut self) {
+        let wish = self.with_token();
         self.batch(&wish).await;
     }
 
-    fn wish_with(&self, token: &str) -> Wish {
-        let requirement = Some(Requirement::AtLeastAsFresh(token.to_owned()));
-        Wish { consistency: Some(common::Consistency { requirement }), not_before: self.revision(token) }
+    fn with_token(&self) -> Wish {
+        let token = self.past.borrow().token.clone();
+        let not_before = self.revision(&token);
+        Wish { consistency: Some(consistency(Requirement::AtLeastAsFresh(token))), not_before }
     }
 
-    fn wish(&mut self, token: &str) -> Wish {
+    fn wish(&mut self) -> Wish {
         let requirement = match self.random.random_range(0..6) {
-            0..3 => return self.wish_with(token),
+            0..3 => return self.with_token(),
             3 => Requirement::FullyConsistent(true),
             4 => Requirement::MinimizeLatency(true),
             _ => return Wish { consistency: None, not_before: 0 },
         };
-        let head = self.revision(token);
+        let head = self.past.borrow().newest().0;
         let not_before = if requirement == Requirement::FullyConsistent(true) { head } else { 0 };
-        Wish { consistency: Some(common::Consistency { requirement: Some(requirement) }), not_before }
+        Wish { consistency: Some(consistency(requirement)), not_before }
+    }
+
+    /// Where the tenant stands, once the writer has noted it.
+    async fn head(&mut self) -> u64 {
+        let request = roles::BatchGetEffectiveRolesRequest {
+            tenant: self.tenant.clone(),
+            users: Vec::new(),
+            consistency: Some(consistency(Requirement::FullyConsistent(true))),
+        };
+        let answer = self.roles.batch_get_effective_roles(request).await.unwrap().into_inner();
+        let head = self.revision(&answer.revision_token);
+        self.at(head).await;
+        head
     }
 
     fn revision(&self, token: &str) -> u64 {
@@ -99,10 +113,8 @@ impl Asker {
 
     /// The lists as they were at a revision. It may be told to readers a moment before the writer has noted it.
     async fn at(&mut self, revision: u64) -> Arc<Company> {
-        let past = self.past.wait_for(|past| past.last_key_value().is_some_and(|(newest, _)| *newest >= revision));
-        let past = past.await.unwrap();
-        let (_, company) = past.range(..=revision).next_back().unwrap();
-        Arc::clone(company)
+        let past = self.past.wait_for(|past| past.newest().0 >= revision).await.unwrap();
+        Arc::clone(past.at(revision))
     }
 
     /// The lists that an answer must agree with.
@@ -113,7 +125,7 @@ impl Asker {
     }
 
     fn newest(&self) -> Arc<Company> {
-        Arc::clone(self.past.borrow().last_key_value().unwrap().1)
+        Arc::clone(self.past.borrow().newest().1)
     }
 
     /// A user, in one of the ways to name one; sometimes nobody.
@@ -150,7 +162,7 @@ impl Asker {
             consistency: consistency.clone(),
         };
         let answer = self.roles.get_effective_roles(request).await;
-        let Some(answer) = self.unless_missing(answer, &user, wish) else { return };
+        let Some(answer) = self.unless_missing(answer, &user, wish).await else { return };
         let company = self.answered(wish, &answer.revision_token).await;
         assert_eq!(answer.position.unwrap().revision, self.revision(&answer.revision_token));
         self.same(&company, &user, answer.effective.as_ref());
@@ -163,7 +175,7 @@ impl Asker {
             consistency,
         };
         let answer = self.roles.check_role(request).await;
-        let Some(answer) = self.unless_missing(answer, &user, wish) else { return };
+        let Some(answer) = self.unless_missing(answer, &user, wish).await else { return };
         let company = self.answered(wish, &answer.revision_token).await;
         let set = company.effective(found(&company, &user).unwrap());
         assert_eq!(
@@ -175,25 +187,25 @@ impl Asker {
     }
 
     /// An answer, unless there is no such user: then there must be none.
-    fn unless_missing<T>(
-        &self,
+    async fn unless_missing<T>(
+        &mut self,
         answer: Result<tonic::Response<T>, Status>,
         user: &roles::UserRef,
         wish: &Wish,
     ) -> Option<T> {
-        match answer {
-            Ok(answer) => Some(answer.into_inner()),
-            Err(refused) => {
-                let error = Error::from(refused);
-                assert_eq!(error.reason(), Reason::USER_NOT_FOUND, "{}: {error}", self.how);
-                // It is not told of which state: it must be of one that is fresh enough.
-                let past = self.past.borrow();
-                let mut states =
-                    past.range(..=wish.not_before).next_back().into_iter().chain(past.range(wish.not_before..));
-                assert!(states.any(|(_, company)| found(company, user).is_none()), "{}: {user:?} is there", self.how);
-                None
-            }
-        }
+        let error = match answer {
+            Ok(answer) => return Some(answer.into_inner()),
+            Err(refused) => Error::from(refused),
+        };
+        assert_eq!(error.reason(), Reason::USER_NOT_FOUND, "{}: {error}", self.how);
+        // It is not told of which state: it must be of one that is fresh enough.
+        self.head().await;
+        let past = self.past.borrow();
+        let mut since = [past.at(wish.not_before.max(1))]
+            .into_iter()
+            .chain(past.states.range(wish.not_before..).map(|(_, state)| state));
+        assert!(since.any(|company| found(company, user).is_none()), "{}: {user:?} is there", self.how);
+        None
     }
 
     async fn batch(&mut self, wish: &Wish) {
@@ -237,7 +249,7 @@ impl Asker {
         let (tenant, consistency) = (self.tenant.clone(), wish.consistency.clone());
         let request = roles::ExplainRolesRequest { tenant, user: Some(user.clone()), consistency };
         let answer = self.roles.explain_roles(request).await;
-        let Some(answer) = self.unless_missing(answer, &user, wish) else { return };
+        let Some(answer) = self.unless_missing(answer, &user, wish).await else { return };
         let company = self.answered(wish, &answer.revision_token).await;
         let sourced = answer.grants.iter().map(|explained| roles::SourcedGrant {
             grant: explained.grant.clone(),
@@ -278,7 +290,7 @@ impl Asker {
 
     async fn list_holders(&mut self, wish: &Wish) {
         let grant = step::grants().choose(&mut self.random).cloned().unwrap();
-        let before = self.newest();
+        let begun = self.past.borrow().newest().0;
         let request = roles::ListRoleHoldersRequest {
             tenant: self.tenant.clone(),
             grant: Some(sent(&grant)),
@@ -302,44 +314,48 @@ impl Asker {
                 listed.insert(holder.user_id.clone());
             }
         }
-        // Who held it throughout is there: from the oldest state that answered, or was the head when it was asked for, on.
-        let oldest = pages.iter().map(|page| self.revision(&page.revision_token)).min().unwrap_or(wish.not_before);
-        let first = self.at(oldest).await;
+        // Who held it throughout is there: from the oldest state that answered, or was the newest when it was asked for, on.
+        self.head().await;
+        let oldest = pages.iter().map(|page| self.revision(&page.revision_token)).fold(begun, u64::min);
         let past = self.past.borrow();
-        let states = past.range(oldest..).map(|(_, company)| company).chain([&before, &first]);
-        let throughout = states.map(|company| company.holders(&grant).into_iter().map(str::to_owned).collect());
-        let throughout: BTreeSet<String> = throughout.reduce(|a, b: BTreeSet<_>| &a & &b).unwrap_or_default();
+        let states = [past.at(oldest)].into_iter().chain(past.states.range(oldest..).map(|(_, state)| state));
+        let holders = states.map(|company| company.holders(&grant).into_iter().map(str::to_owned).collect());
+        let throughout: BTreeSet<String> = holders.reduce(|a, b: BTreeSet<_>| &a & &b).unwrap_or_default();
         assert!(throughout.is_subset(&listed), "{}: {grant:?}: {throughout:?}, listed {listed:?}", self.how);
     }
 
-    /// An effective set is what the rules say.
+    /// An effective set is what the rules say, and there is none of nobody.
     fn same(&self, company: &Company, user: &roles::UserRef, answer: Option<&roles::EffectiveSet>) {
-        let how = self.how;
-        let Some(user) = found(company, user) else {
-            assert_eq!(answer, None, "{how}: there is no {user:?}");
-            return;
-        };
-        let answer = answer.unwrap_or_else(|| panic!("{how}: there is {user:?}"));
-        let set = company.effective(user);
-        let grants = answer
-            .grants
-            .iter()
-            .map(|sourced| (received(sourced.grant.as_ref().unwrap()), sourced.labels.iter().cloned().collect()));
-        let grants: BTreeMap<_, BTreeSet<_>> = grants.collect();
-        let flags = Set { active: answer.active, held: answer.held, has_labels: answer.has_labels, ..Set::default() };
-        let expected = Set { active: set.active, held: set.held, has_labels: set.has_labels, ..Set::default() };
-        assert_eq!((flags, grants), (expected, set.grants), "{how}: {user:?}");
-        let unmatched: BTreeSet<_> = answer.unmatched.iter().map(|unmatched| &unmatched.label).collect();
-        assert_eq!(unmatched, set.unmatched.keys().collect(), "{how}: {user:?}");
-        for unmatched in &answer.unmatched {
-            let reason = unmatched.reason().as_str_name().trim_start_matches("UNMATCHED_REASON_");
-            let reasons = &set.unmatched[&unmatched.label];
-            assert!(reasons.contains(reason), "{how}: {} is {reason}, not {reasons:?}", unmatched.label);
-            let near = &unmatched.suggestion;
-            assert!(near.is_empty() || company.meaning(near).is_ok(), "{how}: {near} is suggested");
+        if let Err(difference) = compare(found(company, user).map(|user| (company, user)), answer) {
+            panic!("{}: {user:?}: {difference}", self.how);
         }
-        assert_eq!(answer.user_id, user.id);
     }
+}
+
+/// Compares an answer with what the rules say of a user, if there is one.
+pub(crate) fn compare(user: Option<(&Company, &User)>, answer: Option<&roles::EffectiveSet>) -> Result<(), String> {
+    let (company, user, answer) = match (user, answer) {
+        (None, None) => return Ok(()),
+        (Some((company, user)), Some(answer)) => (company, user, answer),
+        (user, answer) => return Err(format!("{answer:?} for {:?}", user.map(|(_, user)| user))),
+    };
+    let Set { active, held, has_labels, grants, unmatched } = company.effective(user);
+    let told = answer
+        .grants
+        .iter()
+        .map(|sourced| (received(sourced.grant.as_ref().unwrap()), sourced.labels.iter().cloned().collect()));
+    let told: BTreeMap<_, BTreeSet<_>> = told.collect();
+    let reasonable = |told: &common::UnmatchedLabel| {
+        let reason = told.reason().as_str_name().trim_start_matches("UNMATCHED_REASON_");
+        let known = unmatched.get(&told.label).is_some_and(|reasons| reasons.contains(reason));
+        known && (told.suggestion.is_empty() || company.meaning(&told.suggestion).is_ok())
+    };
+    let right = (&answer.user_id, answer.active, answer.held, answer.has_labels)
+        == (&user.id, active, held, has_labels)
+        && told == grants
+        && answer.unmatched.len() == unmatched.len()
+        && answer.unmatched.iter().all(reasonable);
+    if right { Ok(()) } else { Err(format!("{answer:?} for {user:?}, who has {:?}", company.effective(user))) }
 }
 
 fn found<'a>(company: &'a Company, user: &roles::UserRef) -> Option<&'a User> {
@@ -353,6 +369,10 @@ fn found<'a>(company: &'a Company, user: &roles::UserRef) -> Option<&'a User> {
 pub(crate) fn received(grant: &common::Grant) -> Grant {
     let context_type = grant.context_type().as_str_name().trim_start_matches("CONTEXT_TYPE_").to_owned();
     Grant { role: grant.role.clone(), context_type, context_id: grant.context_id.clone() }
+}
+
+pub(crate) fn consistency(requirement: Requirement) -> common::Consistency {
+    common::Consistency { requirement: Some(requirement) }
 }
 
 fn sent(grant: &Grant) -> common::Grant {

@@ -4,8 +4,8 @@
 //! Read in this order: `company` (a tenant as lists), `rules` (the rules of access over them), `ways` (how a label
 //! reaches a user), `step` (what may happen), `tenant` (makes it happen, in the store and in the lists), `family` (a real
 //! identity-store with replicas of role-resolver that keep sets in different ways), `mischief` (what becomes of Redis),
-//! `asker` (every question, and the comparison). `histories` runs random ones; `previews` asks what a change would do;
-//! `enemy` and `ground` are about two races.
+//! `asker` (every question, and the comparison), `watcher` (what is told of changes). `histories` runs random ones;
+//! `previews` asks what a change would do; `enemy` is about one race.
 //!
 //! `ROLECALL_TEST_POSTGRES` names the PostgreSQL server; the project's test command always starts one.
 #![cfg(test)]
@@ -13,6 +13,7 @@
 
 mod asker;
 mod company;
+mod enemy;
 mod family;
 mod histories;
 mod mischief;
@@ -20,4 +21,5 @@ mod previews;
 mod rules;
 mod step;
 mod tenant;
+mod watcher;
 mod ways;

@@ -77,7 +77,11 @@ async fn play(family: &Family, catalogue: Catalogue, steps: &[Step], thoughts: &
         let answers: Vec<_> = answers.try_collect().await.unwrap();
         let mut told = BTreeMap::new();
         for answer in answers {
-            assert_eq!(tenant.opened(&answer.revision_token), tenant.opened(&tenant.token), "nothing is stored");
+            assert_eq!(
+                tenant.opened(&answer.revision_token),
+                tenant.opened(&tenant.past.borrow().token),
+                "nothing is stored"
+            );
             for user in answer.users {
                 let was = expected.get(&user.user_id).is_some_and(|(_, _, (was, _))| *was);
                 let held = match user.turn() {

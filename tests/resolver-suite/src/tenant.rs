@@ -31,16 +31,33 @@ const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const GROUP_LABELS: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Group";
 
-/// The lists as they were after each revision that changed them.
-pub(crate) type Past = BTreeMap<u64, Arc<Company>>;
+/// What readers may know of the tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// The lists as they were after each revision that changed them.
+    pub(crate) states: BTreeMap<u64, Arc<Company>>,
+    /// The newest revision token.
+    pub(crate) token: String,
+}
+
+impl Past {
+    /// The newest lists, and their revision.
+    pub(crate) fn newest(&self) -> (u64, &Arc<Company>) {
+        let (revision, company) = self.states.last_key_value().unwrap();
+        (*revision, company)
+    }
+
+    /// The lists as they were at a revision.
+    pub(crate) fn at(&self, revision: u64) -> &Arc<Company> {
+        self.states.range(..=revision).next_back().unwrap().1
+    }
+}
 
 /// The tenant.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) name: String,
     pub(crate) company: Company,
-    /// The newest revision token.
-    pub(crate) token: String,
     pub(crate) past: watch::Sender<Past>,
     store: Transport,
     key: RevisionKey,
@@ -59,8 +76,7 @@ impl Tenant {
     pub(crate) async fn new(store: Transport, key: RevisionKey, catalogue: Catalogue) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("t-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let (company, token) = (Company::default(), String::new());
-        let mut tenant = Self { name, company, token, past: watch::Sender::default(), store, key };
+        let mut tenant = Self { name, company: Company::default(), past: watch::Sender::default(), store, key };
         let request = CreateTenantRequest { tenant: tenant.name.clone(), settings: Some(tenant.settings()) };
         answered(tenant.admin().create_tenant(request).await).unwrap();
         tenant.take(&Step::Read(catalogue, OfRules::Nothing)).await;
@@ -74,8 +90,10 @@ impl Tenant {
             None => {}
             Some(Ok(token)) => {
                 let revision = self.opened(&token).revision.0;
-                self.past.send_modify(|past| drop(past.insert(revision, Arc::new(self.company.clone()))));
-                self.token = token;
+                self.past.send_modify(|past| {
+                    past.states.insert(revision, Arc::new(self.company.clone()));
+                    past.token = token;
+                });
             }
             Some(Err(reason)) => {
                 self.company = before;
@@ -260,9 +278,18 @@ impl Tenant {
 
     async fn change_group(&mut self, number: u8, change: impl FnOnce(&mut Group)) -> Option<Result<String, Reason>> {
         let id = self.group(number)?.id.clone();
+        let before = self.company.clone();
         let group = self.company.groups.iter_mut().find(|group| group.id == id)?;
         change(group);
         let document = Some(document_of_group(group));
+        let taken = {
+            let name = &group.name;
+            before.groups.iter().any(|other| other.id != id && same_name(&other.name, name))
+        };
+        if taken && loses(&before, &self.company, &id) {
+            // What takes a label away is heard, whatever else it says: the name stays as it was.
+            self.company = before;
+        }
         self.update_group(UpdateGroupRequest { id, document, ..Default::default() }).await.into()
     }
 
@@ -401,6 +428,20 @@ pub(crate) fn written(rules: &[Rule]) -> String {
         })
     };
     json!({ "rules": rules.iter().map(rule).collect::<Vec<_>>() }).to_string()
+}
+
+/// Whether a group that is named anew loses a label: by the table, or its own name.
+fn loses(before: &Company, after: &Company, id: &str) -> bool {
+    let labels = |company: &Company| {
+        let group = company.groups.iter().find(|group| group.id == id).unwrap();
+        let kinds = ["AGENT_", "RETAILER_"];
+        let name = company.names_are_labels && kinds.iter().any(|kind| group.name.to_uppercase().starts_with(kind));
+        let mut labels = company.stated(group);
+        labels.extend(name.then(|| group.name.clone()));
+        labels
+    };
+    let after = labels(after);
+    labels(before).iter().any(|label| !after.contains(label))
 }
 
 /// Fluent's rules as their reader tells them.

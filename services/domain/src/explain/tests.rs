@@ -28,6 +28,17 @@ fn explained(labels: &[(&str, &[Source])], nesting: &Nesting) -> Explanation {
 }
 
 #[test]
+fn the_name_of_a_group_is_a_way_only_to_what_it_gives() {
+    let g = groups(1);
+    let nesting = Nesting { direct: BTreeSet::from([g[0]]), nested: BTreeMap::new() };
+    let sources: &[Source] = &[Source::Direct, Source::GroupName(g[0])];
+    let given = explained(&[("ACCOUNT_0_A", sources)], &nesting);
+    assert_eq!(given.grants.values().next().unwrap()[0].ways.listed, [Way::Direct, Way::Through(vec![g[0]])]);
+    let not_given = explained(&[("ACCOUNT_0_C", sources)], &nesting);
+    assert_eq!(not_given.unmatched.values().next().unwrap().1.listed, [Way::Direct]);
+}
+
+#[test]
 fn a_grant_held_in_several_ways_lists_all_of_them() {
     let g = groups(3);
     // In 0 and 1, both of which are in 2, which bears a label.

@@ -61,6 +61,9 @@ pub(crate) struct NameTag(pub(super) [u8; 16]);
 pub(crate) struct CacheKey {
     pub(super) entries: [u8; 32],
     names: [u8; 32],
+    /// The defence that a test turns off, for those who keep entries.
+    #[cfg(test)]
+    pub(crate) without: Option<super::Defence>,
 }
 
 impl CacheKey {
@@ -69,6 +72,8 @@ impl CacheKey {
         Self {
             entries: blake3::derive_key("rolecall 2026 cache entries", secret),
             names: blake3::derive_key("rolecall 2026 cache names", secret),
+            #[cfg(test)]
+            without: None,
         }
     }
 

@@ -15,8 +15,9 @@ use domain::id::{GroupId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 use stateright::{Checker as _, Model, Property};
 
+use super::defence::Defence;
 use super::entry::{CacheKey, Dependency, Entry};
-use super::replica::{Change, Faults, Replica, Stamps};
+use super::replica::{Change, Replica, Stamps};
 use super::rule::{agree, span};
 use super::seal::{open, seal};
 
@@ -43,7 +44,7 @@ const TURNS: [Turn; 4] = [Turn::Membership, Turn::Label, Turn::Ground, Turn::Som
 struct World {
     commits: usize,
     memory: usize,
-    faults: Faults,
+    without: Option<Defence>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -147,7 +148,7 @@ fn stamps(turn: Turn) -> Stamps {
 impl World {
     fn replica(&self, at: Position) -> Replica {
         let mut replica = Replica::new(at, self.memory);
-        replica.faults = self.faults;
+        replica.without = self.without;
         replica
     }
 }
@@ -233,7 +234,7 @@ fn anomaly(world: World) -> bool {
     .any(|property| checker.discovery(property).is_some())
 }
 
-const SMALL: World = World { commits: 4, memory: 1, faults: Faults { ignores_stamps: false, ignores_floor: false } };
+const SMALL: World = World { commits: 4, memory: 1, without: None };
 
 #[test]
 fn in_every_order_what_the_rule_lets_answer_is_the_truth() {
@@ -248,10 +249,15 @@ fn in_every_order_what_the_rule_lets_answer_is_the_truth() {
 
 #[test]
 fn without_the_stamps_a_revoked_grant_comes_back() {
-    assert!(anomaly(World { faults: Faults { ignores_stamps: true, ..Faults::default() }, ..SMALL }));
+    assert!(anomaly(World { without: Some(Defence::Stamps), ..SMALL }));
 }
 
 #[test]
 fn without_the_floor_a_revoked_grant_comes_back() {
-    assert!(anomaly(World { faults: Faults { ignores_floor: true, ..Faults::default() }, ..SMALL }));
+    assert!(anomaly(World { without: Some(Defence::Floor), ..SMALL }));
+}
+
+#[test]
+fn without_the_position_a_revoked_grant_is_answered_to_one_who_knows_of_the_revocation() {
+    assert!(anomaly(World { without: Some(Defence::Position), commits: 2, ..SMALL }));
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use domain::revision::{Position, Revision};
 
+#[cfg(test)]
+use super::defence::Defence;
 use super::entry::Dependency;
 
 /// One entry of the feed, as far as kept sets are concerned.
@@ -43,18 +45,9 @@ pub(crate) struct Replica {
     order: VecDeque<(Revision, Dependency)>,
     /// The most stamps that are remembered.
     capacity: usize,
+    /// The defence that a test turns off.
     #[cfg(test)]
-    pub(crate) faults: Faults,
-}
-
-/// Defences that a test turns off, to show what they are there for.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Faults {
-    /// Stamps are not looked at.
-    pub(crate) ignores_stamps: bool,
-    /// Nothing is said to be forgotten.
-    pub(crate) ignores_floor: bool,
+    pub(crate) without: Option<Defence>,
 }
 
 impl Replica {
@@ -68,7 +61,7 @@ impl Replica {
             order: VecDeque::new(),
             capacity,
             #[cfg(test)]
-            faults: Faults::default(),
+            without: None,
         }
     }
 
@@ -80,7 +73,7 @@ impl Replica {
     /// From where on.
     pub(crate) fn floor(&self) -> Revision {
         #[cfg(test)]
-        if self.faults.ignores_floor {
+        if self.without == Some(Defence::Floor) {
             return Revision(0);
         }
         self.floor
@@ -129,7 +122,7 @@ impl Replica {
     /// revisions below the floor or above the position.
     pub(crate) fn changed_since(&self, revision: Revision, mut dependencies: impl Iterator<Item = Dependency>) -> bool {
         #[cfg(test)]
-        if self.faults.ignores_stamps {
+        if self.without == Some(Defence::Stamps) {
             return false;
         }
         let later = |stamp: &Revision| *stamp > revision;

@@ -31,7 +31,10 @@ pub(crate) fn span(
     }
     let from = right_at.revision;
     let still = from < at && from >= replica.floor() && !replica.changed_since(from, dependencies);
-    Some(Span { from, to: if still { at } else { from } })
+    let to = if still { at } else { from };
+    #[cfg(test)]
+    let to = if to >= at && replica.without == Some(super::Defence::Position) { Revision(u64::MAX) } else { to };
+    Some(Span { from, to })
 }
 
 /// The newest revision, not before `needed`, at which all of several sets are right; `None` if there is none. Sets that

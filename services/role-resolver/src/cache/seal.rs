@@ -49,7 +49,10 @@ pub(crate) fn open(key: &CacheKey, tenant: &TenantId, user: UserId, bytes: &[u8]
     let (told, body) = rest.split_at_checked(MAC).ok_or(Forged)?;
     let told: [u8; MAC] = told.try_into().map_err(|_| Forged)?;
     // Compared in constant time.
-    if mac(key, tenant, head, body) != blake3::Hash::from(told) {
+    let ours = mac(key, tenant, head, body) == blake3::Hash::from(told);
+    #[cfg(test)]
+    let ours = ours || key.without == Some(super::Defence::Mac);
+    if !ours {
         return Err(Forged);
     }
     let epoch = Epoch::from_slice(&head[1..=ID]).ok_or(Forged)?;

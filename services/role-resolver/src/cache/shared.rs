@@ -52,6 +52,10 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1";
 
+/// Keeps a value whatever was kept.
+#[cfg(test)]
+const SET: &str = "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
+
 /// The layer. Dropping it ends its tasks.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -225,7 +229,10 @@ impl Filler {
                     let millis = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
                     // Up to a tenth less, so that what came together does not go together.
                     let millis = millis - rand::random_range(0..=millis / 10);
-                    let keep = pipeline.cmd("EVAL").arg(KEEP).arg(1).arg(place(&tenant, entry.user));
+                    let script = KEEP;
+                    #[cfg(test)]
+                    let script = if self.key.without == Some(super::Defence::NeverLower) { SET } else { script };
+                    let keep = pipeline.cmd("EVAL").arg(script).arg(1).arg(place(&tenant, entry.user));
                     keep.arg(value).arg(millis).arg(HEAD);
                 }
             }
@@ -233,5 +240,58 @@ impl Filler {
                 pipeline.cmd("UNLINK").arg(place(&tenant, user)).ignore();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::effective::EffectiveSet;
+    use domain::revision::{Epoch, Position, Revision};
+    use runtime::telemetry::Metrics;
+    use servers::Redis;
+
+    use super::*;
+    use crate::cache::Defence;
+
+    /// The revision that is kept of somebody after one set was kept, and then another.
+    async fn kept_of(first: u64, second: u64, without: Option<Defence>) -> u64 {
+        let redis = Redis::start().unwrap();
+        let (metrics, readiness) = (Metrics::new(), Readiness::default());
+        let mut key = CacheKey::derive(b"key");
+        key.without = without;
+        let client = Client::open(redis.url()).unwrap();
+        let ttl = Duration::from_hours(1);
+        let shared = Shared::new(client.clone(), key.clone(), ttl, Counts::new(&metrics), readiness);
+        let (acme, ann, epoch) = ("acme".parse().unwrap(), UserId::new(), Epoch::new());
+        let name = key.name(&acme, "ann");
+        let entry = |revision| Entry {
+            user: ann,
+            name,
+            right_at: Position { epoch, revision: Revision(revision) },
+            groups: Box::default(),
+            set: EffectiveSet::default(),
+        };
+        let filled = |text: &str| {
+            let count = |line: &str| {
+                let rest = line.strip_prefix("rolecall_resolver_shared_fills_total")?;
+                rest.rsplit_once(' ')?.1.parse::<u64>().ok()
+            };
+            text.lines().filter_map(count).sum::<u64>()
+        };
+        crate::tests::until(async || shared.link.connection.read().is_some()).await;
+        for (number, revision) in (1..).zip([first, second]) {
+            shared.put(&acme, &Kept::new(entry(revision), 0));
+            crate::tests::until(async || filled(&metrics.encode()) == number).await;
+        }
+        let mut connection = client.get_connection().unwrap();
+        let value: Vec<u8> = redis::cmd("GET").arg(place(&acme, ann)).query(&mut connection).unwrap();
+        u64::from_be_bytes(value[17..HEAD].try_into().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_late_fill_never_replaces_a_later_set_and_without_the_defence_would() {
+        assert_eq!(kept_of(3, 5, None).await, 5);
+        assert_eq!(kept_of(5, 3, None).await, 5);
+        assert_eq!(kept_of(5, 3, Some(Defence::NeverLower)).await, 3);
     }
 }

@@ -37,9 +37,9 @@ pub(crate) struct Following {
     pub(crate) bound: Duration,
     /// The most stamps remembered of a tenant.
     pub(crate) stamps: usize,
-    /// Defences that a test turns off.
+    /// The defence that a test turns off.
     #[cfg(test)]
-    pub(crate) faults: super::replica::Faults,
+    pub(crate) without: Option<super::Defence>,
 }
 
 impl Following {
@@ -48,7 +48,7 @@ impl Following {
         let mut replica = Replica::new(at, self.stamps);
         #[cfg(test)]
         {
-            replica.faults = self.faults;
+            replica.without = self.without;
         }
         replica
     }

@@ -12,11 +12,11 @@ use runtime::error::Reason;
 
 use super::fake::World;
 use super::{MATCHED, batch, fresh, get, why};
-use crate::cache::Faults;
+use crate::cache::Defence;
 use crate::{CacheConfig, Config};
 
 /// Waits for what happens on other tasks; a minute is as good as never.
-pub(super) async fn until(mut happened: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(mut happened: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !happened().await {
             tokio::task::yield_now().await;
@@ -88,8 +88,8 @@ async fn a_revoked_grant_is_gone_for_whoever_presents_the_token_and_soon_for_all
 }
 
 /// Whether ann's revoked grant is answered to one with the token of the revocation, after the feed has told of it.
-async fn revoked_is_answered(faults: Faults) -> bool {
-    let cache = CacheConfig { faults, ..CacheConfig::default() };
+async fn revoked_is_answered(without: Option<Defence>) -> bool {
+    let cache = CacheConfig { without, ..CacheConfig::default() };
     let world = World::keeping(Config { cache, ..Config::default() }).await;
     world.add_user("ann", true, &[MATCHED]);
     world.add_user("bob", true, &[]);
@@ -102,18 +102,38 @@ async fn revoked_is_answered(faults: Faults) -> bool {
 
 #[tokio::test]
 async fn a_stamp_ends_what_was_kept_and_without_the_stamps_a_revoked_grant_would_be_answered() {
-    assert!(!revoked_is_answered(Faults::default()).await);
-    assert!(revoked_is_answered(Faults { ignores_stamps: true, ..Faults::default() }).await);
+    assert!(!revoked_is_answered(None).await);
+    assert!(revoked_is_answered(Some(Defence::Stamps)).await);
 }
 
-/// Ann is taken out of a group; then the group gets a role. Whoever has seen the second must not give her the role.
+/// Whether a replica that is cut off from the feed answers a revoked grant to one with the token of the revocation.
+async fn unheard_is_answered(without: Option<Defence>) -> bool {
+    let cache = CacheConfig { without, ..CacheConfig::default() };
+    let world = World::keeping(Config { cache, ..Config::default() }).await;
+    world.add_user("ann", true, &[MATCHED]);
+    warm(&world, "ann").await;
+    world.store().cut = true;
+    world.change(|store| store.relabel("ann", &[]));
+    !asked(&world, at_least(&world, "ann")).await.grants.is_empty()
+}
+
 #[tokio::test]
-async fn one_who_left_a_group_never_gets_what_the_group_gets_later() {
-    let world = World::keeping(Config::default()).await;
+async fn nothing_is_said_of_what_the_feed_has_not_told_and_beyond_the_position_a_revoked_grant_would_be_answered() {
+    assert!(!unheard_is_answered(None).await);
+    assert!(unheard_is_answered(Some(Defence::Position)).await);
+}
+
+/// Ann is taken out of a group, which may have a role; then the group gets another. Answers whether one who has seen the
+/// second is ever told that she has either.
+async fn enemy_is_let_in(rounds: usize, without: Option<Defence>) -> bool {
+    let cache = CacheConfig { without, ..CacheConfig::default() };
+    let world = World::keeping(Config { cache, ..Config::default() }).await;
     world.add_user("ann", true, &[]);
+    world.add_user("bob", true, &[]);
     let group = GroupId::new().to_string();
-    for round in 0..300 {
-        world.change(|store| store.group("ann", &group, &[]));
+    for round in 0..rounds {
+        let labels = if round % 2 == 0 { &[MATCHED][..] } else { &[] };
+        world.change(|store| store.group("ann", &group, labels));
         match round % 3 {
             0 => warm(&world, "ann").await,
             1 => drop(asked(&world, at_least(&world, "ann")).await),
@@ -126,9 +146,20 @@ async fn one_who_left_a_group_never_gets_what_the_group_gets_later() {
             let change = proto::identity::v1::GroupChanged { group_id: group.clone(), exists: true };
             store.commit(feed_entry::Change::GroupChanged(change));
         });
-        assert!(asked(&world, at_least(&world, "ann")).await.grants.is_empty());
-        assert!(asked(&world, get("ann")).await.grants.is_empty());
+        if round % 4 == 0 {
+            follows(&world, "bob").await;
+        }
+        if !asked(&world, at_least(&world, "ann")).await.grants.is_empty() {
+            return true;
+        }
     }
+    false
+}
+
+#[tokio::test]
+async fn one_who_left_a_group_never_gets_what_the_group_gets_later_and_without_the_stamps_would() {
+    assert!(!enemy_is_let_in(300, None).await);
+    assert!(enemy_is_let_in(100, Some(Defence::Stamps)).await);
 }
 
 #[tokio::test]
@@ -159,8 +190,8 @@ async fn a_change_of_a_group_or_of_the_ground_reaches_those_who_depend_on_it() {
 }
 
 /// The replica remembers one stamp. What it has forgotten, it must not speak of.
-async fn forgets(faults: Faults) -> bool {
-    let cache = CacheConfig { stamps: 1, faults, ..CacheConfig::default() };
+async fn forgets(without: Option<Defence>) -> bool {
+    let cache = CacheConfig { stamps: 1, without, ..CacheConfig::default() };
     let world = World::keeping(Config { cache, ..Config::default() }).await;
     world.add_user("ann", true, &[MATCHED]);
     world.add_user("bob", true, &[MATCHED]);
@@ -178,8 +209,8 @@ async fn forgets(faults: Faults) -> bool {
 
 #[tokio::test]
 async fn what_was_forgotten_is_asked_of_the_store_and_without_the_floor_would_be_answered_wrongly() {
-    assert!(!forgets(Faults::default()).await);
-    assert!(forgets(Faults { ignores_floor: true, ..Faults::default() }).await);
+    assert!(!forgets(None).await);
+    assert!(forgets(Some(Defence::Floor)).await);
 }
 
 #[tokio::test]
@@ -223,9 +254,10 @@ async fn a_batch_is_of_one_state_and_asks_at_most_once() {
     }
 }
 
-#[tokio::test]
-async fn many_who_need_the_same_ask_once() {
-    let world = World::keeping(Config::default()).await;
+/// How often the store is asked when many need the same set at one time.
+async fn asked_by_many(without: Option<Defence>) -> usize {
+    let cache = CacheConfig { without, ..CacheConfig::default() };
+    let world = World::keeping(Config { cache, ..Config::default() }).await;
     world.add_user("ann", true, &[MATCHED]);
     warm(&world, "ann").await;
     world.change(|store| store.relabel("ann", &[]));
@@ -239,8 +271,15 @@ async fn many_who_need_the_same_ask_once() {
     while let Some(set) = readers.join_next().await {
         assert!(set.unwrap().grants.is_empty());
     }
-    let asked = world.store().asked.holdings - before;
+    world.store().asked.holdings - before
+}
+
+#[tokio::test]
+async fn many_who_need_the_same_ask_once_and_without_a_single_flight_each_would() {
+    let asked = asked_by_many(None).await;
     assert!(asked <= 2, "{asked} questions for 100 readers of one set");
+    let asked = asked_by_many(Some(Defence::SingleFlight)).await;
+    assert!(asked > 10, "{asked} questions for 100 readers of one set");
 }
 
 #[tokio::test]

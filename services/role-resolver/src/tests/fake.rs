@@ -168,6 +168,8 @@ impl AccessService for Fake {
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
         self.speak().await;
+        // Long enough for others to come and ask for the same.
+        tokio::task::yield_now().await;
         let GetHoldingsRequest { tenant, users, with_documents: _, kept, with_nesting: _ } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.happen();

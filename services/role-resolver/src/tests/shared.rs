@@ -8,7 +8,7 @@ use servers::Redis;
 use super::cache::{asked, follows, until, warm};
 use super::fake::World;
 use super::{MATCHED, fresh, get};
-use crate::cache::Faults;
+use crate::cache::Defence;
 use crate::{CacheConfig, Config, RedisConfig};
 
 const SECRET: &str = "the secret of the shared cache of these tests";
@@ -60,7 +60,7 @@ async fn reconnected(world: &World) {
 }
 
 /// Ann is kept in Redis by one replica; another, which keeps nothing, follows the feed. Answers her id.
-async fn two_replicas(redis: &Redis, faults: Faults) -> (World, World, String) {
+async fn two_replicas(redis: &Redis, without: Option<Defence>) -> (World, World, String) {
     let config = shared(redis);
     let one = World::keeping(config.clone()).await;
     connected(&one).await;
@@ -71,7 +71,7 @@ async fn two_replicas(redis: &Redis, faults: Faults) -> (World, World, String) {
         counted(&one, "shared_fills_total{outcome=\"Stored\"}") > 0
     })
     .await;
-    let cache = CacheConfig { faults, ..CacheConfig::default() };
+    let cache = CacheConfig { without, ..CacheConfig::default() };
     let two = one.replica(Config { cache, ..config }).await;
     connected(&two).await;
     warm(&two, "bob").await;
@@ -81,7 +81,7 @@ async fn two_replicas(redis: &Redis, faults: Faults) -> (World, World, String) {
 #[tokio::test]
 async fn what_one_replica_learnt_another_need_not_ask() {
     let redis = Redis::start().unwrap();
-    let (_one, two, id) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, id) = two_replicas(&redis, None).await;
     let before = two.store().asked.holdings;
     until(async || asked(&two, by_id(&id)).await.grants.len() == 1).await;
     assert_eq!(two.store().asked.holdings, before);
@@ -96,9 +96,9 @@ async fn what_one_replica_learnt_another_need_not_ask() {
 
 /// A fill that was read before a revocation and lands after it; an old snapshot that is restored; an entry that is
 /// replayed: in each case Redis answers with what was once true.
-async fn old_entry_is_answered(faults: Faults) -> bool {
+async fn old_entry_is_answered(without: Option<Defence>) -> bool {
     let mut redis = Redis::start().unwrap();
-    let (_one, two, id) = two_replicas(&redis, faults).await;
+    let (_one, two, id) = two_replicas(&redis, without).await;
     redis::cmd("SAVE").exec(&mut client(&redis)).unwrap();
     two.change(|store| store.relabel("ann", &[]));
     warm(&two, "bob").await;
@@ -113,14 +113,14 @@ async fn old_entry_is_answered(faults: Faults) -> bool {
 
 #[tokio::test]
 async fn an_old_snapshot_of_redis_gives_no_grant_back_and_without_the_stamps_would() {
-    assert!(!old_entry_is_answered(Faults::default()).await);
-    assert!(old_entry_is_answered(Faults { ignores_stamps: true, ..Faults::default() }).await);
+    assert!(!old_entry_is_answered(None).await);
+    assert!(old_entry_is_answered(Some(Defence::Stamps)).await);
 }
 
 #[tokio::test]
 async fn whatever_is_written_into_redis_by_others_is_a_miss_and_is_noticed() {
     let redis = Redis::start().unwrap();
-    let (_one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, ann) = two_replicas(&redis, None).await;
     let mut client = client(&redis);
     let right: Vec<u8> = redis::cmd("GET").arg(place(&ann)).query(&mut client).unwrap();
     let mut tampered = right.clone();
@@ -148,10 +148,28 @@ async fn whatever_is_written_into_redis_by_others_is_a_miss_and_is_noticed() {
     assert!(asked(&third, at_head(&third, &bob)).await.grants.is_empty());
 }
 
+/// Somebody who can write into Redis passes an old entry of ann's off as one of now.
+async fn forged_entry_is_answered(without: Option<Defence>) -> bool {
+    let redis = Redis::start().unwrap();
+    let (_one, two, ann) = two_replicas(&redis, without).await;
+    let mut old: Vec<u8> = redis::cmd("GET").arg(place(&ann)).query(&mut client(&redis)).unwrap();
+    two.change(|store| store.relabel("ann", &[]));
+    follows(&two, "bob").await;
+    old[17..25].copy_from_slice(&two.store().revision.to_be_bytes());
+    redis::cmd("SET").arg(place(&ann)).arg(old).exec(&mut client(&redis)).unwrap();
+    !asked(&two, at_head(&two, &ann)).await.grants.is_empty()
+}
+
+#[tokio::test]
+async fn what_is_forged_gives_no_grant_back_and_without_the_mac_would() {
+    assert!(!forged_entry_is_answered(None).await);
+    assert!(forged_entry_is_answered(Some(Defence::Mac)).await);
+}
+
 #[tokio::test]
 async fn a_value_is_never_replaced_by_an_older_one() {
     let redis = Redis::start().unwrap();
-    let (one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (one, two, ann) = two_replicas(&redis, None).await;
     let mut client = client(&redis);
     let revision = |client: &mut redis::Connection| -> u64 {
         let value: Vec<u8> = redis::cmd("GET").arg(place(&ann)).query(client).unwrap();
@@ -184,7 +202,7 @@ async fn right_throughout(world: &World, id: &str, rounds: usize) {
 #[tokio::test]
 async fn redis_is_killed_ten_times_and_no_answer_is_wrong() {
     let mut redis = Redis::start().unwrap();
-    let (_one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, ann) = two_replicas(&redis, None).await;
     for _ in 0..10 {
         right_throughout(&two, &ann, 3).await;
         redis.kill().unwrap();
@@ -211,7 +229,7 @@ async fn redis_may_be_down_at_the_start_and_join_later() {
 #[tokio::test]
 async fn redis_is_down_only_while_a_revocation_is_committed() {
     let mut redis = Redis::start().unwrap();
-    let (_one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, ann) = two_replicas(&redis, None).await;
     redis::cmd("SAVE").exec(&mut client(&redis)).unwrap();
     redis.kill().unwrap();
     two.change(|store| store.relabel("ann", &[]));
@@ -225,7 +243,7 @@ async fn redis_is_down_only_while_a_revocation_is_committed() {
 #[tokio::test]
 async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is_heard_by_nobody() {
     let redis = Redis::start().unwrap();
-    let (_one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, ann) = two_replicas(&redis, None).await;
     redis.freeze().unwrap();
     // Many at once find out; from then on nobody waits.
     let mut readers = tokio::task::JoinSet::new();
@@ -248,7 +266,7 @@ async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is
 #[tokio::test]
 async fn a_flush_at_full_load_is_not_felt_by_the_store() {
     let redis = Redis::start().unwrap();
-    let (_one, two, ann) = two_replicas(&redis, Faults::default()).await;
+    let (_one, two, ann) = two_replicas(&redis, None).await;
     until(async || asked(&two, by_id(&ann)).await.grants.len() == 1).await;
     let before = two.store().asked.holdings;
     redis::cmd("FLUSHALL").exec(&mut client(&redis)).unwrap();
