@@ -58,3 +58,24 @@ impl Previews {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use runtime::error::Reason;
+
+    use super::Previews;
+
+    #[test]
+    fn a_tenant_has_so_many_previews_at_a_time_and_no_more_and_one_that_ends_makes_room() {
+        let (previews, acme, other) = (Previews::default(), "acme".parse().unwrap(), "other".parse().unwrap());
+        let (first, second) = (previews.turn(&acme).unwrap(), previews.turn(&acme).unwrap());
+        assert_eq!(previews.turn(&acme).unwrap_err().reason(), Reason::RESOURCE_EXHAUSTED);
+        assert!(previews.turn(&other).is_ok(), "another's are its own");
+        drop(first);
+        let _third = previews.turn(&acme).unwrap();
+        assert!(previews.turn(&acme).is_err());
+        drop(second);
+        assert!(previews.turn(&acme).is_ok());
+        assert_eq!(previews.0.lock().len(), 1, "who has none under way leaves nothing behind");
+    }
+}
