@@ -85,6 +85,8 @@ pub struct Family {
     listens: BTreeMap<Part, String>,
     folder: tempfile::TempDir,
     server: Option<String>,
+    /// Where identity-store of a family in several processes keeps its data.
+    identity: String,
     sim: Option<Sim>,
     redis: Option<Redis>,
     replicas: Vec<Program>,
@@ -146,6 +148,7 @@ impl Family {
             listens: BTreeMap::from([(Part::IdentityStore, text("store")?)]),
             folder,
             server: None,
+            identity: String::new(),
             sim: None,
             redis: None,
             replicas: Vec::new(),
@@ -171,6 +174,7 @@ impl Family {
             listens: BTreeMap::new(),
             folder,
             server: Some(server.clone()),
+            identity: database(&server).await?,
             sim: None,
             redis: Some(Redis::start()?),
             replicas: Vec::new(),
@@ -216,7 +220,7 @@ impl Family {
         write("pepper.secret", "the pepper of the test families, which is long enough too")?;
         write("cache.secret", "the secret under which test families keep effective sets")?;
         write("redis.url", &self.redis.as_ref().context("several processes share a Redis")?.url())?;
-        let identity = database(server).await?;
+        let identity = &self.identity;
         let pusher = database(server).await?;
         write("pusher.database", &pusher)?;
         let at = folder.display();
@@ -364,6 +368,20 @@ password = {{ file = "{at}/fluent.password" }}
         database(server).await
     }
 
+    /// Copies identity-store's database, as it is now that it does not run; answers the copy's URL.
+    pub async fn back_up(&self) -> Result<String> {
+        copy(self.server.as_deref().context("one process has no PostgreSQL")?, &self.identity, None).await
+    }
+
+    /// Puts a copy in the place of identity-store's database, which does not run, and begins its new life.
+    pub async fn restore(&self, backup: &str) -> Result<()> {
+        copy(self.server.as_deref().context("one process has no PostgreSQL")?, backup, Some(&self.identity)).await?;
+        let config = self.folder.path().join("rolecall.toml").display().to_string();
+        let output = program::run(&["identity-store", "restored", "--config", &config].map(str::to_owned))?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     /// Everything all parts have printed.
     #[must_use]
     pub fn logs(&self) -> String {
@@ -435,4 +453,21 @@ async fn database(server: &str) -> Result<String> {
     driver.await??;
     let (base, _) = server.rsplit_once('/').context("a server's URL ends in a database")?;
     Ok(format!("{base}/{name}"))
+}
+
+/// Copies a database of the server to another, which is replaced, or to a new one; answers that one's URL.
+async fn copy(server: &str, from: &str, to: Option<&str>) -> Result<String> {
+    let name = |url: &str| url.rsplit_once('/').map(|(_, name)| name.to_owned()).context("a URL ends in a database");
+    let (from, (admin, connection)) = (name(from)?, tokio_postgres::connect(server, tokio_postgres::NoTls).await?);
+    let to = to.map_or_else(|| Ok(format!("family_{}", uuid::Uuid::new_v4().simple())), name)?;
+    let driver = tokio::spawn(connection);
+    // A process that was killed may have left connections behind.
+    let left = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
+    admin.batch_execute(&left).await?;
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)")).await?;
+    admin.batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {from}")).await?;
+    drop(admin);
+    driver.await??;
+    let (base, _) = server.rsplit_once('/').context("a server's URL ends in a database")?;
+    Ok(format!("{base}/{to}"))
 }

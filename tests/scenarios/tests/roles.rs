@@ -1,6 +1,8 @@
 //! What internal systems ask of the role-resolver.
 #![allow(clippy::unwrap_used, reason = "an answer where a refusal was due is a failed test")]
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use harness::{Family, Part, Shape, eventually};
 use proto::common::v1::{Consistency, ContextType, Grant, consistency::Requirement};
@@ -203,5 +205,121 @@ async fn redis_comes_and_goes_and_no_replica_gives_a_revoked_grant_back() -> Res
         })
         .await?;
     }
+    Ok(())
+}
+
+/// Every value in Redis: the revision it says it is right at, and whether it holds the label.
+fn kept(family: &mut Family) -> Result<Vec<(u64, bool)>> {
+    let mut redis = redis::Client::open(family.redis()?.url())?.get_connection()?;
+    let mut all = Vec::new();
+    for key in redis::cmd("KEYS").arg("*").query::<Vec<String>>(&mut redis)? {
+        let Some(value) = redis::cmd("GET").arg(key).query::<Option<Vec<u8>>>(&mut redis)? else { continue };
+        let revision = u64::from_be_bytes(value[17..25].try_into()?);
+        all.push((revision, value.windows(CHICAGO.len()).any(|part| part == CHICAGO.as_bytes())));
+    }
+    Ok(all)
+}
+
+/// role-resolver is killed while Redis, which stands still, has yet to take in what was read; it takes it in late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fill_whose_replica_was_killed_claims_no_more_than_it_read() -> Result<()> {
+    let mut family = Family::start(Shape::Processes).await?;
+    let hired = family.scim.hire("ann", &[]).await?;
+    let path = format!("/Users/{}", hired.id());
+    let mut truth = BTreeMap::from([(0, false)]);
+    for round in 0..5 {
+        let mut resolver = Resolver::of(&family).await?;
+        let mut token = String::new();
+        for given in [true, false] {
+            let labels = if given { json!([{ "value": CHICAGO }]) } else { json!([]) };
+            let operations = json!([{ "op": "replace", "path": "roles", "value": labels }]);
+            let changed = family.scim.patch(&path, &operations).await?;
+            assert_eq!(changed.status, 200, "{}", changed.body);
+            token = changed.header("rolecall-revision").to_owned();
+            if !given {
+                break;
+            }
+            family.redis()?.freeze()?;
+            let read = resolver.roles(by_id(hired.id()), Some(Requirement::AtLeastAsFresh(token.clone()))).await?;
+            assert_eq!(read.effective.unwrap_or_default().grants.len(), 1);
+            truth.insert(read.position.unwrap_or_default().revision, true);
+            family.kill(Part::RoleResolver)?;
+        }
+        family.redis()?.thaw()?;
+        family.run(Part::RoleResolver).await?;
+        let mut resolver = Resolver::of(&family).await?;
+        let sure = Requirement::AtLeastAsFresh(token);
+        let read = resolver.roles(by_id(hired.id()), Some(sure)).await?;
+        assert!(read.effective.unwrap_or_default().grants.is_empty(), "round {round}");
+        let head = read.position.unwrap_or_default().revision;
+        truth.insert(head, false);
+        for (revision, has_label) in kept(&mut family)? {
+            let was = truth.range(..=revision).next_back().is_some_and(|(_, was)| *was);
+            assert!(revision <= head && has_label == was, "{revision} of {head}: {has_label}");
+        }
+    }
+    Ok(())
+}
+
+/// An older backup is restored, while Fluent, the pusher, Redis and the replicas know of more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_backup_is_noticed_and_nothing_of_its_lost_future_is_answered_or_stays_in_fluent() -> Result<()> {
+    const NEW_YORK: &str = "AGENT_NYC-05_STORE";
+    let grant = ["WAREHOUSE_ASSOCIATE in AGENT 1023434"];
+    let mut family = Family::start(Shape::Processes).await?;
+    let ann = family.scim.hire("ann", &[CHICAGO]).await?;
+    let bob = family.scim.hire("bob", &[CHICAGO]).await?;
+    for name in ["ann", "bob"] {
+        family.fluent.until_works(name, &grant).await?;
+    }
+    family.kill(Part::IdentityStore)?;
+    let backup = family.back_up().await?;
+    family.run(Part::IdentityStore).await?;
+
+    let dismissal = json!([{ "op": "replace", "path": "active", "value": false }]);
+    let dismissed = eventually("the dismissal is accepted", async || {
+        family.scim.patch(&format!("/Users/{}", ann.id()), &dismissal).await.ok().filter(|answer| answer.status == 200)
+    });
+    let lost = dismissed.await?.header("rolecall-revision").to_owned();
+    let moved = json!([{ "op": "replace", "path": "roles", "value": [{ "value": NEW_YORK }] }]);
+    assert_eq!(family.scim.patch(&format!("/Users/{}", bob.id()), &moved).await?.status, 200);
+    let eve = family.scim.hire("eve", &[CHICAGO]).await?;
+    family.fluent.until_gone("ann").await?;
+    family.fluent.until_works("bob", &["STORE in AGENT 1023436"]).await?;
+    family.fluent.until_works("eve", &grant).await?;
+    let mut resolver = Resolver::of(&family).await?;
+    for (user, labels) in [(&ann, &[][..]), (&bob, &[NEW_YORK]), (&eve, &[CHICAGO])] {
+        let read = resolver.roles(by_id(user.id()), Some(Requirement::AtLeastAsFresh(lost.clone()))).await?;
+        let told: Vec<_> =
+            read.effective.unwrap_or_default().grants.into_iter().flat_map(|grant| grant.labels).collect();
+        assert_eq!(told, labels);
+    }
+
+    family.kill(Part::IdentityStore)?;
+    family.restore(&backup).await?;
+    family.run(Part::IdentityStore).await?;
+    eventually("a token of the lost future is refused", async || {
+        let read = resolver.roles(by_id(ann.id()), Some(Requirement::AtLeastAsFresh(lost.clone()))).await;
+        read.is_err_and(|refused| refused.code() == Code::FailedPrecondition).then_some(())
+    })
+    .await?;
+    // The replica that was there, and a new one over the Redis that still keeps what was lost.
+    family.grpc = family.replica(Part::RoleResolver).await?;
+    for resolver in [&mut resolver, &mut Resolver::of(&family).await?] {
+        for requirement in [Some(Requirement::FullyConsistent(true)), None] {
+            for user in [&ann, &bob] {
+                let set = resolver.roles(by_id(user.id()), requirement.clone()).await?.effective.unwrap_or_default();
+                assert!(set.active && set.grants.len() == 1 && set.grants[0].labels == [CHICAGO], "{set:?}");
+            }
+            let unknown = resolver.roles(by_id(eve.id()), requirement).await;
+            assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+        }
+        let refused = resolver.roles(by_id(ann.id()), Some(Requirement::AtLeastAsFresh(lost.clone()))).await;
+        assert_eq!(refused.unwrap_err().code(), Code::FailedPrecondition);
+    }
+    for name in ["ann", "bob"] {
+        family.fluent.until_works(name, &grant).await?;
+    }
+    family.fluent.until_gone("eve").await?;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! One logical role stands for several of Fluent's: rules from Fluent's own setting, and the tenant's own.
 #![allow(clippy::unwrap_used, reason = "a command that says what it should not is a failed test")]
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
-use harness::{Family, Shape, eventually};
+use harness::{Dial, Family, Shape, eventually};
 use scenarios::{stories, until_state};
 use serde_json::{Value, json};
 
@@ -10,6 +12,7 @@ stories!(
     rules_of_fluents_setting_give_and_take_what_they_say,
     a_malformed_setting_keeps_the_last_good_rules_and_is_told,
     a_tenants_own_rules_win_unless_it_says_otherwise,
+    what_is_pushed_while_rules_change_is_of_one_rule_set,
 );
 
 const COLLEAGUE: &str = "AGENT_CHIC-01_Store_Colleague";
@@ -104,4 +107,42 @@ async fn a_tenants_own_rules_win_unless_it_says_otherwise(shape: Shape) -> Resul
         family.fluent.account("dot").await.ok()??.works_as(&["STORE in AGENT 1023434"]).then_some(())
     })
     .await
+}
+
+/// Two rule sets in turn, with one role in common, while people are hired and others pushed: no account ever holds what
+/// only the two together would give.
+async fn what_is_pushed_while_rules_change_is_of_one_rule_set(shape: Shape) -> Result<()> {
+    let sets = [["STORE", "Inventory_Viewer"], ["Inventory_Viewer", "WAREHOUSE_ASSOCIATE"]];
+    let held = |set: [&str; 2]| set.map(|role| format!("{role} in AGENT 1023434")).into_iter().collect::<BTreeSet<_>>();
+    let family = Family::start_with(shape, Dial::settings(&["--change-limit", "100"])).await?;
+    let file = family.folder().join("rules.json");
+    let mut names = Vec::new();
+    for round in 0..8 {
+        std::fs::write(&file, set("Store_Colleague", &sets[round % 2]).to_string())?;
+        family.operate(&["tenant", "rules", "put", "dev", file.to_str().unwrap()])?;
+        for n in 0..4 {
+            let name = format!("u{round}-{n}");
+            let hired = family.scim.hire(&name, &[COLLEAGUE]).await?;
+            ensure!(hired.status == 201, "{}", hired.body);
+            names.push((name, hired.id().to_owned()));
+        }
+        for (name, id) in &names {
+            if let Some(account) = family.fluent.account(name).await? {
+                let one = sets.iter().any(|set| account.grants.is_subset(&held(*set)));
+                ensure!(one, "round {round}: {name} holds {:?}", account.grants);
+            }
+            let fluent = "urn:ietf:params:scim:schemas:extension:fluent:2.0:User";
+            let shown = family.scim.get(&format!("/Users/{id}?attributes={fluent}:effectiveRoles")).await?;
+            let roles = shown.body[fluent]["effectiveRoles"].as_array().cloned().unwrap_or_default();
+            let roles: BTreeSet<_> = roles.iter().filter_map(|role| role["value"].as_str()).collect();
+            let one = roles.is_empty() || sets.iter().any(|set| roles == BTreeSet::from(*set));
+            ensure!(one, "round {round}: {name} was pushed {roles:?}");
+        }
+    }
+    let last: Vec<_> = held(sets[1]).into_iter().collect();
+    let last: Vec<_> = last.iter().map(String::as_str).collect();
+    for (name, _) in &names {
+        family.fluent.until_works(name, &last).await?;
+    }
+    Ok(())
 }
