@@ -30,6 +30,24 @@ pub async fn each_label_in_use_is_listed_once(backend: &Backend) {
     for nothing in ["AGENT_3", "\0", "\u{10FFFF}", "%", "agent_1_A ", "' OR 1=1 --"] {
         assert!(asked(nothing, 0).await.is_empty(), "{nothing:?}");
     }
+    // What stands for a text that no index can hold is nobody's label.
+    let long = "x".repeat(600);
+    tenant.user(&user("cid").labels(&[&long, "AGENT_3\0", "AGENT_3\u{1}"])).await;
+    assert_eq!(asked("", 0).await, all);
     tenant.delete_user(&ann, 0).await.unwrap();
     assert_eq!(asked("", 0).await, ["AGENT_10_A", "AGENT_1_A", "AGENT_2_A"]);
+}
+
+/// The longest labels there are, 20,000 of them, would be more than a message may be.
+pub async fn of_labels_in_use_no_more_are_told_than_a_message_holds(backend: &Backend) {
+    let tenant = Tenant::new(backend).await;
+    for name in 0..5 {
+        let labels: Vec<_> = (0..1_000).map(|n| format!("{name}{n:03}{}", "\u{10400}".repeat(496))).collect();
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        for (half, labels) in labels.chunks(500).enumerate() {
+            tenant.user(&user(&format!("{name}-{half}")).labels(labels)).await;
+        }
+    }
+    let told = in_use(&tenant, "", 0).await.unwrap();
+    assert_eq!(told.len(), (8 << 20) / (4 + 496 * 4));
 }

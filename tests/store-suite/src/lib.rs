@@ -159,6 +159,7 @@ macro_rules! behaviours {
             }
             labels_in_use {
                 each_label_in_use_is_listed_once
+                of_labels_in_use_no_more_are_told_than_a_message_holds
             }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read

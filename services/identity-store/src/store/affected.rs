@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::grant::ContextType;
 use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::revision::{Position, Revision};
-use sql::{Tx, Value, params};
+use sql::{Row, Tx, Value, params};
 
 use super::labels::{self, Holder};
 use super::{Store, feed, group_id, standing, user_id};
@@ -20,6 +20,9 @@ const PAGE: usize = 5_000;
 #[derive(Debug)]
 pub(crate) struct Affected {
     tenant: TenantId,
+    /// The entry of the feed that concerns them, where one does. What is listed is right only while the feed has it: with
+    /// it go the memberships and names that it speaks of.
+    entry: Option<Position>,
     source: Source,
     /// The last user listed; empty before the first.
     after: Vec<u8>,
@@ -40,15 +43,9 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    let stands = standing(tx, &tenant).await?;
-                    if entry.epoch != stands.position.epoch || entry.revision > stands.position.revision {
-                        return Err(Failure::EpochMismatch);
-                    }
-                    if entry.revision <= stands.feed_floor {
-                        return Err(Failure::FeedTruncated);
-                    }
+                    is_told(tx, &tenant, entry).await?;
                     let source = source(tx, &tenant, entry.revision).await?;
-                    Ok(Affected { tenant, source, after: Vec::new() })
+                    Ok(Affected { tenant, entry: Some(entry), source, after: Vec::new() })
                 })
             })
             .await
@@ -69,7 +66,7 @@ impl Store {
                             Source::Named { users, groups, revision, in_groups: false }
                         }
                     };
-                    Ok(Affected { tenant, source, after: Vec::new() })
+                    Ok(Affected { tenant, entry: None, source, after: Vec::new() })
                 })
             })
             .await
@@ -84,7 +81,7 @@ impl Store {
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let groups = nested(tx, &tenant, &BTreeSet::from([group]), revision).await?;
                     let source = Source::Named { users: BTreeSet::new(), groups, revision, in_groups: true };
-                    Ok(Affected { tenant, source, after: Vec::new() })
+                    Ok(Affected { tenant, entry: None, source, after: Vec::new() })
                 })
             })
             .await
@@ -98,13 +95,14 @@ impl Store {
             .read(move |tx| {
                 Box::pin(async move {
                     let position = standing(tx, &tenant).await?.position;
-                    Ok(Read { value: Affected { tenant, source: Source::All, after: Vec::new() }, position })
+                    let value = Affected { tenant, entry: None, source: Source::All, after: Vec::new() };
+                    Ok(Read { value, position })
                 })
             })
             .await
     }
 
-    /// The next page in order of id; `None` after the last.
+    /// The next page in order of id; `None` after the last. [`Failure::FeedTruncated`] once the feed has forgotten the entry.
     pub(crate) async fn more_affected(&self, list: &mut Affected) -> Result<Option<Vec<UserState>>, Failure> {
         loop {
             let next = self.next_ids(list).await?;
@@ -128,7 +126,7 @@ impl Store {
                 }
                 _ => return Err(Failure::Internal),
             };
-            let states = self.states(&list.tenant, full).await?;
+            let states = self.states(list, full).await?;
             if !states.is_empty() {
                 return Ok(Some(states));
             }
@@ -138,7 +136,7 @@ impl Store {
     async fn next_ids(&self, list: &Affected) -> Result<Next, Failure> {
         const ALL: &str = "SELECT id, user_name, active FROM users WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
         let page = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let Affected { tenant, source, after } = list;
+        let Affected { tenant, entry, source, after } = list;
         match source {
             Source::All => {
                 let values = params![tenant.as_str(), after.as_slice(), page];
@@ -160,10 +158,7 @@ impl Store {
             Source::Named { groups, revision, .. } => {
                 let groups = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
                 let values = params![tenant.as_str(), groups, revision.to_db(), after.as_slice(), page];
-                let rows = self
-                    .database
-                    .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(IN_GROUPS, values).await?) }))
-                    .await?;
+                let rows = self.rows_of(tenant, *entry, IN_GROUPS, values).await?;
                 Ok(Next::Ids(rows.iter().map(|row| user_id(row, 0)).collect::<Result<_, _>>()?))
             }
         }
@@ -171,18 +166,15 @@ impl Store {
 
     /// How users stand now; for those who are gone, with the name they had. One whose name is forgotten is left out: the
     /// entry of the deletion is forgotten too.
-    async fn states(&self, tenant: &TenantId, ids: Vec<UserId>) -> Result<Vec<UserState>, Failure> {
+    async fn states(&self, list: &Affected, ids: Vec<UserId>) -> Result<Vec<UserState>, Failure> {
         const STATES: &str = "SELECT ids.value, COALESCE(u.user_name, d.user_name), u.active FROM {ids:$2} AS ids \
              LEFT JOIN users u ON u.tenant = $1 AND u.id = ids.value \
              LEFT JOIN deleted_users d ON d.tenant = $1 AND d.id = ids.value";
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let values = params![tenant.as_str(), Value::ids(ids.iter().map(|id| &id.as_bytes()[..]))];
-        let rows = self
-            .database
-            .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.rows(STATES, values).await?) }))
-            .await?;
+        let values = params![list.tenant.as_str(), Value::ids(ids.iter().map(|id| &id.as_bytes()[..]))];
+        let rows = self.rows_of(&list.tenant, list.entry, STATES, values).await?;
         let mut states = BTreeMap::new();
         for row in rows {
             let (id, active) = (user_id(&row, 0)?, row.maybe_int(2)?);
@@ -192,6 +184,38 @@ impl Store {
         }
         Ok(states.into_values().collect())
     }
+
+    /// Rows about those whom an entry concerns, from a snapshot in which the feed has it.
+    async fn rows_of(
+        &self,
+        tenant: &TenantId,
+        entry: Option<Position>,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Failure> {
+        let tenant = tenant.clone();
+        let rows = self.database.read(move |tx| {
+            Box::pin(async move {
+                if let Some(entry) = entry {
+                    is_told(tx, &tenant, entry).await?;
+                }
+                Ok::<_, Failure>(tx.rows(sql, values).await?)
+            })
+        });
+        rows.await
+    }
+}
+
+/// An error unless the feed tells of an entry.
+async fn is_told(tx: &mut Tx<'_>, tenant: &TenantId, entry: Position) -> Result<(), Failure> {
+    let stands = standing(tx, tenant).await?;
+    if entry.epoch != stands.position.epoch || entry.revision > stands.position.revision {
+        return Err(Failure::EpochMismatch);
+    }
+    if entry.revision <= stands.feed_floor {
+        return Err(Failure::FeedTruncated);
+    }
+    Ok(())
 }
 
 enum Next {

@@ -181,7 +181,15 @@ fn brief(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-    format!("{shown}…\u{1}{}", blake3::hash(text.as_bytes())).into()
+    format!("{shown}…{BRIEF}{}", blake3::hash(text.as_bytes())).into()
+}
+
+/// What tells a text that stands for another from what somebody wrote.
+const BRIEF: char = '\u{1}';
+
+/// Whether a label stands for one that no engine could hold in an index.
+pub(super) fn is_brief(label: &str) -> bool {
+    label.contains(BRIEF)
 }
 
 /// A text that every engine can hold in an index.

@@ -5,16 +5,18 @@ use domain::id::TenantId;
 use domain::label::Label;
 use sql::params;
 
-use super::{Store, standing};
+use super::{Store, document, standing};
 use crate::failure::Failure;
 use crate::model::Read;
 
 /// The most labels in one answer.
 const MOST: u32 = 20_000;
+/// The most bytes that the labels of one answer may have: half of what a message may, for it holds more than letters.
+const MOST_BYTES: usize = 8 << 20;
 
 impl Store {
     /// The first labels in use that begin with `prefix`, at most `limit`, 0 for as many as one answer may hold. The name of
-    /// a group is none.
+    /// a group is none, and neither is what stands for a text that no index can hold.
     pub async fn labels_in_use(
         &self,
         tenant: &TenantId,
@@ -31,8 +33,18 @@ impl Store {
                     let position = standing(tx, &tenant).await?.position;
                     let Some((first, end)) = begins else { return Ok(Read { value: Vec::new(), position }) };
                     let rows = tx.rows(IN_USE, params![tenant.as_str(), first, end, i64::from(limit)]).await?;
-                    let labels = rows.iter().map(|row| Ok(Label::new(row.text(0)?)));
-                    Ok(Read { value: labels.collect::<Result<_, Failure>>()?, position })
+                    let (mut labels, mut bytes) = (Vec::new(), 0);
+                    for row in &rows {
+                        let label = row.text(0)?;
+                        bytes += label.len();
+                        if bytes > MOST_BYTES {
+                            break;
+                        }
+                        if !document::is_brief(label) {
+                            labels.push(Label::new(label));
+                        }
+                    }
+                    Ok(Read { value: labels, position })
                 })
             })
             .await

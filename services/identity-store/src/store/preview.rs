@@ -92,17 +92,17 @@ impl Store {
         &self,
         preview: &mut Preview,
     ) -> Result<Option<Read<Vec<Differing>>>, Failure> {
-        let Preview { tenant, affected, ground, before, change, waiting } = preview;
-        if waiting.is_empty() {
-            let Some(page) = self.more_affected(affected).await? else { return Ok(None) };
-            *waiting = page.into_iter().filter(|user| user.active).collect();
+        if preview.waiting.is_empty() {
+            let Some(page) = self.more_affected(&mut preview.affected).await? else {
+                self.stands_still(preview).await?;
+                return Ok(None);
+            };
+            preview.waiting = page.into_iter().filter(|user| user.active).collect();
         }
+        let Preview { tenant, before, change, waiting, .. } = &mut *preview;
         let chunk = waiting.split_off(waiting.len().saturating_sub(CHUNK));
         let keys = chunk.iter().map(|user| UserKey::Id(user.id.to_string())).collect();
         let Read { value: read, position } = self.get_holdings(tenant, keys, Vec::new(), Include::default()).await?;
-        if read.ground_version != *ground {
-            return Err(Failure::Moved);
-        }
         let mut differing = Vec::new();
         for held in read.users.into_iter().flatten() {
             let Held::Read(model::Holding { id, user_name, active, labels, groups, .. }) = held else { continue };
@@ -110,19 +110,42 @@ impl Store {
             let holding = Holding { active, labels };
             let after = match change {
                 Change::Ground(after) => after.resolve(&holding),
-                Change::Labels { group, at, labels } => match groups.get(group) {
-                    // Who has left the group meanwhile has left what it gives.
-                    None => continue,
-                    Some(stamp) if stamp > at => return Err(Failure::Moved),
-                    Some(_) => before.resolve(&relabelled(holding.clone(), *group, labels)),
-                },
+                // Who has left the group meanwhile has left what it gives.
+                Change::Labels { group, .. } if !groups.contains_key(group) => continue,
+                Change::Labels { group, labels, .. } => before.resolve(&relabelled(holding.clone(), *group, labels)),
             };
             let difference = Difference::between(&before.resolve(&holding), &after);
             if !difference.is_empty() {
                 differing.push(Differing { id, user_name, difference });
             }
         }
+        self.stands_still(preview).await?;
         Ok(Some(Read { value: differing, position }))
+    }
+
+    /// [`Failure::Moved`] where the ground or the group are not what they were at the beginning. Versions and stamps only
+    /// grow, and no group comes back: so what stands still after a read stood still in it.
+    async fn stands_still(&self, preview: &Preview) -> Result<(), Failure> {
+        const STAMP: &str = "SELECT stamp FROM groups WHERE tenant = $1 AND id = $2";
+        let (tenant, ground) = (preview.tenant.clone(), preview.ground);
+        let relabelled = match preview.change {
+            Change::Ground(_) => None,
+            Change::Labels { group, at, .. } => Some((group, at)),
+        };
+        let read = self.database.read(move |tx| {
+            Box::pin(async move {
+                if standing(tx, &tenant).await?.ground_version != ground {
+                    return Err(Failure::Moved);
+                }
+                let Some((group, at)) = relabelled else { return Ok(()) };
+                let row = tx.row(STAMP, params![tenant.as_str(), group.as_bytes()]).await?;
+                match row.map(|row| row.int(0)).transpose()? {
+                    Some(stamp) if stamp <= at.to_db() => Ok(()),
+                    _ => Err(Failure::Moved),
+                }
+            })
+        });
+        read.await
     }
 }
 

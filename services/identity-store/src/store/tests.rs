@@ -12,6 +12,7 @@ mod list_plans;
 mod list_walk;
 mod lists;
 mod plans;
+mod preview;
 mod retention;
 mod tokens;
 mod user_groups;

@@ -11,6 +11,7 @@ use sql::params;
 use super::fixture::{Fixture, document, each, many_users};
 use crate::Failure;
 use crate::model::{Actor, CatalogueRead, Change, GroupUpdate, RulesRead, Wanted};
+use crate::store::retention::Past;
 
 async fn group(f: &Fixture, name: &str, labels: &[&str], members: &[String]) -> GroupId {
     let document = serde_json::json!({ "displayName": name, "roles": labels }).to_string();
@@ -53,6 +54,30 @@ async fn fifty_thousand_members_are_one_change_in_parts() {
         assert!(f.holding(ids[7]).await.unwrap().labels.is_empty());
         let gone: BTreeSet<_> = affected(f, 2).await.into_iter().map(|(id, _)| id).collect();
         assert_eq!(gone, ids[1..].iter().copied().collect());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_those_concerned_whose_entry_is_forgotten_meanwhile_does_not_end_as_if_it_were_whole() {
+    const FORGET: &str = "UPDATE tenants SET feed_floor = 2 WHERE id = $1";
+    each(async |f| {
+        let ids = many_users(f, 6_000).await;
+        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let staff = group(f, "staff", &["ACCOUNT_0_A"], &names).await;
+        let left = GroupUpdate { replace_members: true, ..GroupUpdate::default() };
+        f.store.update_group(&f.tenant, Actor::default(), &staff.to_string(), left).await.unwrap();
+        let position = Position { revision: Revision(2), ..f.head().await };
+        let mut list = f.store.affected_users(&f.tenant, position).await.unwrap();
+        assert_eq!(f.store.more_affected(&mut list).await.unwrap().unwrap().len(), 5_000);
+        // The rest left at the revision, which only the memberships that are forgotten with it tell.
+        let tenant = f.tenant.clone();
+        let forget = f.store.database.write(move |tx| {
+            Box::pin(async move { Ok::<_, Failure>(tx.execute(FORGET, params![tenant.as_str()]).await?) })
+        });
+        forget.await.unwrap();
+        while f.store.forget_past(&f.tenant, Past::Members).await.unwrap() > 0 {}
+        assert_eq!(f.store.more_affected(&mut list).await.err(), Some(Failure::FeedTruncated));
     })
     .await;
 }
