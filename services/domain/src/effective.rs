@@ -168,6 +168,17 @@ mod tests {
         let again = resolve_beside(&holding(true, &near[..SUGGESTED - 1]), &mut matching);
         let last = resolve_beside(&holding(true, &near[SUGGESTED..]), &mut matching);
         assert_eq!([&first, &again, &last].map(suggested), [SUGGESTED - 1, SUGGESTED - 1, 1]);
+        assert!(matching.ran_short() && !matching.ran_short());
+    }
+
+    #[test]
+    fn a_label_for_which_none_is_looked_for_takes_no_suggestion_from_another() {
+        let malformed: Vec<String> = (0..2 * SUGGESTED).map(|n| format!("{n}")).collect();
+        let labels: Vec<&str> = malformed.iter().map(String::as_str).chain(["ACCOUNT_0_xxxxxxxxx"]).collect();
+        let catalogue = Catalogue::new("ACME", [Arc::from("xxxxxxxx")], [], []);
+        let set = resolve(&holding(true, &labels), &catalogue, &Rules::default());
+        assert_eq!(set.unmatched.len(), 2 * SUGGESTED + 1);
+        assert_eq!(set.unmatched.values().filter(|why| why.suggestion.is_some()).count(), 1);
     }
 
     #[test]

@@ -126,13 +126,15 @@ pub struct Matching<'a> {
     catalogue: &'a Catalogue,
     rules: &'a Rules,
     suggested: HashMap<Label, Option<String>>,
+    /// Whether a label got no suggestion because too many others had.
+    short: bool,
 }
 
 impl<'a> Matching<'a> {
     /// Nothing suggested yet.
     #[must_use]
     pub fn new(catalogue: &'a Catalogue, rules: &'a Rules) -> Self {
-        Self { catalogue, rules, suggested: HashMap::new() }
+        Self { catalogue, rules, suggested: HashMap::new(), short: false }
     }
 
     /// What a label gives: see [`match_label`].
@@ -142,15 +144,30 @@ impl<'a> Matching<'a> {
 
     /// Why a label gives nothing, with a suggestion if there may be one more.
     pub fn why(&mut self, label: &Label, reason: Reason) -> Unmatched {
+        if !is_of_a_name(reason) {
+            return Unmatched::because(reason);
+        }
         if let Some(suggestion) = self.suggested.get(label) {
             return Unmatched { reason, suggestion: suggestion.clone() };
         }
         if self.suggested.len() >= SUGGESTED {
+            self.short = true;
             return Unmatched::because(reason);
         }
         let why = Unmatched::explained(reason, label, self.catalogue, self.rules);
         self.suggested.insert(label.clone(), why.suggestion.clone());
         why
+    }
+
+    /// Whether no suggestion was looked for yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.suggested.is_empty()
+    }
+
+    /// Whether, since this was last asked, a label got no suggestion because too many others had.
+    pub fn ran_short(&mut self) -> bool {
+        std::mem::take(&mut self.short)
     }
 
     /// Those of some labels that give nothing, in their order, each with why.
@@ -226,9 +243,14 @@ fn read(
     Ok(Meaning { grants: given.into_iter().map(grant).collect(), rule })
 }
 
-/// The nearest recognised label, where one is near. Only for a name that was not found: of two meanings none is nearer.
+/// Whether a name was not found: only then is another looked for, for of two meanings none is nearer.
+fn is_of_a_name(reason: Reason) -> bool {
+    matches!(reason, Reason::UnknownContextType | Reason::UnknownContext | Reason::UnknownRole)
+}
+
+/// The nearest recognised label, where one is near.
 fn suggest(reason: Reason, label: &Label, catalogue: &Catalogue, rules: &Rules) -> Option<String> {
-    if !matches!(reason, Reason::UnknownContextType | Reason::UnknownContext | Reason::UnknownRole) {
+    if !is_of_a_name(reason) {
         return None;
     }
     let names = || catalogue.roles().chain(rules.iter().map(|(logical, _)| logical)).map(|name| &**name);

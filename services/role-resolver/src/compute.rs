@@ -44,8 +44,22 @@ pub(crate) async fn aside<T: Send + 'static>(
     computed.await.unwrap_or_else(|error| Err(Error::internal("matching labels", &error)))
 }
 
-/// One of several people, by its place among them, with its effective set.
-pub(crate) type Computed = (usize, UserId, String, Box<[GroupId]>, EffectiveSet);
+/// One of several people, with its effective set.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    /// Its place among them.
+    pub(crate) at: usize,
+    /// Who it is.
+    pub(crate) id: UserId,
+    /// Its userName.
+    pub(crate) name: String,
+    /// Every group it is in, directly or through others.
+    pub(crate) groups: Box<[GroupId]>,
+    /// The set.
+    pub(crate) set: EffectiveSet,
+    /// Whether it is what it would be if nobody else had been asked about: whether others took no suggestion from it.
+    pub(crate) whole: bool,
+}
 
 /// The effective sets of several people.
 pub(crate) async fn compute(people: Vec<(usize, Person)>, ground: Arc<Ground>) -> Result<Vec<Computed>, Error> {
@@ -54,7 +68,10 @@ pub(crate) async fn compute(people: Vec<(usize, Person)>, ground: Arc<Ground>) -
         let one = |(at, Person { id, name, groups, holding })| {
             wanted.check()?;
             let (holding, _) = counted(holding, &ground)?;
-            Ok((at, id, name, groups, resolve_beside(&holding, &mut matching)))
+            let is_first = matching.is_fresh();
+            let set = resolve_beside(&holding, &mut matching);
+            let whole = !matching.ran_short() || is_first;
+            Ok(Computed { at, id, name, groups, set, whole })
         };
         people.into_iter().map(one).collect()
     })

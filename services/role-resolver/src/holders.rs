@@ -7,7 +7,7 @@ use runtime::error::Error;
 
 use crate::compute::catalogue_missing;
 use crate::consistency::Freshness;
-use crate::resolver::{Answer, READS, Resolver, Who, ground_moves};
+use crate::resolver::{Answer, READS, Resolver, ground_moves};
 
 /// How many users are looked at for one message.
 const PAGE: u32 = 500;
@@ -49,11 +49,12 @@ impl Holders {
             return Ok(None);
         }
         let users = self.page(resolver).await?;
-        self.ended = users.len() < PAGE as usize;
-        let last = users.last().copied().or(self.after);
+        let answer = resolver.first_sets(&self.tenant, &users, self.freshness).await?;
+        // Whoever is left of the page is read again.
+        let found = &users[..answer.sets.len()];
+        self.ended = found.len() == users.len() && users.len() < PAGE as usize;
+        let last = found.last().copied().or(self.after);
         self.after = last;
-        let users: Vec<_> = users.iter().map(|id| Who::Id(id.to_string())).collect();
-        let answer = resolver.sets(&self.tenant, &users, self.freshness).await?;
         Ok(Some(Found { answer, last }))
     }
 

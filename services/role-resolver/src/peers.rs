@@ -58,13 +58,8 @@ impl Store {
         kept: impl Iterator<Item = &'a Kept>,
     ) -> Result<Holdings, Error> {
         let request = identity::holdings_request(tenant, users, kept);
-        let answer = self.access.clone().get_holdings(request).await;
-        let answer = answer.map_err(|status| match status.code() {
-            // What tonic says of a message larger than may be sent or taken.
-            Code::OutOfRange => too_large(),
-            _ => status,
-        });
-        identity::holdings(answered(answer)?, users.len()).map_err(|error| nonsense(&error))
+        let answer = held(self.access.clone().get_holdings(request).await)?;
+        identity::holdings(answer, users.len()).map_err(|error| nonsense(&error))
     }
 
     /// Where the tenant stands.
@@ -97,8 +92,8 @@ impl Store {
 
     /// What one user holds, and how it is in its groups.
     pub(crate) async fn nested_holding(&self, tenant: &TenantId, user: &Who) -> Result<Nested, Error> {
-        let answer = self.access.clone().get_holdings(identity::nested_request(tenant, user)).await;
-        identity::nested_holding(answered(answer)?).map_err(|error| nonsense(&error))
+        let answer = held(self.access.clone().get_holdings(identity::nested_request(tenant, user)).await)?;
+        identity::nested_holding(answer).map_err(|error| nonsense(&error))
     }
 
     /// The next users in order of id, after `after`, who hold one of the labels; at most `limit`.
@@ -200,9 +195,18 @@ fn silent() -> Error {
     Error::new(Reason::STORE_UNAVAILABLE, "identity-store does not answer").retry_after(SOON)
 }
 
-fn too_large() -> Status {
-    let message = "what these users hold does not fit into one message of 16 MiB: ask about fewer";
-    Error::new(Reason::TOO_LARGE, message).into()
+/// The answer to a question for what is held.
+fn held<T>(answer: Result<Response<T>, Status>) -> Result<T, Error> {
+    match answer {
+        // What tonic says of a message larger than may be sent or taken.
+        Err(status) if status.code() == Code::OutOfRange => Err(too_large()),
+        answer => answered(answer),
+    }
+}
+
+/// More is held than can be told or kept in mind at a time.
+pub(crate) fn too_large() -> Error {
+    Error::new(Reason::TOO_LARGE, "what is held is more than can be answered at once: ask about fewer users")
 }
 
 fn nonsense(error: &identity::Malformed) -> Error {

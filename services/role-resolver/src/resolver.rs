@@ -18,16 +18,19 @@ use tokio::time::Instant;
 use crate::cache::{
     CacheKey, Counts, Entry, Flights, Kept, NameTag, Near, Shared, Source, Standing, Tail, Tails, Turn,
 };
-use crate::compute::compute;
+use crate::compute::{Computed, compute};
 use crate::consistency::Freshness;
 use crate::ground::{Ground, GroundVersion, Grounds};
-use crate::peers::Store;
+use crate::peers::{Store, too_large};
 
 /// How often holdings are read again because the ground changed meanwhile. A tenant's ground changes a few times a day.
 pub(crate) const READS: usize = 5;
 
 /// How many groups the kept sets may depend on in all that the store is asked about at once.
 const GROUPS: usize = 50_000;
+
+/// How much memory the sets may take that are held until the last of their question is read, in bytes.
+const MOST_BYTES: usize = 64 << 20;
 
 /// A user, named in one of three ways.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -317,6 +320,24 @@ impl Resolver {
         any
     }
 
+    /// The sets of as many of the first users as may be held at a time; of one at least.
+    pub(crate) async fn first_sets(
+        &self,
+        tenant: &TenantId,
+        users: &[UserId],
+        freshness: Freshness,
+    ) -> Result<Answer, Error> {
+        let mut users: Vec<_> = users.iter().map(|id| Who::Id(id.to_string())).collect();
+        loop {
+            match self.sets(tenant, &users, freshness).await {
+                Err(error) if error.reason() == Reason::TOO_LARGE && users.len() > 1 => {
+                    users.truncate(users.len().div_ceil(2));
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     /// Asks the store. Where its answer would be larger than a message may be, parts of the question are put one by one, and
     /// then all of it: what was learnt of the parts, and still stands, need not be said again.
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, Error> {
@@ -325,10 +346,15 @@ impl Resolver {
             answer => return answer,
         }
         let Question { tenant, users, freshness, .. } = question;
-        let mut learnt = Vec::with_capacity(users.len());
+        let (mut learnt, mut bytes) = (Vec::with_capacity(users.len()), 0);
         for part in users.chunks(users.len().div_ceil(2)) {
             let part = self.question(tenant, part, *freshness);
-            learnt.extend(Box::pin(self.ask(&part)).await?.sets);
+            let sets = Box::pin(self.ask(&part)).await?.sets;
+            bytes += sets.iter().flatten().map(|set| set.entry().bytes()).sum::<usize>();
+            if bytes > MOST_BYTES {
+                return Err(too_large());
+            }
+            learnt.extend(sets);
         }
         let whole = self.question(tenant, users, *freshness);
         let kept = learnt.into_iter().map(|kept| kept.filter(|kept| kept.life() == whole.life())).collect();
@@ -376,7 +402,7 @@ impl Resolver {
             };
             let life = if before.is_some() { question.life() } else { tail.standing().life };
             let sets = self.settle(held, &kept, ground, position, (tenant, life)).await?;
-            for set in sets.iter().flatten() {
+            for set in sets.iter().flatten().filter(|set| set.is_lasting()) {
                 self.near.put(tenant, set);
                 if let Some(shared) = &self.shared {
                     shared.put(tenant, set);
@@ -416,9 +442,10 @@ impl Resolver {
             });
         }
         let Some(ground) = ground else { return Ok(sets) };
-        for (at, id, name, groups, set) in compute(people, ground).await? {
+        for Computed { at, id, name, groups, set, whole } in compute(people, ground).await? {
             let name = self.cache_key.name(tenant, &name);
-            sets[at] = Some(Kept::new(Entry { user: id, name, right_at: position, groups, set }, life));
+            let entry = Entry { user: id, name, right_at: position, groups, set };
+            sets[at] = Some(if whole { Kept::new(entry, life) } else { Kept::for_now(entry, life) });
         }
         Ok(sets)
     }

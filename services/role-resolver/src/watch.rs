@@ -17,7 +17,7 @@ use tokio::sync::watch::Receiver;
 use crate::cache::{Change, Dependency, Kept, Stamps, Tail};
 use crate::consistency::Freshness;
 use crate::peers::{Store, UserStream};
-use crate::resolver::{Answer, Resolver, Who};
+use crate::resolver::{Answer, Resolver};
 
 /// How many users are told of at a time.
 const PART: usize = 500;
@@ -91,10 +91,12 @@ impl Watch {
             }
         }
         let Some(telling) = &mut self.telling else { return Ok(nothing_else(self.told)) };
-        let (users, is_last) = telling.next(&resolver.store, &self.tenant).await?;
+        let (mut users, mut is_last) = telling.next(&resolver.store, &self.tenant).await?;
         let through = telling.through;
-        let asked: Vec<_> = users.iter().map(|id| Who::Id(id.to_string())).collect();
-        let Answer { sets, .. } = resolver.sets(&self.tenant, &asked, Freshness::AtLeast(through)).await?;
+        let Answer { sets, .. } = resolver.first_sets(&self.tenant, &users, Freshness::AtLeast(through)).await?;
+        let rest = users.split_off(sets.len());
+        is_last &= rest.is_empty();
+        telling.waiting.splice(..0, rest);
         if is_last {
             (self.told, self.telling) = (through, None);
         }

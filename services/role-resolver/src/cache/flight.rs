@@ -40,7 +40,8 @@ pub(crate) enum Turn<K: Eq + Hash, T> {
 pub(crate) struct Flight<K: Eq + Hash, T> {
     flights: Arc<Mutex<HashMap<K, Landing<T>>>>,
     key: K,
-    tell: watch::Sender<Option<T>>,
+    /// Until it is over.
+    tell: Option<watch::Sender<Option<T>>>,
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
@@ -51,7 +52,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
             let Some(landing) = flights.get(key) else {
                 let (tell, landing) = watch::channel(None);
                 flights.insert(key.clone(), landing);
-                return Turn::Fly(Flight { flights: Arc::clone(&self.0), key: key.clone(), tell });
+                return Turn::Fly(Flight { flights: Arc::clone(&self.0), key: key.clone(), tell: Some(tell) });
             };
             landing.clone()
         };
@@ -65,20 +66,58 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
 
 impl<K: Eq + Hash, T> Flight<K, T> {
     /// Tells all who wait.
-    pub(crate) fn land(self, told: T) {
-        self.tell.send_replace(Some(told));
+    pub(crate) fn land(mut self, told: T) {
+        if let Some(tell) = self.end() {
+            tell.send_replace(Some(told));
+        }
+    }
+
+    /// Ends it before anybody hears of it, so that whoever does and joins again does not join this one.
+    fn end(&mut self) -> Option<watch::Sender<Option<T>>> {
+        let tell = self.tell.take()?;
+        self.flights.lock().remove(&self.key);
+        Some(tell)
     }
 }
 
 impl<K: Eq + Hash, T> Drop for Flight<K, T> {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.key);
+        drop(self.end());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake, Waker};
+
     use super::*;
+
+    /// Looks, when it is woken, whether the flight is over.
+    struct Looks(Flights<u8, u32>, AtomicBool);
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            self.1.store(self.0.0.lock().is_empty(), Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_is_over_before_anybody_hears_of_it() {
+        for lands in [true, false] {
+            let looks = Arc::new(Looks(Flights::default(), AtomicBool::new(false)));
+            let Turn::Fly(flight) = looks.0.join(&1).await else { panic!("the first flies") };
+            let (mut joined, waker) = (pin!(looks.0.join(&1)), Waker::from(Arc::clone(&looks)));
+            assert!(joined.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            if lands {
+                flight.land(7);
+            } else {
+                drop(flight);
+            }
+            assert!(looks.1.load(Ordering::Relaxed), "who is woken can take off");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_asks_and_all_are_told() {

@@ -22,12 +22,25 @@ struct Inner {
     right_at: AtomicU64,
     /// In which life of the tenant's tail it was made.
     life: u64,
+    /// Whether it may answer other questions than the one it was made for.
+    lasting: bool,
 }
 
 impl Kept {
     pub(crate) fn new(entry: Entry, life: u64) -> Self {
         let right_at = AtomicU64::new(entry.right_at.revision.0);
-        Self(Arc::new(Inner { entry, right_at, life }))
+        Self(Arc::new(Inner { entry, right_at, life, lasting: true }))
+    }
+
+    /// One that is kept for as long as a question is answered and no longer.
+    pub(crate) fn for_now(entry: Entry, life: u64) -> Self {
+        let right_at = AtomicU64::new(entry.right_at.revision.0);
+        Self(Arc::new(Inner { entry, right_at, life, lasting: false }))
+    }
+
+    /// Whether it may answer other questions than the one it was made for.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.0.lasting
     }
 
     /// The entry as it was made.

@@ -288,23 +288,41 @@ async fn one_who_waited_for_another_that_failed_asks_for_itself() {
     world.add_user("ann", true, &[MATCHED]);
     warm(&world, "ann").await;
     world.change(|store| store.relabel("ann", &[]));
+    tokio::time::pause();
     world.store().silent = true;
     let request = at_least(&world, "ann");
     let (mut first, mut second) = (world.roles(), world.roles());
     let speaks_again = async {
-        // By then both have asked, and the store has not heard the first.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        // The clock stands until both have asked and wait; and moves less than the one who flies waits.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         world.store().silent = false;
     };
-    let (failed, told, ()) = tokio::join!(
+    let (first, second, ()) = tokio::join!(
         first.get_effective_roles(request.clone()),
         second.get_effective_roles(request.clone()),
         speaks_again,
     );
+    let (told, failed) = if first.is_ok() { (first, second) } else { (second, first) };
     assert_eq!(why(failed), Reason::STORE_UNAVAILABLE);
     assert!(told.unwrap().into_inner().effective.unwrap().grants.is_empty());
+}
+
+#[tokio::test]
+async fn a_set_whose_suggestions_others_took_is_not_kept() {
+    let world = World::keeping(Config::default()).await;
+    let names: Vec<_> = (0..40).map(|n| format!("u{n}")).collect();
+    for (n, name) in names.iter().enumerate() {
+        world.add_user(name, true, &[&format!("{MATCHED}{n:02}")]);
+    }
+    warm(&world, "u0").await;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let answer = world.roles().batch_get_effective_roles(batch(&names)).await.unwrap().into_inner();
+    let suggested = |set: &EffectiveSet| !set.unmatched[0].suggestion.is_empty();
+    let sets = answer.results.iter().map(|result| result.effective.as_ref().unwrap());
+    assert!(sets.filter(|set| suggested(set)).count() < 40, "they share");
+    for name in names {
+        assert!(suggested(&asked(&world, get(name)).await), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -158,11 +158,39 @@ async fn one_who_held_a_grant_throughout_is_listed_though_another_label_came_to_
     assert_eq!(world.store().asked.holders, 2, "as soon as the ground stands still, the list goes on");
 }
 
+/// Labels that take about so many mebibytes.
+pub(super) fn hoard(mebibytes: usize) -> Vec<String> {
+    let many = (0..100 * mebibytes).map(|n| format!("{n}{}", "x".repeat(10_000)));
+    many.chain([MATCHED.to_owned()]).collect()
+}
+
 /// A user whose labels take about a mebibyte.
 fn add_hoarder(world: &World, name: &str) {
-    let many: Vec<_> = (0..100).map(|n| format!("{n}{}", "x".repeat(10_000))).collect();
-    let labels: Vec<_> = many.iter().map(String::as_str).chain([MATCHED]).collect();
-    world.add_user(name, true, &labels);
+    let labels = hoard(1);
+    world.add_user(name, true, &labels.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_holds_more_than_a_message_may_be_is_too_large_to_explain() {
+    let world = World::new().await;
+    let labels = hoard(17);
+    world.add_user("ann", true, &labels.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(why(world.roles().explain_roles(explain("ann")).await), Reason::TOO_LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_held_for_one_answer_than_there_is_room_for_and_a_list_goes_on_in_smaller_parts() {
+    let world = World::new().await;
+    let names: Vec<_> = (0..70).map(|n| format!("u{n}")).collect();
+    for name in &names {
+        add_hoarder(&world, name);
+    }
+    let check = |name: &String| RoleCheck { user: Some(user(name)), grant: Some(store_in_chicago()) };
+    let checks = names.iter().map(check).collect();
+    let request = BatchCheckRoleRequest { tenant: "acme".into(), checks, consistency: None };
+    assert_eq!(why(world.roles().batch_check_role(request).await), Reason::TOO_LARGE);
+    let answers = listed(&world, "").await;
+    assert_eq!(answers.iter().map(|answer| answer.holders.len()).sum::<usize>(), 70);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use runtime::error::{Error, Reason};
 use tonic::{Status, Streaming};
 
 use super::fake::World;
+use super::reports::hoard;
 use super::{MATCHED, why, with_token};
 use crate::Config;
 
@@ -113,6 +114,23 @@ async fn a_change_of_a_large_group_is_told_in_parts_and_its_token_comes_with_the
         .map(|message| (message.users.len(), !message.revision_token.is_empty()));
     assert_eq!(sizes, [(500, false), (500, false), (100, true)]);
     assert_eq!(world.store().asked.affected, before + 1);
+}
+
+#[tokio::test]
+async fn sets_that_are_too_large_to_be_held_together_are_told_in_smaller_parts() {
+    let world = World::keeping(Config::default()).await;
+    let names: Vec<_> = (0..70).map(|n| format!("u{n}")).collect();
+    for name in &names {
+        world.add_user(name, true, &[]);
+    }
+    let mut watch = watch(&world, "").await.unwrap();
+    next(&mut watch).await;
+    tokio::time::pause();
+    let labels = hoard(1);
+    let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+    world.change(|state| names.iter().for_each(|name| state.relabel(name, &labels)));
+    let (sets, _) = told(&world, &mut watch).await;
+    assert_eq!(sets.values().flatten().filter(|set| set.grants.len() == 1).count(), 70);
 }
 
 #[tokio::test]
