@@ -31,23 +31,24 @@ pub(crate) async fn bulk(State(gateway): State<Arc<Gateway>>, mut call: Call) ->
     let mut job = Job::plan(body, tenant.schemas, mode(&tenant.settings))?;
     let mut revision = String::new();
     while let Some(task) = job.next_task() {
-        let result = if call.time_left() < RESERVE {
-            Err(Error::unavailable("the time of the whole request is over; send this operation again"))
-        } else {
-            paced(&gateway, &call, task).await.map_err(Refusal::into_error).map(|(done, newer)| {
-                revision = newer;
-                done
-            })
-        };
-        job.finish(result);
+        let result = paced(&gateway, &call, task).await.map_err(Refusal::into_error);
+        job.finish(result.map(|(done, newer)| {
+            revision = newer;
+            done
+        }));
     }
     let answer = job.response(&gateway.base(&call));
     Ok(respond::json(StatusCode::OK, answer.to_string()).revision(&revision))
 }
 
-/// Carries out one operation when its tenant's rate has a place for it. While it waits, others have its turn.
+/// Carries out one operation when its tenant's rate has a place for it. While it waits, others have its turn. Refused
+/// with 503 if it has none, or too little time is left of the whole request.
 async fn paced(gateway: &Arc<Gateway>, call: &Call, task: Task) -> Result<(Done, String), Refusal> {
+    call.slot.resume(&gateway.admission, &call.caller).await?;
     loop {
+        if call.time_left() < RESERVE {
+            return Err(Error::unavailable("the time of the whole request is over; send this operation again").into());
+        }
         let pace = gateway.admission.pace(&call.caller.tenant);
         let (Ok(wait) | Err(wait)) = pace;
         if !wait.is_zero() {

@@ -50,9 +50,17 @@ impl Slot {
     ) -> Result<T, Refusal> {
         drop(self.0.lock().take());
         let result = what.await;
-        let turn = admission.turn(&caller.tenant).await?;
-        *self.0.lock() = Some(turn);
+        self.resume(admission, caller).await?;
         Ok(result)
+    }
+
+    /// Takes a turn where it has none: who laid it down may have been refused one afterwards.
+    pub(crate) async fn resume(&self, admission: &Admission, caller: &Caller) -> Result<(), Refusal> {
+        if self.0.lock().is_none() {
+            let turn = admission.turn(&caller.tenant).await?;
+            *self.0.lock() = Some(turn);
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::fold::fold;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use runtime::error::{Error, Reason};
@@ -25,7 +24,7 @@ use crate::admission::Cost;
 use crate::call::{Call, object};
 use crate::convert::{Group, Member};
 use crate::guard::Guard;
-use crate::guardrail::{self, Settings};
+use crate::guardrail::{self, Settings, Verdict};
 use crate::list::List;
 use crate::query::Query;
 use crate::reply::Reply;
@@ -122,7 +121,7 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
     let reply = Reply::to_create(&call, groups)?;
     let (resource, members) = normalise(groups, object(&body)?, mode(&tenant.settings))?.created(groups)?;
     let mut guard = Guard::new(&gateway, &call).await?;
-    let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_more: false }.judge();
+    let change = guardrail::Group { before: &BTreeSet::new(), after: &labels(&resource), loses_members: false }.judge();
     let adds_unmatched = guard.pass(change).await?;
     let document = resource::document(resource);
     let created = gateway.upstream.create_group(&call.caller, document, members, adds_unmatched).await;
@@ -197,16 +196,31 @@ async fn change(
             needed.check(|id| there.contains(id))?;
         }
         let (before, after) = (labels(&stored), labels(&resource));
-        let loses_more = !after.is_subset(&before)
-            && (loses_keys(&stored, &resource) || loses_members(gateway, call, &members).await?);
-        let verdict = guardrail::Group { before: &before, after: &after, loses_more }.judge();
-        let adds_unmatched = guard.pass(verdict).await?;
+        let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
+        let verdict = guardrail::Group { before: &before, after: &after, loses_members }.judge();
+        let keys_change = ["externalId", "displayName"].iter().any(|name| stored.text(name) != resource.text(name));
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
             let expected = if changed || conditions.any() || !needed.is_empty() { group.stored.version } else { 0 };
             let document = changed.then(|| resource::document(resource));
-            let change = GroupChange { adds_unmatched, ..group_change(document, members) };
-            gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
+            let change = group_change(document, members);
+            // Labels may have come by the key that changes. The store knows; and who takes away waits for no catalogue.
+            let taken_away = if keys_change && matches!(verdict, Verdict::DependsOn(_)) {
+                let change = GroupChange { adds_unmatched: true, only_if_it_takes_away: true, ..change.clone() };
+                match gateway.upstream.update_group(&call.caller, &call.id, expected, change).await {
+                    Err(error) if error.reason() == Reason::LABEL_UNMATCHED => None,
+                    written => Some(written),
+                }
+            } else {
+                None
+            };
+            match taken_away {
+                Some(written) => written,
+                None => {
+                    let change = GroupChange { adds_unmatched: guard.pass(verdict).await?, ..change };
+                    gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
+                }
+            }
         } else {
             Ok((group, revision))
         };
@@ -233,21 +247,14 @@ fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupCh
             add: add.into_iter().collect(),
             remove: remove.into_iter().collect(),
             adds_unmatched: false,
+            only_if_it_takes_away: false,
         },
         MemberDelta::Replace(all) => {
             let add = all.into_iter().collect();
-            GroupChange { document, replace_members: true, add, remove: Vec::new(), adds_unmatched: false }
+            let (remove, adds_unmatched, only_if_it_takes_away) = (Vec::new(), false, false);
+            GroupChange { document, replace_members: true, add, remove, adds_unmatched, only_if_it_takes_away }
         }
     }
-}
-
-/// Whether it would bear another name or `externalId`, by either of which labels may have come to it: what they were is
-/// not known here, and who may take away is not refused.
-fn loses_keys(before: &Resource, after: &Resource) -> bool {
-    let moves = |name, same: fn(&str, &str) -> bool| {
-        before.text(name).is_some_and(|old| !after.text(name).is_some_and(|new| same(old, new)))
-    };
-    moves("externalId", |old, new| old == new) || moves("displayName", |old, new| fold(old) == fold(new))
 }
 
 /// Whether someone who is a member would be none.

@@ -42,8 +42,8 @@ pub(crate) struct Group<'a> {
     pub(crate) before: &'a BTreeSet<Label>,
     /// Its labels as they would be.
     pub(crate) after: &'a BTreeSet<Label>,
-    /// Whether it may lose something else: a member, or what its name or its key in the tenant's table gave.
-    pub(crate) loses_more: bool,
+    /// Whether someone who is a member would be none.
+    pub(crate) loses_members: bool,
 }
 
 /// What to do with a request, as far as it can be said without asking what Fluent recognises.
@@ -108,7 +108,7 @@ impl User<'_> {
 impl Group<'_> {
     /// Judges a change of a group.
     pub(crate) fn judge(self) -> Verdict {
-        if self.loses_more || !self.before.is_subset(self.after) {
+        if self.loses_members || !self.before.is_subset(self.after) {
             return Verdict::Accept;
         }
         depends_on(self.after.difference(self.before).cloned())

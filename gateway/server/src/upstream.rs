@@ -82,6 +82,8 @@ pub(crate) struct GroupChange {
     pub(crate) remove: Vec<String>,
     /// Whether labels it adds give nothing.
     pub(crate) adds_unmatched: bool,
+    /// Whether it is refused, with `LABEL_UNMATCHED`, unless it takes a label or a member away.
+    pub(crate) only_if_it_takes_away: bool,
 }
 
 /// Clients of the parts. Cheap to clone.
@@ -284,7 +286,7 @@ impl Upstream {
         expected_version: u64,
         change: GroupChange,
     ) -> Result<Fresh<Group>, Error> {
-        let GroupChange { document, replace_members, add, remove, adds_unmatched } = change;
+        let GroupChange { document, replace_members, add, remove, adds_unmatched, only_if_it_takes_away } = change;
         let request = UpdateGroupRequest {
             tenant: caller.tenant.to_string(),
             actor: Some(convert::actor(caller)),
@@ -295,6 +297,7 @@ impl Upstream {
             add_member_ids: add,
             remove_member_ids: remove,
             adds_unmatched,
+            only_if_it_takes_away,
         };
         let answer = self.groups.clone().update_group(request).await?.into_inner();
         Ok((convert::group(answer.group)?, answer.revision_token))

@@ -214,6 +214,8 @@ pub struct GroupUpdate {
     pub remove: Vec<String>,
     /// Whether labels it adds give nothing.
     pub adds_unmatched: bool,
+    /// Whether it is refused, as one whose labels give nothing, unless it takes a label or a member away.
+    pub only_if_it_takes_away: bool,
 }
 
 /// How the tenant's own table names a group, or several.

@@ -14,6 +14,7 @@ stories!(
     one_without_labels_waits_for_some,
     tenants_may_refuse_one_without_labels,
     stored_labels_sent_again_are_not_judged_again,
+    a_group_is_judged_by_what_it_gains_whatever_its_name_becomes,
     a_role_that_comes_to_fluent_is_recognised_by_the_request_that_needs_it,
     a_role_that_goes_takes_what_it_gave_and_frees_when_it_returns,
 );
@@ -21,6 +22,7 @@ stories!(
 const CHICAGO: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
 const CHICAGO_GRANT: &str = "WAREHOUSE_ASSOCIATE in AGENT 1023434";
 const UNKNOWN: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATES";
+const FLUENT_GROUP: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Group";
 
 fn hold() -> Dial {
     Dial::settings(&["--guardrail", "hold"])
@@ -118,6 +120,22 @@ async fn tenants_may_refuse_one_without_labels(shape: Shape) -> Result<()> {
     let family = Family::start_with(shape, Dial::settings(&["--without-labels", "reject"])).await?;
     assert_eq!(family.scim.hire("guy", &[]).await?.status, 400);
     assert_eq!(family.scim.hire("guy", &[CHICAGO]).await?.status, 201);
+    Ok(())
+}
+
+async fn a_group_is_judged_by_what_it_gains_whatever_its_name_becomes(shape: Shape) -> Result<()> {
+    let family = Family::start_with(shape, Dial::settings(&["--display-names", "labels"])).await?;
+    let group = family.scim.post("/Groups", &json!({"displayName": "Staff"})).await?;
+    let path = format!("/Groups/{}", group.id());
+    let renamed = |name: &str| {
+        json!([{"op": "replace", "path": "displayName", "value": name},
+               {"op": "add", "path": format!("{FLUENT_GROUP}:roles"), "value": [{"value": UNKNOWN}]}])
+    };
+    let refused = family.scim.patch(&path, &renamed("Team")).await?;
+    assert_eq!(refused.status, 400, "a name that gives nothing is no loss: {}", refused.body);
+    family.scim.patch(&path, &json!([{"op": "replace", "path": "displayName", "value": CHICAGO}])).await?;
+    let lost = family.scim.patch(&path, &renamed("Team")).await?;
+    assert_eq!((lost.status, &lost.body["displayName"]), (200, &json!("Team")), "the name gave a role: {}", lost.body);
     Ok(())
 }
 

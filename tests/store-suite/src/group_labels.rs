@@ -198,7 +198,12 @@ pub async fn a_change_that_takes_a_name_away_is_never_refused(backend: &Backend)
     assert_eq!(refused.reason(), Reason::TOO_MANY_HELD, "a name that is no label gives nothing");
     let names = DisplayNames::Labels.into();
     tenant.put_settings(Settings { display_names: names, ..Settings::default() }).await.unwrap();
-    tenant.update_group(&named_group, change("Other")).await.unwrap();
+    let only = |name: &str| UpdateGroupRequest { only_if_it_takes_away: true, ..change(name) };
+    let same = tenant.update_group(&named_group, only("agent_77_a")).await.unwrap_err();
+    assert_eq!(same.reason(), Reason::LABEL_UNMATCHED, "case alone takes nothing away");
+    let taken = tenant.update_group(&named_group, only("Taken")).await.unwrap_err();
+    assert_eq!(taken.reason(), Reason::UNIQUENESS, "the name would have to stay, and with it what it gives");
+    tenant.update_group(&named_group, only("Other")).await.unwrap();
     assert_eq!(tenant.labels(&crowd[0]).await, ["BAD"]);
 }
 

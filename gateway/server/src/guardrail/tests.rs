@@ -84,9 +84,9 @@ fn a_rename_is_refused_only_where_it_matters() {
 #[test]
 fn a_group_depends_on_the_labels_it_gains_unless_it_loses_something() {
     let (before, after) = (labels(&["A"]), labels(&["A", "B"]));
-    let group = Group { before: &before, after: &after, loses_more: false };
+    let group = Group { before: &before, after: &after, loses_members: false };
     assert_eq!(group.judge(), Verdict::DependsOn(vec![Label::new("B")]));
-    assert_eq!(Group { loses_more: true, ..group }.judge(), Verdict::Accept);
+    assert_eq!(Group { loses_members: true, ..group }.judge(), Verdict::Accept);
     assert_eq!(Group { after: &labels(&["B"]), ..group }.judge(), Verdict::Accept);
     assert_eq!(Group { after: &before, ..group }.judge(), Verdict::Accept);
 }

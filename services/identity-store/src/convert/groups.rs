@@ -38,6 +38,7 @@ pub(crate) fn group_update(request: pb::UpdateGroupRequest) -> (String, Option<A
         add_member_ids,
         remove_member_ids,
         adds_unmatched,
+        only_if_it_takes_away,
     } = request;
     let update = GroupUpdate {
         expected: Revision(expected_version),
@@ -46,6 +47,7 @@ pub(crate) fn group_update(request: pb::UpdateGroupRequest) -> (String, Option<A
         add: add_member_ids,
         remove: remove_member_ids,
         adds_unmatched,
+        only_if_it_takes_away,
     };
     (tenant, actor, id, update)
 }

@@ -67,11 +67,14 @@ impl Store {
         id: &str,
         update: GroupUpdate,
     ) -> Result<Written<Group>, Failure> {
-        let GroupUpdate { expected, document, replace_members, add, remove, adds_unmatched } = update;
+        let GroupUpdate { expected, document, replace_members, add, remove, adds_unmatched, only_if_it_takes_away } =
+            update;
         let id = id.parse().map_err(|_| Failure::GroupNotFound)?;
         let document = document.map(GroupDocument::parse).transpose()?;
         let wanted = Wanted::parse(replace_members, &add, &remove)?;
-        self.committer.write(tenant, Update { id, expected, document, wanted, adds_unmatched, actor }).await
+        self.committer
+            .write(tenant, Update { id, expected, document, wanted, adds_unmatched, only_if_it_takes_away, actor })
+            .await
     }
 
     /// Deletes a group; its members stay, without what came through it.
@@ -167,6 +170,7 @@ struct Update {
     document: Option<GroupDocument>,
     wanted: Wanted,
     adds_unmatched: bool,
+    only_if_it_takes_away: bool,
     actor: Actor,
 }
 
@@ -175,7 +179,7 @@ impl Write for Update {
     type Answer = Group;
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<Group>, Failure> {
-        let Self { id, expected, ref document, ref wanted, adds_unmatched, ref actor } = *self;
+        let Self { id, expected, ref document, ref wanted, adds_unmatched, only_if_it_takes_away, ref actor } = *self;
         let tenant = scope.tenant;
         let (stored, old) = stored(scope.tx, tenant, id, expected).await?;
         let mut document = document.clone().filter(|new| new.attributes != old.attributes);
@@ -183,7 +187,7 @@ impl Write for Update {
             Some(new) => Held::read(scope.tx, tenant, id, new).await?,
             None => Held::default(),
         };
-        let loses_labels = group_labels::loses(scope.tx, tenant, &held.old, &held.new).await?;
+        let loses_labels = held.old.loses_stated(&held.new);
         let delta = members::delta(scope.tx, tenant, Some(id), wanted, loses_labels).await?;
         if let Some(new) = &mut document
             && new.folded_name() != old.folded_name()
@@ -195,6 +199,11 @@ impl Write for Update {
             // Taking away is never refused for what a request says besides.
             new.keep_name(&old)?;
             held.new = group_labels::of(scope.tx, tenant, id, new).await?;
+        }
+        let takes_away =
+            !delta.removed.is_empty() || group_labels::loses(scope.tx, tenant, &held.old, &held.new).await?;
+        if only_if_it_takes_away && !takes_away {
+            return Err(Failure::LabelsUnmatched { labels: Vec::new() });
         }
         let document = document.filter(|new| new.attributes != old.attributes);
         if document.is_none() && delta.is_empty() {
@@ -214,7 +223,7 @@ impl Write for Update {
         statements.push(audit(scope, actor, "group.update", id).write(attributes(changed, &delta)));
         statements.extend(members::change(scope, id, &delta, part));
         scope.tx.batch(statements).await?;
-        if adds_unmatched && delta.removed.is_empty() && !loses_labels {
+        if adds_unmatched && !takes_away {
             crowd::check(scope.tx, tenant, &[id]).await?;
         }
         let document = document.map_or(stored.document, |document| document.bytes);
