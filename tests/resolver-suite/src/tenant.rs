@@ -430,16 +430,9 @@ pub(crate) fn written(rules: &[Rule]) -> String {
     json!({ "rules": rules.iter().map(rule).collect::<Vec<_>>() }).to_string()
 }
 
-/// Whether a group that is named anew loses a label: by the table, or its own name.
+/// Whether a group that is named anew loses a label other than its name, which stays where another bears the new one.
 fn loses(before: &Company, after: &Company, id: &str) -> bool {
-    let labels = |company: &Company| {
-        let group = company.groups.iter().find(|group| group.id == id).unwrap();
-        let kinds = ["AGENT_", "RETAILER_"];
-        let name = company.names_are_labels && kinds.iter().any(|kind| group.name.to_uppercase().starts_with(kind));
-        let mut labels = company.stated(group);
-        labels.extend(name.then(|| group.name.clone()));
-        labels
-    };
+    let labels = |company: &Company| company.stated(company.groups.iter().find(|group| group.id == id).unwrap());
     let after = labels(after);
     labels(before).iter().any(|label| !after.contains(label))
 }

@@ -199,8 +199,9 @@ pub async fn a_change_that_takes_a_name_away_is_never_refused(backend: &Backend)
     let names = DisplayNames::Labels.into();
     tenant.put_settings(Settings { display_names: names, ..Settings::default() }).await.unwrap();
     let only = |name: &str| UpdateGroupRequest { only_if_it_takes_away: true, ..change(name) };
-    let same = tenant.update_group(&named_group, only("agent_77_a")).await.unwrap_err();
-    assert_eq!(same.reason(), Reason::LABEL_UNMATCHED, "case alone takes nothing away");
+    let plain = tenant.group(&group("Plain"), &crowd).await;
+    let nothing = tenant.update_group(&plain, only("Plainer")).await.unwrap_err();
+    assert_eq!(nothing.reason(), Reason::LABEL_UNMATCHED, "its name gave nothing");
     let taken = tenant.update_group(&named_group, only("Taken")).await.unwrap_err();
     assert_eq!(taken.reason(), Reason::UNIQUENESS, "the name would have to stay, and with it what it gives");
     tenant.update_group(&named_group, only("Other")).await.unwrap();
