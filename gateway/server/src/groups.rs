@@ -32,7 +32,7 @@ use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
 use crate::tenant::mode;
-use crate::upstream::GroupChange;
+use crate::upstream::{Fresh, GroupChange};
 use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
 
 /// A changed group with more members than this is answered without a body, unless attributes are asked for.
@@ -204,23 +204,7 @@ async fn change(
             let expected = if changed || conditions.any() || !needed.is_empty() { group.stored.version } else { 0 };
             let document = changed.then(|| resource::document(resource));
             let change = group_change(document, members);
-            // Labels may have come by the key that changes. The store knows; and who takes away waits for no catalogue.
-            let taken_away = if keys_change && matches!(verdict, Verdict::DependsOn(_)) {
-                let change = GroupChange { adds_unmatched: true, only_if_it_takes_away: true, ..change.clone() };
-                match gateway.upstream.update_group(&call.caller, &call.id, expected, change).await {
-                    Err(error) if error.reason() == Reason::LABEL_UNMATCHED => None,
-                    written => Some(written),
-                }
-            } else {
-                None
-            };
-            match taken_away {
-                Some(written) => written,
-                None => {
-                    let change = GroupChange { adds_unmatched: guard.pass(verdict).await?, ..change };
-                    gateway.upstream.update_group(&call.caller, &call.id, expected, change).await
-                }
-            }
+            write(gateway, call, &mut guard, expected, change, verdict, keys_change).await?
         } else {
             Ok((group, revision))
         };
@@ -237,6 +221,29 @@ async fn change(
         }
     }
     Err(contended())
+}
+
+/// Stores a change that the guardrail lets pass. Where the name or the `externalId` changes, labels may have come by it:
+/// the store knows, and who takes away waits for no catalogue.
+async fn write(
+    gateway: &Gateway,
+    call: &Call,
+    guard: &mut Guard<'_>,
+    expected: u64,
+    change: GroupChange,
+    verdict: Verdict,
+    keys_change: bool,
+) -> Result<Result<Fresh<Group>, Error>, Refusal> {
+    let update = |change| gateway.upstream.update_group(&call.caller, &call.id, expected, change);
+    if keys_change && matches!(verdict, Verdict::DependsOn(_)) {
+        let only = GroupChange { adds_unmatched: true, only_if_it_takes_away: true, ..change.clone() };
+        let written = update(only).await;
+        if !written.as_ref().is_err_and(|error| error.reason() == Reason::LABEL_UNMATCHED) {
+            return Ok(written);
+        }
+    }
+    let adds_unmatched = guard.pass(verdict).await?;
+    Ok(update(GroupChange { adds_unmatched, ..change }).await)
 }
 
 fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupChange {
