@@ -295,11 +295,16 @@ impl Tenant {
 
     async fn change_members(&mut self, number: u8, change: UpdateGroupRequest) -> Option<Result<String, Reason>> {
         let id = self.group(number)?.id.clone();
-        let group = self.company.groups.iter_mut().find(|group| group.id == id)?;
         let UpdateGroupRequest { replace_members, add_member_ids: add, remove_member_ids: remove, .. } = &change;
+        let circles: Vec<_> = add.iter().filter(|member| self.company.would_circle(&id, member)).collect();
+        let group = self.company.groups.iter_mut().find(|group| group.id == id)?;
+        let count = group.members.len();
         group.members.retain(|member| if *replace_members { add.contains(member) } else { !remove.contains(member) });
+        let loses = group.members.len() < count;
         for member in add {
-            if !group.members.contains(member) {
+            // What takes a member away is heard, without what can't be.
+            let is_passed_over = loses && circles.contains(&member);
+            if !group.members.contains(member) && !is_passed_over {
                 group.members.push(member.clone());
             }
         }
