@@ -66,11 +66,13 @@ impl Store {
         // What the built-in schemas can read, a tenant's read alike.
         let parsed = read(Schemas::BUILT_IN);
         let looks = parsed.as_ref().map_or(true, |(order, criterion)| scans::looks(order, criterion));
-        let _turn = if looks { Some(self.scans.turn(tenant).await?) } else { None };
+        let turn = if looks { Some(self.scans.turn(tenant).await?) } else { None };
         let tenant = tenant.clone();
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    // Given back when the read ends, which is not when its caller goes away.
+                    let _turn = turn;
                     tx.by_indexes();
                     let stands = standing(tx, &tenant).await?;
                     let (order, criterion) = match parsed {

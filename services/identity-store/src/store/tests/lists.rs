@@ -3,6 +3,7 @@
 use scim::filter::Query;
 use scim::schema::USERS;
 use sql::params;
+use tokio::sync::oneshot;
 
 use super::fixture::{Fixture, each, many_users, wanted};
 use crate::Failure;
@@ -121,6 +122,49 @@ async fn who_looks_at_everything_while_others_do_is_asked_to_come_back_and_an_in
         drop(others);
         assert_eq!(list(r#"roles.value eq "AGENT_1_X""#).await.unwrap().value.items.len(), 1);
         assert_eq!(list(r#"title co "x""#).await.unwrap().value.items.len(), 0);
+    })
+    .await;
+}
+
+/// A read goes on when its caller goes away, and so it keeps its turn. Shown where a statement can be made to wait.
+#[tokio::test]
+async fn a_list_whose_caller_goes_away_keeps_its_turn_while_it_is_read() {
+    const WAITING: &str = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    each(async |f| {
+        if f.store.database.engine() == sql::Engine::Sqlite {
+            return;
+        }
+        let (locked, is_locked) = oneshot::channel();
+        let (release, released) = oneshot::channel::<()>();
+        let database = f.store.database.clone();
+        let holder = tokio::spawn(async move {
+            let held = database.write(move |tx| {
+                Box::pin(async move {
+                    tx.script("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await?;
+                    let _ = locked.send(());
+                    let _ = released.await;
+                    Ok::<_, Failure>(())
+                })
+            });
+            held.await
+        });
+        is_locked.await.unwrap();
+        for lists in 1..=2 {
+            let request = wanted(r#"title co "x""#, 1, 10);
+            let list = f.store.list_users(&f.tenant, &request, false);
+            let waits = async {
+                while f.store.database.point(WAITING, params![]).await.unwrap().unwrap().int(0).unwrap() < lists {}
+            };
+            tokio::select! {
+                list = list => panic!("it does not wait: {list:?}"),
+                () = waits => {}
+            }
+        }
+        assert!(matches!(f.store.scans.turn(&f.tenant).await, Err(Failure::Busy)), "both are still read");
+        release.send(()).unwrap();
+        holder.await.unwrap().unwrap();
+        while f.store.scans.turn(&f.tenant).await.is_err() {}
     })
     .await;
 }
