@@ -39,6 +39,8 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
     })?;
     stages.run("dependencies", || {
         let deny = packages::deny()?;
+        // It also looks at what other systems would be built with, which nothing before this has fetched.
+        stage::run(&mut cargo(&["fetch", "--quiet", "--locked"]))?;
         // Its database of advisories is a clone from elsewhere; bans, licences and sources need no network.
         stage::run(
             Command::new(deny)
