@@ -171,6 +171,7 @@ impl App {
         known: watch::Receiver<Known>,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
+        self.counts.know(tenant.id.as_str());
         let worker = Worker {
             store: self.store.clone(),
             identity: self.identity.clone(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Pushing;
 use crate::feed::Known;
 use crate::fluent::{Client, Error as FluentError};
-use crate::metrics::Counts;
+use crate::metrics::{Counts, GROUND_WAITS, RULES_MALFORMED};
 use crate::peers::{CatalogueCopy, CatalogueKept, Ground, Identity, RulesRead};
 use crate::store::Store;
 use crate::tenants::Tenant;
@@ -90,7 +90,7 @@ impl Reader {
         let copy = whole(&tenant.fluent, before.unwrap_or_default()).await?;
         let rules = tenant.rules.read(&tenant.fluent, rules_setting_id.as_deref()).await?;
         if let RulesRead::Fault(fault) = &rules {
-            self.counts.alert(tenant.id.as_str(), "RULES_MALFORMED");
+            self.counts.alert(tenant.id.as_str(), RULES_MALFORMED);
             tracing::error!(tenant = %tenant.id, fault, "Fluent's rules can't be taken; those read before stay in force");
         }
         match self.identity.put_catalogue(&tenant.id, fence, wanted, copy, rules).await {
@@ -99,7 +99,7 @@ impl Reader {
                     CatalogueKept::Same => {}
                     CatalogueKept::Changed => tracing::info!(tenant = %tenant.id, "the catalogue or the rules changed"),
                     CatalogueKept::Waits => {
-                        self.counts.alert(tenant.id.as_str(), "GROUND_WAITS");
+                        self.counts.alert(tenant.id.as_str(), GROUND_WAITS);
                         tracing::warn!(
                             tenant = %tenant.id,
                             "what was read in Fluent would hit more people than the tenant's limit; it waits for \

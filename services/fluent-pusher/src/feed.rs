@@ -12,7 +12,7 @@ use runtime::error::{Error as PeerError, Reason};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Counts;
+use crate::metrics::{Counts, RESTORED};
 use crate::peers::{Concerned, FeedEntry, FeedPage, Head, Heads, Identity, Subject};
 use crate::store::Store;
 use crate::tenants::Tenant;
@@ -150,7 +150,7 @@ impl Follower {
                         return self.start_over(tenant, head).await;
                     }
                     Reason::EPOCH_MISMATCH | Reason::REVISION_AHEAD => {
-                        self.counts.alert(tenant.id.as_str(), "RESTORED");
+                        self.counts.alert(tenant.id.as_str(), RESTORED);
                         tracing::error!(tenant = %tenant.id,
                             "identity-store's database is not the one followed so far, as after a restore from a backup: \
                              everything is pushed again");

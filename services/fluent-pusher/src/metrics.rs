@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use runtime::telemetry::{Label, Metrics};
 
+use crate::outcome::{ACCOUNT_EXISTS, PROTECTED};
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
     tenant: Label,
@@ -19,6 +21,15 @@ struct Of {
 struct OfTenant {
     tenant: Label,
 }
+
+/// Another life of identity-store's database.
+pub(crate) const RESTORED: &str = "RESTORED";
+/// Fluent's rules can't be taken.
+pub(crate) const RULES_MALFORMED: &str = "RULES_MALFORMED";
+/// A read of Fluent waits for an operator.
+pub(crate) const GROUND_WAITS: &str = "GROUND_WAITS";
+/// What alerts are about.
+const ALERTS: [&str; 5] = [RESTORED, RULES_MALFORMED, GROUND_WAITS, PROTECTED, ACCOUNT_EXISTS];
 
 /// The pusher's counts. Clones are the same.
 #[derive(Clone, Debug)]
@@ -48,6 +59,13 @@ impl Counts {
             registry.register("due_accounts", "Accounts that are due", counts.due.clone());
         });
         counts
+    }
+
+    /// There is such a tenant. Its alerts are counted from zero on: of a series that begins with one, nobody sees the rise.
+    pub(crate) fn know(&self, tenant: &str) {
+        for kind in ALERTS {
+            drop(self.alerts.get_or_create(&Of { tenant: tenant.into(), kind: kind.into() }));
+        }
     }
 
     pub(crate) fn pushed(&self, tenant: &str, result: &'static str) {

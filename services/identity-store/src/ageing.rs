@@ -1,7 +1,7 @@
 //! Tells operators of tokens that are near their end or old: in the metrics, always; in the log, once for each token and
 //! stage. A token is named by its public id, which opens nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use domain::id::TenantId;
 use domain::token::TokenId;
@@ -26,6 +26,7 @@ struct Of {
 pub(crate) struct Announcer {
     tokens: Family<Of, Gauge>,
     told: Mutex<HashMap<TokenId, Ageing>>,
+    counted: Mutex<HashSet<Of>>,
 }
 
 impl Announcer {
@@ -35,7 +36,7 @@ impl Announcer {
             let help = "Good tokens that need a successor, by how near their end they are";
             registry.register("ageing_tokens", help, tokens.clone());
         });
-        Self { tokens, told: Mutex::default() }
+        Self { tokens, told: Mutex::default(), counted: Mutex::default() }
     }
 
     /// Looks at all tokens, and tells what is new.
@@ -48,15 +49,20 @@ impl Announcer {
 
     /// Counts them, and answers those that nothing was told of, or less.
     fn note(&self, ageing: Vec<(TenantId, TokenId, Ageing)>) -> Vec<(TenantId, TokenId, Ageing)> {
-        let mut counts = BTreeMap::<(&str, Ageing), i64>::new();
+        let mut counts = HashMap::<Of, i64>::new();
         for (tenant, _, stage) in &ageing {
-            *counts.entry((tenant.as_str(), *stage)).or_default() += 1;
+            *counts.entry(Of { tenant: tenant.as_str().into(), stage: stage.as_str() }).or_default() += 1;
         }
-        // What was there and is gone is not counted any longer.
-        self.tokens.clear();
-        for ((tenant, stage), count) in counts {
-            self.tokens.get_or_create(&Of { tenant: tenant.into(), stage: stage.as_str() }).set(count);
+        for (of, count) in &counts {
+            self.tokens.get_or_create(of).set(*count);
         }
+        // What was there and is gone is not counted any longer; what stays is there at every moment.
+        let mut counted = self.counted.lock();
+        for gone in counted.iter().filter(|of| !counts.contains_key(*of)) {
+            self.tokens.remove(gone);
+        }
+        *counted = counts.into_keys().collect();
+        drop(counted);
         let mut told = self.told.lock();
         let before = std::mem::take(&mut *told);
         told.extend(ageing.iter().map(|(_, token, stage)| (token.clone(), *stage)));
