@@ -8,8 +8,8 @@ use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::{Reason as Why, Unmatched};
 use domain::settings::{
-    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
-    RolesPatch, RulesFrom, Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, MassDepartures, Protocol, PutOmitted, Rename,
+    RoleLocations, RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as common;
@@ -307,6 +307,10 @@ fn settings(message: Option<common::Settings>) -> Settings {
         common::RulesFrom::Unspecified | common::RulesFrom::Own => RulesFrom::Own,
         common::RulesFrom::Fluent => RulesFrom::Fluent,
     };
+    let mass_departures = match message.mass_departures() {
+        common::MassDepartures::Unspecified | common::MassDepartures::Alert => MassDepartures::Alert,
+        common::MassDepartures::Hold => MassDepartures::Hold,
+    };
     Settings {
         account_name: message.account_name,
         guardrail,
@@ -321,6 +325,7 @@ fn settings(message: Option<common::Settings>) -> Settings {
         environment,
         rules_from,
         change_limit: ChangeLimit::new(message.change_limit).unwrap_or_default(),
+        mass_departures,
     }
 }
 

@@ -157,7 +157,7 @@ impl Upstream {
         let mut unmatched = Vec::new();
         for chunk in labels.chunks(LABELS_AT_ONCE) {
             let labels = chunk.iter().map(|label| label.as_str().to_owned()).collect();
-            let request = MatchLabelsRequest { tenant: caller.tenant.to_string(), labels };
+            let request = MatchLabelsRequest { tenant: caller.tenant.to_string(), labels, with_grants: false };
             let answer = self.labels.clone().match_labels(request).await?;
             unmatched.extend(answer.into_inner().unmatched.into_iter().map(convert::unmatched));
         }

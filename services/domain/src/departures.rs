@@ -78,8 +78,17 @@ impl Departures {
         crowd.filter(|_| !told)
     }
 
+    /// Whether one more, of so many users, is beyond the limit: one of a crowd.
+    #[must_use]
+    pub fn is_full(&self, now: Timestamp, users: u64) -> bool {
+        let mut next = self.clone();
+        next.add(now, 1, users);
+        next.crowd().is_some()
+    }
+
     /// Those counted, if they are a crowd.
-    fn crowd(&self) -> Option<Crowd> {
+    #[must_use]
+    pub fn crowd(&self) -> Option<Crowd> {
         let departures = self.minutes.iter().fold(0, |sum: u64, minute| sum.saturating_add(minute.departures));
         let users = self.minutes.iter().map(|minute| minute.users).max()?;
         let crowd = departures > HANDFUL && (departures > MANY || departures.saturating_mul(5) > users);
@@ -115,6 +124,9 @@ mod tests {
             for (seconds, count, deletes) in events {
                 now += seconds * 1_000_000;
                 let still = is && crowd(&all, now);
+                let full = departures.is_full(Timestamp(now), users);
+                let with_another = [all.as_slice(), &[(now, 1, users)]].concat();
+                prop_assert_eq!(full, crowd(&with_another, now));
                 all.push((now, count, users));
                 let told = departures.add(Timestamp(now), count, users);
                 users = if deletes { users.saturating_sub(count) } else { users };

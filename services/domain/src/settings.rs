@@ -112,6 +112,16 @@ pub enum RulesFrom {
     Fluent,
 }
 
+/// What happens to those who are deactivated or deleted beyond the guard's limit: see [`crate::departures`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MassDepartures {
+    /// They go like all others, and an alarm is raised.
+    #[default]
+    Alert,
+    /// An alarm is raised, and their accounts are kept until an operator releases them.
+    Hold,
+}
+
 /// How many of a tenant's users a change that nobody asked for by name may hit before it waits for an operator, in per cent:
 /// 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,4 +185,6 @@ pub struct Settings {
     pub rules_from: RulesFrom,
     /// See [`ChangeLimit`].
     pub change_limit: ChangeLimit,
+    /// See [`MassDepartures`].
+    pub mass_departures: MassDepartures,
 }

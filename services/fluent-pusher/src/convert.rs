@@ -10,7 +10,7 @@ use domain::clock::Timestamp;
 use domain::grant::{ContextType, Grant};
 use domain::id::{InvalidId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
-use domain::settings::{Adoption, Rename};
+use domain::settings::{Adoption, DisplayNames, Rename};
 use proto::common::v1 as common;
 use proto::identity::v1 as identity;
 use proto::roles::v1 as roles;
@@ -18,7 +18,8 @@ use proto::roles::v1 as roles;
 use crate::account::Roles;
 use crate::outcome::{Outcome, Standing};
 use crate::peers::{
-    CatalogueCopy, Concerned, Effective, FeedEntry, FeedPage, Ground, Head, Person, Policies, RulesRead, Subject,
+    CatalogueCopy, Concerned, Effective, FeedEntry, FeedPage, Ground, Head, Labels, Person, Policies, Present,
+    RulesRead, Subject,
 };
 use crate::store::Attention;
 
@@ -90,8 +91,8 @@ pub(crate) fn subjects(users: Vec<identity::UserState>) -> Result<Vec<Subject>, 
     users.into_iter().map(subject).collect()
 }
 
-/// The one user asked for; `None` if there is none.
-pub(crate) fn person(answer: identity::GetHoldingsResponse) -> Result<Option<Person>, Malformed> {
+/// The one user asked for.
+pub(crate) fn present(answer: identity::GetHoldingsResponse) -> Result<Present, Malformed> {
     let identity::GetHoldingsResponse { position: _, ground_version: _, holdings } = answer;
     let Ok([holding]) = <[_; 1]>::try_from(holdings) else { return Err(Malformed::Invalid("holdings")) };
     let identity::Holding {
@@ -99,15 +100,26 @@ pub(crate) fn person(answer: identity::GetHoldingsResponse) -> Result<Option<Per
         user_id: _,
         user_name,
         active,
-        labels: _,
+        labels: held,
         stamp: _,
         groups: _,
         version: _,
         document,
         // Nothing is kept here, so nothing is answered so.
         unchanged: _,
+        held_back,
     } = holding;
-    Ok(found.then_some(Person { user_name, active, document }))
+    if found && active {
+        return Ok(Present::Active(Person { user_name, document }));
+    }
+    if !held_back {
+        return Ok(Present::Gone);
+    }
+    let mut labels = Labels::default();
+    for identity::HeldLabel { label, direct, group_ids, named_by_group_ids: _ } in held {
+        if direct || !group_ids.is_empty() { labels.stated.push(label) } else { labels.names.push(label) }
+    }
+    Ok(Present::HeldBack(labels))
 }
 
 pub(crate) fn ground(answer: identity::GetGroundResponse) -> Ground {
@@ -135,6 +147,7 @@ fn policies(settings: &common::Settings) -> Policies {
         environment: _,
         rules_from: _,
         change_limit: _,
+        mass_departures: _,
     } = settings;
     Policies {
         rename: match settings.rename() {
@@ -145,6 +158,10 @@ fn policies(settings: &common::Settings) -> Policies {
         adoption: match settings.adoption() {
             common::Adoption::Unspecified | common::Adoption::Adopt => Adoption::Adopt,
             common::Adoption::ParkAll => Adoption::ParkAll,
+        },
+        display_names: match settings.display_names() {
+            common::DisplayNames::Unspecified | common::DisplayNames::Names => DisplayNames::Names,
+            common::DisplayNames::Labels => DisplayNames::Labels,
         },
     }
 }
@@ -208,6 +225,16 @@ pub(crate) fn effective(answer: roles::GetEffectiveRolesResponse) -> Result<Effe
         })
         .collect();
     Ok(Effective { active, held, roles: grants.iter().collect(), unmatched, has_labels })
+}
+
+/// Adds what labels give.
+pub(crate) fn add_given(given: &mut Roles, answer: roles::MatchLabelsResponse) -> Result<(), Malformed> {
+    let roles::MatchLabelsResponse { unmatched: _, grants } = answer;
+    let grants = grants.into_iter().map(grant).collect::<Result<Vec<_>, _>>()?;
+    for (role, context) in grants.iter().collect::<Roles>().pairs() {
+        given.insert(role, context.clone());
+    }
+    Ok(())
 }
 
 fn grant(grant: common::Grant) -> Result<Grant, Malformed> {

@@ -36,6 +36,8 @@ impl Standing {
 pub(crate) const ACCOUNT_EXISTS: &str = "ACCOUNT_EXISTS";
 /// The user's name changed and Fluent's can't.
 pub(crate) const RENAMED: &str = "RENAMED";
+/// The user left beyond the guard against mass deactivation, and nobody has released it yet.
+pub(crate) const MASS_DEPARTURE: &str = "MASS_DEPARTURE";
 /// Nothing is ever sent to this account.
 pub(crate) const PROTECTED: &str = "PROTECTED";
 /// No label at all.

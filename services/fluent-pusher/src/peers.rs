@@ -9,7 +9,7 @@ use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 use domain::rules::Rules;
-use domain::settings::{Adoption, Rename};
+use domain::settings::{Adoption, DisplayNames, Rename};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use parking_lot::Mutex;
 use proto::common::v1 as common;
@@ -17,6 +17,7 @@ use proto::identity::v1 as identity;
 use proto::identity::v1::access_service_client::AccessServiceClient;
 use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::roles::v1 as roles;
+use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
 use runtime::error::{Error, Kind};
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
@@ -24,6 +25,9 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 use crate::account::Roles;
 use crate::convert::{self, Malformed};
 use crate::store::Change;
+
+/// The most labels of one question.
+const LABELS: usize = 1_000;
 
 /// Where a tenant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +91,30 @@ impl Subject {
     }
 }
 
+/// How a user stands in identity-store now.
+#[derive(Clone, Debug)]
+pub(crate) enum Present {
+    /// It is active.
+    Active(Person),
+    /// It is deleted or inactive.
+    Gone,
+    /// It is deleted or inactive, and held back: nobody has released it yet.
+    HeldBack(Labels),
+}
+
+/// The labels a user holds, or held when it was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    /// Those it holds as such.
+    pub(crate) stated: Vec<String>,
+    /// Those that are just the names of groups: what they give, the tenant's settings say.
+    pub(crate) names: Vec<String>,
+}
+
 /// A user as identity-store now has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) user_name: String,
-    pub(crate) active: bool,
     pub(crate) document: Bytes,
 }
 
@@ -111,6 +134,7 @@ pub(crate) struct Effective {
 pub(crate) struct Policies {
     pub(crate) rename: Rename,
     pub(crate) adoption: Adoption,
+    pub(crate) display_names: DisplayNames,
 }
 
 /// The catalogue, as read or as kept.
@@ -156,7 +180,10 @@ pub(crate) struct Identity {
 
 /// role-resolver.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolver(RoleServiceClient<Transport>);
+pub(crate) struct Resolver {
+    roles: RoleServiceClient<Transport>,
+    labels: LabelServiceClient<Transport>,
+}
 
 fn nonsense(error: Malformed) -> Error {
     Error::internal("reading another part's answer", &error)
@@ -184,24 +211,19 @@ impl Identity {
         }
     }
 
-    /// The user as it now is; `None` if there is none.
-    pub(crate) async fn person(
-        &self,
-        tenant: &TenantId,
-        user: UserId,
-        with_document: bool,
-    ) -> Result<Option<Person>, Error> {
+    /// How the user stands now; its document is empty unless it is wanted.
+    pub(crate) async fn present(&self, tenant: &TenantId, user: UserId, with_document: bool) -> Result<Present, Error> {
         let key = identity::user_key::Key::Id(user.to_string());
         let users = vec![identity::UserKey { key: Some(key) }];
         let request = identity::GetHoldingsRequest {
             tenant: tenant.to_string(),
             users,
             with_documents: with_document,
-            kept: Vec::new(),
-            with_nesting: false,
+            with_held_back: true,
+            ..identity::GetHoldingsRequest::default()
         };
         let answer = self.access.clone().get_holdings(request).await?.into_inner();
-        convert::person(answer).map_err(nonsense)
+        convert::present(answer).map_err(nonsense)
     }
 
     /// What the tenant chose.
@@ -313,7 +335,22 @@ impl Identity {
 
 impl Resolver {
     pub(crate) fn new(transport: Transport) -> Self {
-        Self(RoleServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        Self {
+            roles: RoleServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            labels: LabelServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        }
+    }
+
+    /// What labels give together, whoever holds them; those that give nothing are passed over.
+    pub(crate) async fn given_by(&self, tenant: &TenantId, labels: &[String]) -> Result<Roles, Error> {
+        let mut given = Roles::default();
+        for labels in labels.chunks(LABELS) {
+            let request =
+                roles::MatchLabelsRequest { tenant: tenant.to_string(), labels: labels.to_vec(), with_grants: true };
+            let answer = self.labels.clone().match_labels(request).await?.into_inner();
+            convert::add_given(&mut given, answer).map_err(nonsense)?;
+        }
+        Ok(given)
     }
 
     /// The user's effective set as of now; `None` if there is no such user. "As of now" is later than whatever made the
@@ -325,7 +362,7 @@ impl Resolver {
             user: Some(roles::UserRef { r#ref: Some(roles::user_ref::Ref::Id(user.to_string())) }),
             consistency: Some(common::Consistency { requirement: Some(requirement) }),
         };
-        match self.0.clone().get_effective_roles(request).await.map_err(Error::from) {
+        match self.roles.clone().get_effective_roles(request).await.map_err(Error::from) {
             Ok(answer) => convert::effective(answer.into_inner()).map(Some).map_err(nonsense),
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),

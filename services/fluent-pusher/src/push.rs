@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use domain::clock::Timestamp;
 use domain::fold::fold;
-use domain::settings::{Adoption, Rename};
+use domain::settings::{Adoption, DisplayNames, Rename};
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
 use secrecy::SecretString;
 
 use crate::account::{Account, Context, Profile, Roles};
 use crate::fluent::{Cause, Error as FluentError, NewAccount, Refusal};
-use crate::outcome::{ACCOUNT_EXISTS, Outcome, PROTECTED, RENAMED, Standing as How, held_reasons};
-use crate::peers::{Effective, Identity, Person, Resolver};
+use crate::outcome::{ACCOUNT_EXISTS, MASS_DEPARTURE, Outcome, PROTECTED, RENAMED, Standing as How, held_reasons};
+use crate::peers::{Effective, Identity, Labels, Person, Present, Resolver};
 use crate::plan::{Limits, Mutation, Update, Wanted, plan};
 use crate::profile::{profile, some_first_name};
 use crate::store::{Decision, Entry, Job, Standing, Store};
@@ -94,29 +94,53 @@ impl Push<'_> {
             // Somebody else has taken the name since this was leased.
             return Err(Failure::LeaseLost);
         }
-        let person = self.identity.person(&self.tenant.id, *user, !gone).await?;
-        let Some(mut person) = person.filter(|person| person.active) else { return self.dismiss(ledger).await };
-        if *gone {
+        let mut present = self.identity.present(&self.tenant.id, *user, !gone).await?;
+        if *gone && matches!(present, Present::Active(_)) {
             // The feed has been overtaken: the user is back.
-            match self.identity.person(&self.tenant.id, *user, true).await?.filter(|person| person.active) {
-                Some(current) => person = current,
-                None => return self.dismiss(ledger).await,
-            }
+            present = self.identity.present(&self.tenant.id, *user, true).await?;
         }
+        let Present::Active(person) = present else { return self.left(ledger, present).await };
         if fold(&person.user_name) != *account {
             return self.renamed(ledger, &person).await;
         }
         match self.resolver.effective(&self.tenant.id, *user).await?.filter(|set| set.active) {
             Some(set) if self.job.renamed => self.without_its_account(ledger, &person, &set).await,
             Some(set) => self.provision(ledger, &person, &set).await,
-            None => self.dismiss(ledger).await,
+            None => self.has_left(ledger).await,
         }
+    }
+
+    /// The user is deleted or inactive, by the resolver's word: whether it is held back, only the store says.
+    async fn has_left(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
+        let present = self.identity.present(&self.tenant.id, self.job.user, false).await?;
+        self.left(ledger, present).await
+    }
+
+    async fn left(&self, ledger: Option<Entry>, present: Present) -> Result<Verdict, Failure> {
+        match present {
+            Present::HeldBack(labels) => self.hold_back(ledger, labels).await,
+            Present::Active(_) | Present::Gone => self.dismiss(ledger).await,
+        }
+    }
+
+    /// The user left with a crowd, and waits to be released. That alone takes nothing from its account; what its labels do
+    /// not give any more goes, as from everyone.
+    async fn hold_back(&self, ledger: Option<Entry>, labels: Labels) -> Result<Verdict, Failure> {
+        if let Some(entry) = ledger.as_ref().filter(|entry| self.is_given_up(entry)) {
+            return self.stays_closed(entry.clone()).await;
+        }
+        let Labels { stated: mut labels, names } = labels;
+        if !names.is_empty() && self.identity.policies(&self.tenant.id).await?.display_names == DisplayNames::Labels {
+            labels.extend(names);
+        }
+        let roles = self.resolver.given_by(&self.tenant.id, &labels).await?;
+        self.shrink(ledger, roles, vec![MASS_DEPARTURE.to_owned()]).await
     }
 
     /// Nothing is sent to a protected account. If its user is gone, a person must act.
     async fn protected(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
         let Job { user, gone, .. } = self.job;
-        let alert = *gone && !self.identity.person(&self.tenant.id, *user, false).await?.is_some_and(|now| now.active);
+        let alert = *gone && matches!(self.identity.present(&self.tenant.id, *user, false).await?, Present::Gone);
         let mut outcome = Outcome::without_account(How::Held, vec![PROTECTED.to_owned()]);
         if let Some(Entry { standing: Standing::Ours { fluent_id }, .. }) = ledger {
             outcome.fluent_id = Some(fluent_id);
@@ -170,13 +194,11 @@ impl Push<'_> {
             let released_to = Some(person.user_name.clone());
             return Ok(Verdict { outcome: None, attention: None, alert: false, released_to });
         };
-        if entry.user != Some(self.job.user) {
-            // Given up already: it is nobody's, and stays closed.
-            let verdict = self.dismiss(Some(entry)).await?;
-            return Ok(Verdict { outcome: None, ..verdict });
+        if self.is_given_up(&entry) {
+            return self.stays_closed(entry).await;
         }
         let Some(set) = self.resolver.effective(&self.tenant.id, self.job.user).await?.filter(|set| set.active) else {
-            return self.dismiss(Some(entry)).await;
+            return self.has_left(Some(entry)).await;
         };
         if entry.decided(Decision::Keep, &person.user_name) {
             return self.provision(Some(entry), person, &set).await;
@@ -208,6 +230,17 @@ impl Push<'_> {
         let reasons = std::iter::once(RENAMED.to_owned()).chain(held_reasons(set)).collect();
         let verdict = self.shrink(ledger, set.roles.clone(), reasons).await?;
         Ok(Verdict { attention: Some(RENAMED), ..verdict })
+    }
+
+    /// Whether the account was the user's under a name that it bears no longer, and is nobody's now.
+    fn is_given_up(&self, entry: &Entry) -> bool {
+        entry.standing != Standing::Parked && entry.user != Some(self.job.user)
+    }
+
+    /// An account that was given up.
+    async fn stays_closed(&self, entry: Entry) -> Result<Verdict, Failure> {
+        let verdict = self.dismiss(Some(entry)).await?;
+        Ok(Verdict { outcome: None, ..verdict })
     }
 
     /// The user is active, and this is its account or is to be.
@@ -329,7 +362,7 @@ impl Push<'_> {
     }
 
     fn new_account(&self, person: &Person, roles: &Roles) -> NewAccount {
-        let Person { user_name, active: _, document } = person;
+        let Person { user_name, document } = person;
         let known = profile(document);
         // So large a set of roles that it does not fit in one request is given by the plan, in parts.
         let all =

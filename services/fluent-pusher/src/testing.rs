@@ -18,6 +18,7 @@ use proto::identity::v1 as identity;
 use proto::identity::v1::access_service_server::{AccessService, AccessServiceServer};
 use proto::identity::v1::feed_service_server::{FeedService, FeedServiceServer};
 use proto::roles::v1 as roles;
+use proto::roles::v1::label_service_server::{LabelService, LabelServiceServer};
 use proto::roles::v1::role_service_server::{RoleService, RoleServiceServer};
 use runtime::backoff::Backoff;
 use runtime::error::{Error, Reason};
@@ -45,10 +46,21 @@ pub(crate) struct FakeUser {
     pub(crate) name: String,
     pub(crate) active: bool,
     pub(crate) deleted: bool,
+    /// Whether it is held back, where it is gone.
+    pub(crate) held_back: bool,
     /// Role and location.
     pub(crate) grants: Vec<(String, common::ContextType, String)>,
     pub(crate) unmatched: Vec<String>,
     pub(crate) document: serde_json::Value,
+}
+
+impl FakeUser {
+    /// Labels that give its grants, and those that give nothing.
+    fn labels(&self) -> Vec<identity::HeldLabel> {
+        let given = self.grants.iter().map(|(role, _, id)| format!("AGENT_{id}_{role}"));
+        let labels = given.chain(self.unmatched.iter().cloned());
+        labels.map(|label| identity::HeldLabel { label, direct: true, ..Default::default() }).collect()
+    }
 }
 
 /// Everything the fakes know.
@@ -66,6 +78,8 @@ pub(crate) struct World {
     pub(crate) settings: common::Settings,
     pub(crate) outcomes: BTreeMap<UserId, identity::Outcome>,
     pub(crate) resolver_down: bool,
+    /// Leaves with a crowd and is held back once it has been asked for.
+    pub(crate) leave_after_next: Option<UserId>,
     pub(crate) store_down: bool,
 }
 
@@ -87,6 +101,7 @@ impl Fakes {
             settings: common::Settings::default(),
             outcomes: BTreeMap::new(),
             resolver_down: false,
+            leave_after_next: None,
             store_down: false,
         }));
         Self(world, watch::Sender::new(()))
@@ -117,6 +132,7 @@ impl Fakes {
             .service(AccessServiceServer::new(self.clone()))
             .service(FeedServiceServer::new(self.clone()))
             .service(RoleServiceServer::new(self.clone()))
+            .service(LabelServiceServer::new(self.clone()))
             .build()
             .await
             .unwrap()
@@ -194,28 +210,32 @@ impl AccessService for Fakes {
         &self,
         request: Request<identity::GetHoldingsRequest>,
     ) -> Result<Response<identity::GetHoldingsResponse>, Status> {
-        let (world, request) = (self.0.lock(), request.into_inner());
+        let (mut world, request) = (self.0.lock(), request.into_inner());
         world.up()?;
         let holding = |key: &identity::UserKey| {
             let Some(identity::user_key::Key::Id(id)) = &key.key else { return identity::Holding::default() };
-            match world.users.get(&id.parse().unwrap()).filter(|user| !user.deleted) {
-                None => identity::Holding::default(),
-                Some(user) => identity::Holding {
-                    found: true,
-                    user_id: id.clone(),
-                    user_name: user.name.clone(),
-                    active: user.active,
-                    document: if request.with_documents { user.document.to_string().into() } else { "".into() },
-                    ..identity::Holding::default()
-                },
+            let Some(user) = world.users.get(&id.parse().unwrap()) else { return identity::Holding::default() };
+            let held_back = user.held_back && request.with_held_back;
+            if user.deleted {
+                let labels = if held_back { user.labels() } else { Vec::new() };
+                return identity::Holding { user_id: id.clone(), labels, held_back, ..identity::Holding::default() };
+            }
+            identity::Holding {
+                found: true,
+                user_id: id.clone(),
+                user_name: user.name.clone(),
+                active: user.active,
+                labels: user.labels(),
+                document: if request.with_documents { user.document.to_string().into() } else { "".into() },
+                held_back,
+                ..identity::Holding::default()
             }
         };
-        let holdings = request.users.iter().map(holding).collect();
-        Ok(Response::new(identity::GetHoldingsResponse {
-            position: Some(world.position()),
-            ground_version: 1,
-            holdings,
-        }))
+        let (holdings, position) = (request.users.iter().map(holding).collect(), Some(world.position()));
+        if let Some(id) = world.leave_after_next.take() {
+            world.put(id, true, |user| (user.active, user.held_back) = (false, true));
+        }
+        Ok(Response::new(identity::GetHoldingsResponse { position, ground_version: 1, holdings }))
     }
 
     async fn list_label_holders(
@@ -450,6 +470,32 @@ impl RoleService for Fakes {
         &self,
         _: Request<roles::PreviewChangeRequest>,
     ) -> Result<Response<Self::PreviewChangeStream>, Status> {
+        Err(Status::unimplemented("not asked by the pusher"))
+    }
+}
+
+#[tonic::async_trait]
+impl LabelService for Fakes {
+    async fn match_labels(
+        &self,
+        request: Request<roles::MatchLabelsRequest>,
+    ) -> Result<Response<roles::MatchLabelsResponse>, Status> {
+        if self.0.lock().resolver_down {
+            return Err(Error::new(Reason::UNAVAILABLE, "down").into());
+        }
+        let given = |label: &String| {
+            let (id, role) = label.strip_prefix("AGENT_")?.split_once('_')?;
+            let context_type = common::ContextType::Agent.into();
+            Some(common::Grant { role: role.to_owned(), context_type, context_id: id.to_owned() })
+        };
+        let grants = request.into_inner().labels.iter().filter_map(given).collect();
+        Ok(Response::new(roles::MatchLabelsResponse { unmatched: Vec::new(), grants }))
+    }
+
+    async fn list_labels(
+        &self,
+        _: Request<roles::ListLabelsRequest>,
+    ) -> Result<Response<roles::ListLabelsResponse>, Status> {
         Err(Status::unimplemented("not asked by the pusher"))
     }
 }

@@ -19,7 +19,8 @@ use tonic::Status;
 
 pub(crate) use self::access::{catalogue_read, ground, holders_wanted, holdings, kept_sets, user_keys, user_outcomes};
 pub(crate) use self::admin::{
-    differences, extension, pending_ground, rule_sets, rules, scope_names, settings, settings_to_proto, token_record,
+    after_user, differences, extension, held_back, pending_ground, release, rule_sets, rules, scope_names, settings,
+    settings_to_proto, token_record,
 };
 pub(crate) use self::feed::{heads, page, user_state};
 pub(crate) use self::group_labels::{group_key, group_labels, read_group_labels};

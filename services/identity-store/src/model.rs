@@ -256,6 +256,8 @@ pub struct Include {
     pub documents: bool,
     /// How the users are in their groups.
     pub nesting: bool,
+    /// Whether those named by id are held back.
+    pub held_back: bool,
 }
 
 /// What the effective sets of some users depend on, from one snapshot.
@@ -274,6 +276,8 @@ pub enum Held {
     Unchanged(UserId),
     /// Everything its effective set depends on.
     Read(Holding),
+    /// It was deleted and is held back; with the labels it had.
+    Back(UserId, Vec<Label>),
 }
 
 /// An effective set that a caller keeps, named by what it depends on besides the ground.
@@ -308,6 +312,41 @@ pub struct Holding {
     pub version: Revision,
     /// The user's document, where it was asked for.
     pub document: Option<Vec<u8>>,
+    /// Whether it is held back; where that was asked for.
+    pub held_back: bool,
+}
+
+/// One who left beyond the guard against mass deactivation, and whose account is kept until it is released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The user.
+    pub id: UserId,
+    /// Its userName, or the last it had.
+    pub user_name: String,
+    /// Whether it was deleted; else it is inactive.
+    pub deleted: bool,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Who is to be released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// These.
+    Named(Vec<UserId>),
+    /// Those held back at this revision or before it.
+    Through(Revision),
+}
+
+/// What came of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// How many were released by it.
+    pub released: u64,
+    /// Whether there may be more of those who were to be.
+    pub more: bool,
+    /// How many the tenant still holds back.
+    pub left: u64,
 }
 
 /// Where a label comes from.

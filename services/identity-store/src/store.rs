@@ -17,6 +17,7 @@ mod ground;
 mod group_labels;
 mod groups;
 mod heads;
+mod held_back;
 mod holders;
 mod holdings;
 mod labels;
@@ -60,6 +61,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, sql: include_str!("../migrations/0006_rule_sets.sql") },
     Migration { version: 7, sql: include_str!("../migrations/0007_pending_grounds.sql") },
     Migration { version: 8, sql: include_str!("../migrations/0008_departures.sql") },
+    Migration { version: 9, sql: include_str!("../migrations/0009_held_back.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.

@@ -10,7 +10,7 @@ use domain::catalogue::Catalogue;
 use domain::effective::{EffectiveSet, Holding, resolve_beside};
 use domain::id::{GroupId, TenantId, UserId};
 use domain::label::Label;
-use domain::matching::{Matching, Unmatched};
+use domain::matching::{Matched, Matching, Unmatched};
 use runtime::error::{Error, Reason};
 use tokio_util::sync::CancellationToken;
 
@@ -95,16 +95,22 @@ pub(crate) fn catalogue_missing() -> Error {
 }
 
 impl Resolver {
-    /// Those of `labels` that would give nothing, in the order asked for.
-    pub(crate) async fn unmatched(
+    /// Those of `labels` that would give nothing, in the order asked for; and, if they are wanted, the grants of the others.
+    pub(crate) async fn matched(
         &self,
         tenant: &TenantId,
         labels: Vec<Label>,
-    ) -> Result<Vec<(Label, Unmatched)>, Error> {
+        with_grants: bool,
+    ) -> Result<(Vec<(Label, Unmatched)>, Matched), Error> {
         let ground = self.grounds.newest(&self.store, tenant).await?;
         aside(move |_| {
             let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
-            Ok(Matching::new(catalogue, &ground.rules).unmatched(labels))
+            let mut matching = Matching::new(catalogue, &ground.rules);
+            let mut grants = Matched::new();
+            if with_grants {
+                grants.extend(labels.iter().filter_map(|label| matching.of(label).ok()).flatten());
+            }
+            Ok((matching.unmatched(labels), grants))
         })
         .await
     }

@@ -11,7 +11,7 @@ use domain::effective::EffectiveSet;
 use domain::grant::{ContextType, Grant};
 use domain::id::TenantId;
 use domain::label::Label;
-use domain::matching::{Reason as Why, Unmatched};
+use domain::matching::{Matched, Reason as Why, Unmatched};
 use domain::revision::{Position, RevisionKey};
 use prost::Message as _;
 use proto::common::v1 as common;
@@ -164,8 +164,11 @@ pub(crate) fn batch_check(answer: Answer, grants: &[Grant]) -> roles::BatchCheck
     roles::BatchCheckRoleResponse { results: sets.into_iter().zip(grants).map(result).collect(), revision_token: token }
 }
 
-pub(crate) fn matched(labels: &[(Label, Unmatched)]) -> roles::MatchLabelsResponse {
-    roles::MatchLabelsResponse { unmatched: labels.iter().map(|(label, why)| unmatched((label, why))).collect() }
+pub(crate) fn matched((labels, grants): (Vec<(Label, Unmatched)>, Matched)) -> roles::MatchLabelsResponse {
+    roles::MatchLabelsResponse {
+        unmatched: labels.iter().map(|(label, why)| unmatched((label, why))).collect(),
+        grants: grants.iter().map(granted).collect(),
+    }
 }
 
 fn effective(entry: &Entry) -> roles::EffectiveSet {

@@ -180,10 +180,10 @@ impl LabelService for Service {
         request: Request<MatchLabelsRequest>,
     ) -> Result<Response<MatchLabelsResponse>, Status> {
         require_peer(&request)?;
-        let MatchLabelsRequest { tenant, labels } = request.into_inner();
+        let MatchLabelsRequest { tenant, labels, with_grants } = request.into_inner();
         let tenant = convert::tenant(&tenant)?;
         let labels = convert::labels(&labels)?;
-        Ok(Response::new(convert::matched(&self.resolver.unmatched(&tenant, labels).await?)))
+        Ok(Response::new(convert::matched(self.resolver.matched(&tenant, labels, with_grants).await?)))
     }
 
     async fn list_labels(&self, request: Request<ListLabelsRequest>) -> Result<Response<ListLabelsResponse>, Status> {

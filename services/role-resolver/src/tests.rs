@@ -42,7 +42,8 @@ fn batch(names: &[&str]) -> BatchGetEffectiveRolesRequest {
 }
 
 fn labels(labels: &[&str]) -> MatchLabelsRequest {
-    MatchLabelsRequest { tenant: "acme".into(), labels: labels.iter().map(ToString::to_string).collect() }
+    let labels = labels.iter().map(ToString::to_string).collect();
+    MatchLabelsRequest { tenant: "acme".into(), labels, with_grants: false }
 }
 
 fn with_token<T>(message: T, token: &str) -> Request<T> {
@@ -276,6 +277,11 @@ async fn labels_are_matched_against_the_newest_ground() {
     let told: Vec<(&str, UnmatchedReason)> =
         answer.unmatched.iter().map(|label| (&*label.label, label.reason())).collect();
     assert_eq!(told, [(UNMATCHED, UnmatchedReason::UnknownRole), ("x", UnmatchedReason::Malformed)]);
+    assert!(answer.grants.is_empty());
+    let with_grants = MatchLabelsRequest { with_grants: true, ..labels(&[UNMATCHED, MATCHED, MATCHED, "x"]) };
+    let answer = world.labels().match_labels(with_grants).await.unwrap().into_inner();
+    let grants: Vec<_> = answer.grants.iter().map(|grant| grant.role.as_str()).collect();
+    assert_eq!((grants, answer.unmatched.len()), (vec!["STORE"], 2));
     world.store().change_ground(&["STORES"]);
     let answer = world.labels().match_labels(labels(&[UNMATCHED])).await.unwrap().into_inner();
     assert!(answer.unmatched.is_empty());

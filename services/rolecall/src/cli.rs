@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::ground::GroundAction;
+use crate::held_back::HeldBackAction;
 use crate::rules::RulesAction;
 use crate::settings::SettingsArgs;
 
@@ -120,6 +121,11 @@ pub(crate) enum TenantAction {
     Ground {
         #[command(subcommand)]
         action: GroundAction,
+    },
+    /// Shows and releases those who left in a crowd and are held back.
+    HeldBack {
+        #[command(subcommand)]
+        action: HeldBackAction,
     },
     /// Shows a tenant's role rules, and changes its own.
     Rules {

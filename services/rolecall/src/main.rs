@@ -8,6 +8,7 @@ mod demo;
 #[cfg(feature = "dev")]
 mod dev;
 mod ground;
+mod held_back;
 mod operate;
 mod part;
 mod process;

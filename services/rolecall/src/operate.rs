@@ -45,9 +45,13 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
             let now = admin.get_settings(pb::GetSettingsRequest { tenant: name.clone() }).await.map_err(said)?;
             let mut chosen = now.into_inner().settings.unwrap_or_default();
             settings.apply(&mut chosen);
-            let request = pb::PutSettingsRequest { tenant: name, settings: Some(chosen) };
+            let holds = chosen.mass_departures() == proto::common::v1::MassDepartures::Hold;
+            let request = pb::PutSettingsRequest { tenant: name.clone(), settings: Some(chosen) };
             if admin.put_settings(request).await.map_err(said)?.into_inner().waits {
                 eprintln!("{}", crate::ground::WAITS);
+            }
+            if !holds {
+                crate::held_back::remind(&mut admin, &name).await?;
             }
         }
         TenantAction::GroupLabels { action } => group_labels::run(action, admin).await?,
@@ -59,6 +63,7 @@ pub(crate) async fn tenant(action: TenantAction, store: StoreArgs) -> Result<()>
         }
         TenantAction::Schema { action } => schema(action, &mut admin).await?,
         TenantAction::Ground { action } => crate::ground::run(&mut admin, action).await?,
+        TenantAction::HeldBack { action } => crate::held_back::run(&mut admin, action).await?,
         TenantAction::Rules { action } => crate::rules::run(&mut admin, action).await?,
     }
     Ok(())

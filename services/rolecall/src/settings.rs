@@ -119,6 +119,15 @@ choice!(
         Fluent = pb::RulesFrom::Fluent,
     }
 );
+choice!(
+    /// What happens to those who are deactivated or deleted in a crowd.
+    MassDepartures {
+        /// They go like all others, and an alarm is raised.
+        Alert = pb::MassDepartures::Alert,
+        /// An alarm is raised, and the accounts of those beyond the limit are kept until you release them.
+        Hold = pb::MassDepartures::Hold,
+    }
+);
 
 /// The choices, each optional: what is not named stays as it is.
 #[derive(Clone, Debug, Default, Args)]
@@ -162,6 +171,9 @@ pub(crate) struct SettingsArgs {
     /// How many of the users, in per cent, a change of catalogue, rules or settings may hit before it waits for you.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     change_limit: Option<u32>,
+    /// What happens to those who are deactivated or deleted within ten minutes beyond 500, or beyond a fifth of the users.
+    #[arg(long)]
+    mass_departures: Option<MassDepartures>,
 }
 
 impl SettingsArgs {
@@ -181,6 +193,7 @@ impl SettingsArgs {
             environment,
             rules_from,
             change_limit,
+            mass_departures,
         } = self;
         if let Some(name) = account_name {
             settings.account_name = name;
@@ -197,6 +210,7 @@ impl SettingsArgs {
         set(&mut settings.role_locations, role_locations.map(Into::into));
         set(&mut settings.environment, environment.map(Into::into));
         set(&mut settings.rules_from, rules_from.map(Into::into));
+        set(&mut settings.mass_departures, mass_departures.map(Into::into));
         settings.change_limit = change_limit.unwrap_or(settings.change_limit);
     }
 }

@@ -62,13 +62,7 @@ pub async fn users_are_named_in_three_ways(backend: &Backend) {
     assert_eq!(answer.holdings[1].user_name, "Ann");
     assert!(answer.holdings[1].document.is_empty());
     let users = vec![UserKey { key: Some(Key::Id(ann.clone())) }];
-    let request = GetHoldingsRequest {
-        tenant: tenant.name.clone(),
-        users,
-        with_documents: true,
-        kept: vec![],
-        with_nesting: false,
-    };
+    let request = GetHoldingsRequest { tenant: tenant.name.clone(), users, with_documents: true, ..Default::default() };
     let answer = tenant.access().get_holdings(request).await.unwrap().into_inner();
     assert!(document.is(&answer.holdings[0].document));
     let many = tenant.holdings(vec![Key::Id(ann); 1_001]).await;
@@ -123,13 +117,7 @@ pub async fn it_is_told_how_a_user_is_in_its_groups(backend: &Backend) {
     let apart = tenant.group(&group("apart"), std::slice::from_ref(&bob)).await;
     let outer = tenant.group(&group("outer"), &[left.clone(), right.clone(), apart, ann.clone()]).await;
     let users = vec![UserKey { key: Some(Key::Id(ann.clone())) }];
-    let request = GetHoldingsRequest {
-        tenant: tenant.name.clone(),
-        users,
-        with_documents: false,
-        kept: vec![],
-        with_nesting: true,
-    };
+    let request = GetHoldingsRequest { tenant: tenant.name.clone(), users, with_nesting: true, ..Default::default() };
     let answer = tenant.access().get_holdings(request).await.unwrap().into_inner();
     let told: BTreeMap<_, _> = answer.holdings[0]
         .groups

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proto::admin::v1::GetSettingsRequest;
 use proto::common::v1::{
-    Adoption, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations, RolesPatch, RulesFrom,
-    Settings, WithoutLabels,
+    Adoption, DisplayNames, Environment, Guardrail, MassDepartures, Protocol, PutOmitted, Rename, RoleLocations,
+    RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use proto::identity::v1::feed_entry::Change;
 use proto::identity::v1::{AwaitCatalogueRequest, AwaitCatalogueResponse};
@@ -62,6 +62,7 @@ pub async fn settings_read_back_and_are_part_of_the_ground(backend: &Backend) {
         environment: Environment::Development.into(),
         rules_from: RulesFrom::Fluent.into(),
         change_limit: 30,
+        mass_departures: MassDepartures::Hold.into(),
     };
     let before = tenant.head().await;
     tenant.put_settings(settings.clone()).await.unwrap();

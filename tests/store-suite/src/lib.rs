@@ -29,6 +29,7 @@ pub mod filters;
 pub mod ground;
 pub mod group_labels;
 pub mod groups;
+pub mod held_back;
 pub mod holders;
 pub mod labels_in_use;
 pub mod rules;
@@ -161,6 +162,16 @@ macro_rules! behaviours {
                 each_label_in_use_is_listed_once
                 of_labels_in_use_no_more_are_told_than_a_message_holds
             }
+            held_back {
+                where_a_tenant_says_so_those_beyond_the_limit_are_held_back
+                a_crowd_that_leaves_at_once_is_held_back_from_the_limit_on
+                what_a_deleted_user_held_is_told_as_it_was
+                who_returns_is_held_back_no_more_and_is_judged_anew
+                a_release_is_told_by_the_feed_once_for_each
+                nobody_is_released_who_came_after_the_list
+                who_is_held_back_stays_so_whatever_the_setting_becomes
+                an_account_is_the_one_who_now_bears_its_name
+            }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read
                 holders_are_listed_once_a_page_at_a_time
@@ -248,6 +259,7 @@ mod tests {
             ("ground", include_str!("ground.rs")),
             ("group_labels", include_str!("group_labels.rs")),
             ("groups", include_str!("groups.rs")),
+            ("held_back", include_str!("held_back.rs")),
             ("holders", include_str!("holders.rs")),
             ("rules", include_str!("rules.rs")),
             ("stamps", include_str!("stamps.rs")),

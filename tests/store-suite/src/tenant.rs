@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use proto::admin::v1::admin_service_client::AdminServiceClient;
 use proto::admin::v1::preview_ground_request::Change;
+use proto::admin::v1::release_held_back_request::Which;
 use proto::admin::v1::{
     ConfirmGroundRequest, CreateTenantRequest, DismissGroundRequest, Extension, GetRulesRequest, GetRulesResponse,
-    GetSettingsRequest, ListPendingGroundsRequest, PreviewGroundRequest, PutExtensionRequest, PutRulesRequest,
-    PutSettingsRequest, RemoveExtensionRequest, RemoveRulesRequest, UserDifference,
+    GetSettingsRequest, HeldBack, ListHeldBackRequest, ListPendingGroundsRequest, PreviewGroundRequest,
+    PutExtensionRequest, PutRulesRequest, PutSettingsRequest, ReleaseHeldBackRequest, ReleaseHeldBackResponse,
+    RemoveExtensionRequest, RemoveRulesRequest, UserDifference,
 };
 use proto::common::v1::{Actor, Position, Settings};
 use proto::identity::v1::access_service_client::AccessServiceClient;
@@ -270,13 +272,8 @@ impl Tenant {
 
     pub(crate) async fn holdings(&self, users: Vec<user_key::Key>) -> Result<GetHoldingsResponse, Error> {
         let users = users.into_iter().map(|key| UserKey { key: Some(key) }).collect();
-        let request = GetHoldingsRequest {
-            tenant: self.name.clone(),
-            users,
-            with_documents: false,
-            kept: vec![],
-            with_nesting: false,
-        };
+        let request =
+            GetHoldingsRequest { tenant: self.name.clone(), users, with_held_back: true, ..Default::default() };
         answered(self.access().get_holdings(request).await)
     }
 
@@ -287,8 +284,7 @@ impl Tenant {
         kept: Vec<KeptSet>,
     ) -> Result<GetHoldingsResponse, Error> {
         let users = users.iter().map(|key| UserKey { key: Some(key.clone()) }).collect();
-        let request =
-            GetHoldingsRequest { tenant: self.name.clone(), users, with_documents: false, kept, with_nesting: false };
+        let request = GetHoldingsRequest { tenant: self.name.clone(), users, kept, ..Default::default() };
         answered(self.access().get_holdings(request).await)
     }
 
@@ -399,6 +395,24 @@ impl Tenant {
     pub(crate) async fn dismiss_ground(&self, id: &str) -> Result<(), Error> {
         let request = DismissGroundRequest { tenant: self.name.clone(), id: id.to_owned() };
         answered(self.admin().dismiss_ground(request).await).map(drop)
+    }
+
+    /// Those who are held back, all pages of them; and how many the tenant says there are.
+    pub(crate) async fn held_back(&self) -> (Vec<HeldBack>, u64) {
+        let (mut all, mut after_id) = (Vec::<HeldBack>::new(), String::new());
+        loop {
+            let request = ListHeldBackRequest { tenant: self.name.clone(), after_id };
+            let page = answered(self.admin().list_held_back(request).await).unwrap();
+            assert_eq!(page.position, Some(self.head().await));
+            let Some(last) = page.users.last() else { return (all, page.total) };
+            after_id = last.user_id.clone();
+            all.extend(page.users);
+        }
+    }
+
+    pub(crate) async fn release(&self, which: Which) -> Result<ReleaseHeldBackResponse, Error> {
+        let request = ReleaseHeldBackRequest { tenant: self.name.clone(), which: Some(which) };
+        answered(self.admin().release_held_back(request).await)
     }
 
     pub(crate) async fn rules(&self) -> Result<GetRulesResponse, Error> {

@@ -334,7 +334,7 @@ impl LabelService for World {
             suggestion: if label.ends_with("STOER") { "AGENT_1_STORE".to_owned() } else { String::new() },
             label,
         });
-        Ok(Response::new(roles::MatchLabelsResponse { unmatched: unmatched.collect() }))
+        Ok(Response::new(roles::MatchLabelsResponse { unmatched: unmatched.collect(), grants: Vec::new() }))
     }
 
     /// Those that are known, each recognised unless it says nothing of a context; by `eq` and `sw` on the id alone.
@@ -466,6 +466,8 @@ not_here! {
     list_pending_grounds: ListPendingGroundsRequest -> ListPendingGroundsResponse,
     confirm_ground: ConfirmGroundRequest -> ConfirmGroundResponse,
     dismiss_ground: DismissGroundRequest -> DismissGroundResponse,
+    list_held_back: ListHeldBackRequest -> ListHeldBackResponse,
+    release_held_back: ReleaseHeldBackRequest -> ReleaseHeldBackResponse,
     issue_token: IssueTokenRequest -> IssueTokenResponse,
     list_tokens: ListTokensRequest -> ListTokensResponse,
     revoke_token: RevokeTokenRequest -> RevokeTokenResponse,

@@ -1,6 +1,8 @@
 //! The whole push, from the feed to the simulated Fluent: what each rule promises, and that it holds whatever fails on
 //! the way.
 
+mod held_back;
+
 use std::time::Duration;
 
 use fluent_sim::{Contexts, Effect, Fault, MissingUser, User, UserRole};

@@ -3,6 +3,7 @@
 use domain::catalogue::Catalogue;
 use domain::grant::ContextType;
 use domain::id::{GroupId, MemberId, UserId};
+use domain::label::Label;
 use domain::revision::{Epoch, Revision};
 use domain::rules::Rules;
 use proto::identity::v1 as pb;
@@ -52,11 +53,19 @@ fn held(held: Held) -> pb::Holding {
             pb::Holding { found: true, unchanged: true, user_id: user.to_string(), ..Default::default() }
         }
         Held::Read(read) => holding(read),
+        Held::Back(user, labels) => deleted(user, labels),
     }
 }
 
+/// One who was deleted and is held back.
+fn deleted(user: UserId, labels: Vec<Label>) -> pb::Holding {
+    let label = |label: Label| pb::HeldLabel { label: label.as_str().to_owned(), direct: true, ..Default::default() };
+    let labels = labels.into_iter().map(label).collect();
+    pb::Holding { user_id: user.to_string(), labels, held_back: true, ..Default::default() }
+}
+
 fn holding(holding: Holding) -> pb::Holding {
-    let Holding { id, user_name, active, labels, stamp, groups, mut nesting, version, document } = holding;
+    let Holding { id, user_name, active, labels, stamp, groups, mut nesting, version, document, held_back } = holding;
     let group = |(group, stamp): (GroupId, Revision)| {
         let (mut direct, mut nested_ids) = (false, Vec::new());
         for member in nesting.remove(&group).unwrap_or_default() {
@@ -86,6 +95,7 @@ fn holding(holding: Holding) -> pb::Holding {
         version: version.0,
         document: document.unwrap_or_default().into(),
         unchanged: false,
+        held_back,
     }
 }
 

@@ -6,10 +6,12 @@ use domain::access_token::Scope;
 use domain::clock::Timestamp;
 use domain::difference::{Difference, Turn};
 use domain::grant::Grant;
+use domain::id::UserId;
+use domain::revision::Revision;
 use domain::rules::Rules;
 use domain::settings::{
-    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
-    RolesPatch, RulesFrom, Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, MassDepartures, Protocol, PutOmitted, Rename,
+    RoleLocations, RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use proto::admin::v1 as admin;
 use proto::common::v1 as pb;
@@ -17,7 +19,9 @@ use runtime::grpc::in_parts;
 use scim::schema::Extension;
 
 use crate::failure::Failure;
-use crate::model::{Differing, GroundSource, PendingGround, Read, RuleSet, RuleSets, TokenRecord, Touched};
+use crate::model::{
+    Differing, GroundSource, HeldBack, PendingGround, Read, Release, RuleSet, RuleSets, TokenRecord, Touched,
+};
 
 /// A choice that this build does not know is refused: it would be forgotten.
 pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failure> {
@@ -35,6 +39,7 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
         environment,
         rules_from,
         change_limit,
+        mass_departures,
     } = settings.unwrap_or_default();
     let unknown = |field| move |_| Failure::Invalid { field, expected: "it must be one of the choices".into() };
     Ok(Settings {
@@ -91,6 +96,10 @@ pub(crate) fn settings(settings: Option<pb::Settings>) -> Result<Settings, Failu
                 expected: "it must be 1 to 100 per cent".into(),
             })?,
         },
+        mass_departures: match mass_departures.try_into().map_err(unknown("settings.mass_departures"))? {
+            pb::MassDepartures::Unspecified | pb::MassDepartures::Alert => MassDepartures::Alert,
+            pb::MassDepartures::Hold => MassDepartures::Hold,
+        },
     })
 }
 
@@ -109,6 +118,7 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         environment,
         rules_from,
         change_limit,
+        mass_departures,
     } = settings;
     let guardrail = match guardrail {
         Guardrail::Reject => pb::Guardrail::Reject,
@@ -151,6 +161,10 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         Environment::Production => pb::Environment::Production,
         Environment::Development => pb::Environment::Development,
     };
+    let mass_departures = match mass_departures {
+        MassDepartures::Alert => pb::MassDepartures::Alert,
+        MassDepartures::Hold => pb::MassDepartures::Hold,
+    };
     pb::Settings {
         account_name,
         guardrail: guardrail.into(),
@@ -165,6 +179,7 @@ pub(crate) fn settings_to_proto(settings: Settings) -> pb::Settings {
         environment: environment.into(),
         rules_from: rules_source(rules_from).into(),
         change_limit: change_limit.percent(),
+        mass_departures: mass_departures.into(),
     }
 }
 
@@ -232,6 +247,38 @@ fn user_difference(differing: Differing) -> admin::UserDifference {
         lost: grants(lost),
         turn: turn.into(),
     }
+}
+
+/// After whom a list goes on.
+pub(crate) fn after_user(id: &str) -> Result<Option<UserId>, Failure> {
+    let expected = || Failure::Invalid { field: "after_id", expected: "it must be a user's id".into() };
+    if id.is_empty() { Ok(None) } else { id.parse().map(Some).map_err(|_| expected()) }
+}
+
+pub(crate) fn held_back(read: Read<(Vec<HeldBack>, u64)>) -> admin::ListHeldBackResponse {
+    let Read { value: (users, total), position } = read;
+    let user = |HeldBack { id, user_name, deleted, since }: HeldBack| admin::HeldBack {
+        user_id: id.to_string(),
+        user_name,
+        deleted,
+        since_us: since.0,
+    };
+    let position = Some(super::position(position));
+    admin::ListHeldBackResponse { users: users.into_iter().map(user).collect(), total, position }
+}
+
+pub(crate) fn release(request: admin::ReleaseHeldBackRequest) -> Result<(String, Release), Failure> {
+    use admin::release_held_back_request::Which;
+    let admin::ReleaseHeldBackRequest { tenant, which } = request;
+    let missing = || Failure::Invalid { field: "which", expected: "it must say who is to be released".into() };
+    let release = match which.ok_or_else(missing)? {
+        // A text that is no id names nobody who is held back.
+        Which::Named(admin::NamedUsers { user_ids }) => {
+            Release::Named(user_ids.iter().filter_map(|id| id.parse().ok()).collect())
+        }
+        Which::ThroughRevision(revision) => Release::Through(Revision(revision)),
+    };
+    Ok((tenant, release))
 }
 
 pub(crate) fn extension(extension: &Extension) -> admin::Extension {

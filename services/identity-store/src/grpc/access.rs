@@ -24,9 +24,9 @@ impl AccessService for Service {
         &self,
         request: Request<GetHoldingsRequest>,
     ) -> Result<Response<GetHoldingsResponse>, Status> {
-        let GetHoldingsRequest { tenant, users, with_documents, kept, with_nesting } = asked(request)?;
+        let GetHoldingsRequest { tenant, users, with_documents, kept, with_nesting, with_held_back } = asked(request)?;
         let (tenant, keys) = (convert::tenant(&tenant)?, convert::user_keys(users)?);
-        let include = Include { documents: with_documents, nesting: with_nesting };
+        let include = Include { documents: with_documents, nesting: with_nesting, held_back: with_held_back };
         let read = self.store.get_holdings(&tenant, keys, convert::kept_sets(kept), include).await?;
         Ok(Response::new(convert::holdings(read)))
     }

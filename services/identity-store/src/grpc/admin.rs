@@ -7,10 +7,11 @@ use proto::admin::v1::{
     ConfirmGroundRequest, ConfirmGroundResponse, CreateTenantRequest, CreateTenantResponse, DismissGroundRequest,
     DismissGroundResponse, Extension, GetRulesRequest, GetRulesResponse, GetSettingsRequest, GetSettingsResponse,
     IssueTokenRequest, IssueTokenResponse, LabelsOfGroup, ListGroupLabelsRequest, ListGroupLabelsResponse,
-    ListPendingGroundsRequest, ListPendingGroundsResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest,
-    ListTokensResponse, PreviewGroundRequest, PreviewGroundResponse, PutExtensionRequest, PutExtensionResponse,
-    PutGroupLabelsRequest, PutGroupLabelsResponse, PutRulesRequest, PutRulesResponse, PutSettingsRequest,
-    PutSettingsResponse, RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest, RemoveRulesResponse,
+    ListHeldBackRequest, ListHeldBackResponse, ListPendingGroundsRequest, ListPendingGroundsResponse,
+    ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse, PreviewGroundRequest,
+    PreviewGroundResponse, PutExtensionRequest, PutExtensionResponse, PutGroupLabelsRequest, PutGroupLabelsResponse,
+    PutRulesRequest, PutRulesResponse, PutSettingsRequest, PutSettingsResponse, ReleaseHeldBackRequest,
+    ReleaseHeldBackResponse, RemoveExtensionRequest, RemoveExtensionResponse, RemoveRulesRequest, RemoveRulesResponse,
     RevokeTokenRequest, RevokeTokenResponse,
 };
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ use super::{Service, asked};
 use crate::convert;
 use crate::failure::Failure;
 use crate::judge;
-use crate::model::IssuedToken;
+use crate::model::{IssuedToken, Read, Released};
 use crate::store::extensions;
 
 /// Pages made ahead of a slow reader.
@@ -202,6 +203,26 @@ impl AdminService for Service {
         let DismissGroundRequest { tenant, id } = asked(request)?;
         self.store.dismiss_ground(&convert::tenant(&tenant)?, id).await?;
         Ok(Response::new(DismissGroundResponse {}))
+    }
+
+    async fn list_held_back(
+        &self,
+        request: Request<ListHeldBackRequest>,
+    ) -> Result<Response<ListHeldBackResponse>, Status> {
+        let ListHeldBackRequest { tenant, after_id } = asked(request)?;
+        let (tenant, after) = (convert::tenant(&tenant)?, convert::after_user(&after_id)?);
+        Ok(Response::new(convert::held_back(self.store.held_back(&tenant, after).await?)))
+    }
+
+    async fn release_held_back(
+        &self,
+        request: Request<ReleaseHeldBackRequest>,
+    ) -> Result<Response<ReleaseHeldBackResponse>, Status> {
+        let (tenant, release) = convert::release(asked(request)?)?;
+        let tenant = convert::tenant(&tenant)?;
+        let Read { value: Released { released, more, left }, position } = self.store.release(&tenant, release).await?;
+        let revision_token = self.seal(&tenant, position);
+        Ok(Response::new(ReleaseHeldBackResponse { released, more, left, revision_token }))
     }
 
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::clock::{Clock, Timestamp};
-use domain::departures::{Crowd, Departures};
+use domain::departures::Departures;
 use domain::id::TenantId;
 use domain::revision::{Epoch, Position, Revision};
 use futures_util::future::BoxFuture;
@@ -61,8 +61,20 @@ pub(super) struct Scope<'a, 'c> {
     pub(super) revision: Revision,
     /// The time of the commit.
     pub(super) now: Timestamp,
+    /// How many of the tenant's users are held back.
+    pub(super) held_back: i64,
+    /// How many users there were before the batch, and who left lately.
+    pub(super) crowd: (u64, &'a Departures),
     /// What the change does to the tenant's counts.
     pub(super) counts: Counts,
+}
+
+impl Scope<'_, '_> {
+    /// Whether one more who leaves is beyond the guard's limit.
+    pub(super) fn is_beyond(&self) -> bool {
+        let (users, departed) = self.crowd;
+        departed.is_full(self.now, users)
+    }
 }
 
 /// What changes do to the tenant's row, written once for all of them.
@@ -78,6 +90,8 @@ pub(super) struct Counts {
     pub(super) takes_away: bool,
     /// Users who were active, and now are not or are gone.
     pub(super) departures: u64,
+    /// Users who are held back, less those who are no more.
+    pub(super) held_back: i64,
 }
 
 /// The queues and what their workers need. Clones are the same engine.
@@ -156,15 +170,13 @@ async fn work(shared: Arc<Shared>, name: Option<TenantId>) {
 /// Makes changes in one transaction, and answers if they are committed.
 async fn attempt(shared: &Shared, batch: Batch) -> Result<(), Aborted> {
     let now = shared.clock.now();
-    let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now))).await;
+    let alarms = shared.alarms.clone();
+    let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now, alarms))).await;
     let Committed { batch, standings, epoch } = committed?;
     for (tenant, standing) in standings {
         if standing.changed() {
-            let Standing { began: _, revision, taken_away, users: _, departed: _, crowd, counts: _ } = standing;
+            let Standing { revision, taken_away, .. } = standing;
             shared.board.announce(&tenant, Head { revision, taken_away, ..Head::default() });
-            if let Some(crowd) = crowd {
-                shared.alarms.crowd_left(&tenant, crowd);
-            }
         }
     }
     for waiting in batch {
@@ -211,10 +223,12 @@ struct Standing {
     taken_away: Revision,
     /// How many users there were before it.
     users: u64,
-    /// Who left lately, with those of the batch once it is written.
+    /// How many users were held back before it.
+    held_back: i64,
+    /// Who left lately, with those of the batch so far.
     departed: Departures,
-    /// Those who become a crowd with it.
-    crowd: Option<Crowd>,
+    /// Whether they became a crowd with it.
+    crowded: bool,
     counts: Counts,
 }
 
@@ -224,9 +238,9 @@ impl Standing {
     }
 }
 
-async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp) -> Result<Committed, Aborted> {
+async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp, alarms: Alarms) -> Result<Committed, Aborted> {
     let mut lost_by = None;
-    match each(tx, &mut batch, now, &mut lost_by).await {
+    match each(tx, &mut batch, now, &alarms, &mut lost_by).await {
         Ok((standings, epoch)) => Ok(Committed { batch, standings, epoch }),
         Err(failure) => Err(Aborted { failure, batch, lost_by }),
     }
@@ -236,6 +250,7 @@ async fn each(
     tx: &mut Tx<'_>,
     batch: &mut Batch,
     now: Timestamp,
+    alarms: &Alarms,
     lost_by: &mut Option<usize>,
 ) -> Result<(BTreeMap<TenantId, Standing>, Option<Epoch>), Failure> {
     let alone = batch.len() == 1;
@@ -260,7 +275,15 @@ async fn each(
             tx.savepoint()?;
         }
         let revision = standing.revision.next();
-        let mut scope = Scope { tx: &mut *tx, tenant: &tenant, revision, now, counts: Counts::default() };
+        let mut scope = Scope {
+            tx: &mut *tx,
+            tenant: &tenant,
+            revision,
+            now,
+            held_back: standing.held_back + standing.counts.held_back,
+            crowd: (standing.users, &standing.departed),
+            counts: Counts::default(),
+        };
         let outcome = waiting.run(&mut scope).await;
         let counts = scope.counts;
         match outcome {
@@ -270,7 +293,11 @@ async fn each(
                     standing.counts.users += counts.users;
                     standing.counts.groups += counts.groups;
                     standing.counts.ground |= counts.ground;
-                    standing.counts.departures += counts.departures;
+                    standing.counts.held_back += counts.held_back;
+                    if counts.departures > 0 {
+                        let crowd = standing.departed.add(now, counts.departures, standing.users);
+                        standing.crowded |= crowd.is_some();
+                    }
                     if counts.takes_away {
                         standing.taken_away = revision;
                     }
@@ -292,8 +319,12 @@ async fn each(
             }
         }
     }
-    for standing in standings.values_mut().filter(|standing| standing.counts.departures > 0) {
-        standing.crowd = standing.departed.add(now, standing.counts.departures, standing.users);
+    // Before the commit: that it was told is committed too, and a crash between would lose the alarm. One that is told of
+    // a commit that fails is told again.
+    for (tenant, standing) in standings.iter().filter(|(_, standing)| standing.crowded) {
+        if let Some(crowd) = standing.departed.crowd() {
+            alarms.crowd_left(tenant, crowd, standing.counts.held_back);
+        }
     }
     let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();
     tx.last(advance).await?;
@@ -301,26 +332,37 @@ async fn each(
 }
 
 async fn lock(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Option<(Standing, Epoch)>, Failure> {
-    const LOCK: &str = "SELECT revision, (SELECT epoch FROM meta), user_count, departures FROM tenants \
+    const LOCK: &str = "SELECT revision, (SELECT epoch FROM meta), user_count, departures, held_back FROM tenants \
          WHERE id = $1 {for update}";
     let Some(row) = tx.row(LOCK, params![tenant.as_str()]).await? else { return Ok(None) };
     let epoch = Epoch::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?;
     let revision = Revision::from_db(row.int(0)?);
     let users = u64::try_from(row.int(2)?).unwrap_or(0);
     let departed = Departures::parse(row.text(3)?);
-    let (taken_away, counts) = (Revision(0), Counts::default());
-    Ok(Some((Standing { began: revision, revision, taken_away, users, departed, crowd: None, counts }, epoch)))
+    let standing = Standing {
+        began: revision,
+        revision,
+        taken_away: Revision(0),
+        users,
+        held_back: row.int(4)?,
+        departed,
+        crowded: false,
+        counts: Counts::default(),
+    };
+    Ok(Some((standing, epoch)))
 }
 
 fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
     const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
          group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END, \
-         taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END, departures = $7 WHERE id = $1";
-    let Standing { began: _, revision, taken_away, users: _, departed, crowd: _, counts } = standing;
-    let Counts { users, groups, ground, takes_away: _, departures: _ } = *counts;
+         taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END, departures = $7, \
+         held_back = held_back + $8 WHERE id = $1";
+    let Standing { began: _, revision, taken_away, users: _, held_back: _, departed, crowded: _, counts } = standing;
+    let Counts { users, groups, ground, takes_away: _, departures: _, held_back } = *counts;
     let revision = revision.to_db();
     let ground = if ground { revision } else { 0 };
-    let values = params![tenant.as_str(), revision, users, groups, ground, taken_away.to_db(), departed.to_text()];
+    let (taken_away, departed) = (taken_away.to_db(), departed.to_text());
+    let values = params![tenant.as_str(), revision, users, groups, ground, taken_away, departed, held_back];
     Statement::new(ADVANCE, values)
 }
 

@@ -149,6 +149,7 @@ impl Names {
             environment: _,
             rules_from: _,
             change_limit: _,
+            mass_departures: _,
         } = old;
         if *account_name != new.account_name {
             self.accounts.extend([account_name, &new.account_name].map(Clone::clone));

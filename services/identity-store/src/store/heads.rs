@@ -142,26 +142,32 @@ impl Store {
     /// Asks the database where the tenants stand.
     pub async fn refresh_heads(&self) -> Result<(), Failure> {
         let asked = Instant::now();
-        let (epoch, heads) = self.database.read(|tx| Box::pin(read(tx))).await?;
+        let (epoch, heads, held_back) = self.database.read(|tx| Box::pin(read(tx))).await?;
+        for (tenant, count) in held_back {
+            self.alarms.know(&tenant, count);
+        }
         self.board.refresh(epoch, heads, asked);
         Ok(())
     }
 }
 
-async fn read(tx: &mut Tx<'_>) -> Result<(Epoch, BTreeMap<TenantId, Head>), Failure> {
-    const HEADS: &str = "SELECT id, revision, taken_away, catalogue_wanted, catalogue_served FROM tenants ORDER BY id";
+/// And how many users each tenant holds back.
+async fn read(tx: &mut Tx<'_>) -> Result<(Epoch, BTreeMap<TenantId, Head>, Vec<(TenantId, i64)>), Failure> {
+    const HEADS: &str = "SELECT id, revision, taken_away, catalogue_wanted, catalogue_served, held_back \
+         FROM tenants ORDER BY id";
     let epoch = epoch_of(tx).await?;
     let rows = tx.rows(HEADS, vec![]).await?;
-    let mut heads = BTreeMap::new();
+    let (mut heads, mut held_back) = (BTreeMap::new(), Vec::new());
     for row in rows {
-        let tenant = row.text(0)?.parse().map_err(|_| Failure::Internal)?;
+        let tenant: TenantId = row.text(0)?.parse().map_err(|_| Failure::Internal)?;
         let head = Head {
             revision: Revision::from_db(row.int(1)?),
             taken_away: Revision::from_db(row.int(2)?),
             catalogue_wanted: u64::try_from(row.int(3)?).unwrap_or(0),
             catalogue_served: u64::try_from(row.int(4)?).unwrap_or(0),
         };
+        held_back.push((tenant.clone(), row.int(5)?));
         heads.insert(tenant, head);
     }
-    Ok((epoch, heads))
+    Ok((epoch, heads, held_back))
 }

@@ -10,11 +10,12 @@ use domain::fold::fold;
 use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::Revision;
+use domain::settings::DisplayNames;
 use sql::{Row, Tx, Value, params};
 
-use super::{Standing, Store, group_id, standing, user_id};
+use super::{Standing, Store, group_id, held_back, standing, user_id};
 use crate::failure::Failure;
-use crate::model::{Held, Holding, Holdings, Include, KeptSet, Read, UserKey};
+use crate::model::{Held, HeldThrough, Holding, Holdings, Include, KeptSet, Read, UserKey};
 
 /// The most users in one call.
 const USERS: usize = 1_000;
@@ -38,6 +39,9 @@ impl Store {
                     let stands = standing(tx, &tenant).await?;
                     let mut found = Found::read(tx, &tenant, &keys, &kept, include.documents).await?;
                     found.leave_out(&kept, &stands);
+                    if include.held_back {
+                        found.held_back = held_back::among(tx, &tenant, &by_id(&keys)).await?;
+                    }
                     reach(tx, &tenant, &mut found.users).await?;
                     if include.nesting {
                         nest(tx, &tenant, &mut found.users).await?;
@@ -58,6 +62,8 @@ struct Found {
     /// The stamps of groups that kept sets depend on; those that are gone have none.
     groups: HashMap<GroupId, Revision>,
     unchanged: BTreeSet<UserId>,
+    /// Those asked for by id who are held back, each with the labels it had if it was deleted.
+    held_back: BTreeMap<UserId, Vec<Label>>,
     by_name: HashMap<String, UserId>,
     /// `None` where several users have the externalId: which is meant can't be known.
     by_external_id: HashMap<String, Option<UserId>>,
@@ -90,11 +96,11 @@ impl Found {
             " UNION ALL SELECT id, '', NULL, NULL, 0, stamp, version, NULL FROM groups \
              WHERE tenant = $1 AND id IN {ids:$6}",
         );
-        let mut ids = Vec::new();
+        let ids = by_id(keys);
         let (mut names, mut external_ids) = (Vec::new(), Vec::new());
         for key in keys {
             match key {
-                UserKey::Id(id) => ids.extend(id.parse::<UserId>().ok()),
+                UserKey::Id(_) => {}
                 // No user has such a name, and no database takes it.
                 UserKey::UserName(text) | UserKey::ExternalId(text) if text.contains('\0') => {}
                 UserKey::UserName(name) => names.push(fold(name)),
@@ -114,6 +120,7 @@ impl Found {
             users: BTreeMap::new(),
             groups: HashMap::new(),
             unchanged: BTreeSet::new(),
+            held_back: BTreeMap::new(),
             by_name: HashMap::new(),
             by_external_id: HashMap::new(),
         };
@@ -144,6 +151,7 @@ impl Found {
             nesting: BTreeMap::new(),
             version: Revision::from_db(row.int(6)?),
             document: row.maybe_bytes(7)?.map(<[u8]>::to_vec),
+            held_back: false,
         };
         self.users.insert(id, holding);
         Ok(())
@@ -175,8 +183,33 @@ impl Found {
         if self.unchanged.contains(&id) {
             return Some(Held::Unchanged(id));
         }
-        self.users.get(&id).cloned().map(Held::Read)
+        let labels = self.held_back.get(&id);
+        match self.users.get(&id) {
+            Some(holding) => Some(Held::Read(Holding { held_back: labels.is_some(), ..holding.clone() })),
+            None => labels.cloned().map(|labels| Held::Back(id, labels)),
+        }
     }
+}
+
+fn by_id(keys: &[UserKey]) -> Vec<UserId> {
+    let id = |key: &UserKey| if let UserKey::Id(id) = key { id.parse().ok() } else { None };
+    keys.iter().filter_map(id).collect()
+}
+
+/// The labels of a user, directly and through groups; those that are just the names of groups only where `names` count.
+pub(super) async fn labels_of(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    user: UserId,
+    names: DisplayNames,
+) -> Result<Vec<Label>, Failure> {
+    let key = UserKey::Id(user.to_string());
+    let mut users = Found::read(tx, tenant, &[key], &[], false).await?.users;
+    reach(tx, tenant, &mut users).await?;
+    label(tx, tenant, &mut users).await?;
+    let counts = |through: &HeldThrough| through.direct || !through.groups.is_empty() || names == DisplayNames::Labels;
+    let labels = users.into_values().flat_map(|holding| holding.labels);
+    Ok(labels.filter(|(_, through)| counts(through)).map(|(label, _)| label).collect())
 }
 
 /// Finds every group each user is in, directly or through nested groups.

@@ -2,8 +2,8 @@
 
 use domain::id::TenantId;
 use domain::settings::{
-    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
-    RolesPatch, RulesFrom, Settings, WithoutLabels,
+    Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, MassDepartures, Protocol, PutOmitted, Rename,
+    RoleLocations, RolesPatch, RulesFrom, Settings, WithoutLabels,
 };
 use serde_json::{Value, json};
 use sql::{Tx, params};
@@ -41,6 +41,7 @@ impl Store {
                 })
             })
             .await?;
+        self.alarms.know(tenant, 0);
         self.board.announce(tenant, Head::default());
         Ok(())
     }
@@ -101,6 +102,7 @@ pub(super) fn to_db(settings: &Settings) -> String {
         environment,
         rules_from,
         change_limit,
+        mass_departures,
     } = settings;
     json!({
         "account_name": account_name,
@@ -150,6 +152,10 @@ pub(super) fn to_db(settings: &Settings) -> String {
             RulesFrom::Fluent => "fluent",
         },
         "change_limit": change_limit.percent(),
+        "mass_departures": match mass_departures {
+            MassDepartures::Alert => "alert",
+            MassDepartures::Hold => "hold",
+        },
     })
     .to_string()
 }
@@ -211,6 +217,10 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
             _ => RulesFrom::Own,
         },
         change_limit: limit.unwrap_or_default(),
+        mass_departures: match choice("mass_departures") {
+            "hold" => MassDepartures::Hold,
+            _ => MassDepartures::Alert,
+        },
     })
 }
 
@@ -218,8 +228,8 @@ pub(super) fn from_db(text: &str) -> Result<Settings, Failure> {
 mod tests {
     use super::{from_db, to_db};
     use domain::settings::{
-        Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, Protocol, PutOmitted, Rename, RoleLocations,
-        RolesPatch, RulesFrom, Settings, WithoutLabels,
+        Adoption, ChangeLimit, DisplayNames, Environment, Guardrail, MassDepartures, Protocol, PutOmitted, Rename,
+        RoleLocations, RolesPatch, RulesFrom, Settings, WithoutLabels,
     };
 
     #[test]
@@ -238,6 +248,7 @@ mod tests {
             environment: Environment::Development,
             rules_from: RulesFrom::Fluent,
             change_limit: ChangeLimit::new(30).unwrap(),
+            mass_departures: MassDepartures::Hold,
         };
         let replace = Settings { rename: Rename::Replace, ..Settings::default() };
         for settings in [unusual, replace, Settings::default()] {

@@ -11,7 +11,7 @@ use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::{self, UserDocument};
 use super::labels;
-use super::{Store, feed, members, outcomes, time, user_groups, user_id};
+use super::{Store, feed, held_back, members, outcomes, time, user_groups, user_id};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, Read, User, UserState, Written};
 
@@ -162,6 +162,7 @@ impl Write for Create {
         if changed.first() != Some(&1) {
             return Err(Failure::NameTaken { attribute: "userName" });
         }
+        held_back::named(scope, &document.folded_name()).await?;
         scope.counts.users += 1;
         Ok(Applied::Changed(User {
             id,
@@ -232,7 +233,17 @@ impl Write for Replace {
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
         statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &document.labels));
         scope.tx.batch(statements).await?;
-        scope.counts.departures += u64::from(old.active && !document.active);
+        if renamed {
+            held_back::named(scope, &document.folded_name()).await?;
+        }
+        match (old.active, document.active) {
+            (true, false) => {
+                held_back::deactivated(scope, id).await?;
+                scope.counts.departures += 1;
+            }
+            (false, true) => held_back::activated(scope, id).await?,
+            (true, true) | (false, false) => {}
+        }
         Ok(Applied::Changed(User { document: document.bytes, modified_at: scope.now, version, ..stored }))
     }
 }
@@ -254,6 +265,7 @@ impl Write for Delete {
         let Self { id, expected, ref actor } = *self;
         let (tenant, revision) = (scope.tenant, scope.revision.to_db());
         let (_, old) = stored(scope.tx, tenant, id, expected).await?;
+        held_back::deleted(scope, id, &old).await?;
         let change = Change::User { user: state(id, &old, false), access_changed: true };
         let of_user = || params![tenant.as_str(), id.as_bytes()];
         let mut statements = vec![

@@ -53,7 +53,7 @@ pub(crate) fn holdings_request<'a>(
 ) -> identity::GetHoldingsRequest {
     let users = users.iter().cloned().map(user_key).collect();
     let kept = kept.map(kept_set).collect();
-    identity::GetHoldingsRequest { tenant: tenant.to_string(), users, with_documents: false, kept, with_nesting: false }
+    identity::GetHoldingsRequest { tenant: tenant.to_string(), users, kept, ..identity::GetHoldingsRequest::default() }
 }
 
 fn kept_set(kept: &Kept) -> identity::KeptSet {
@@ -154,6 +154,8 @@ fn user(holding: identity::Holding) -> Result<Option<Held>, Malformed> {
         labels,
         groups,
         unchanged,
+        // Of accounts, not of roles.
+        held_back: _,
         // What is kept is as old as the answer, so no stamp of it can be newer.
         stamp: _,
         version: _,
@@ -312,6 +314,7 @@ pub(crate) fn ground(answer: identity::GetGroundResponse, known: Option<u64>) ->
         // The rules that came with it are those in force.
         rules_from: _,
         change_limit: _,
+        mass_departures: _,
     } = settings.unwrap_or_default();
     let names_are_labels = display_names == i32::from(common::DisplayNames::Labels);
     let rules = Rules::new(rules.into_iter().map(|rule| {

@@ -170,7 +170,8 @@ impl AccessService for Fake {
         self.speak().await;
         // Long enough for others to come and ask for the same.
         tokio::task::yield_now().await;
-        let GetHoldingsRequest { tenant, users, with_documents: _, kept, with_nesting: _ } = request.into_inner();
+        let GetHoldingsRequest { tenant, users, with_documents: _, kept, with_nesting: _, with_held_back: _ } =
+            request.into_inner();
         let mut state = self.state(&tenant)?;
         state.happen();
         // Who asks for nobody asks for the head.

@@ -81,7 +81,7 @@ async fn users_are_found_by_id_name_and_external_id() {
             UserKey::ExternalId("8".into()),
             UserKey::Id(id.to_string()),
         ];
-        let include = Include { documents: true, nesting: false };
+        let include = Include { documents: true, ..Include::default() };
         let found = f.store.get_holdings(&f.tenant, keys, vec![], include).await.unwrap().value.users;
         let read = |held: &Option<Held>| match held {
             Some(Held::Read(holding)) => Some(holding.clone()),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use domain::revision::Revision;
+use domain::settings::{MassDepartures, Settings};
+use runtime::telemetry::Metrics;
 
 use super::fixture::{document, each};
 use crate::model::Actor;
@@ -37,6 +39,33 @@ async fn a_crowd_that_is_deactivated_or_deleted_raises_one_alarm_and_is_refused_
             leave(user, false).await;
         }
         assert_eq!(alarms(), 2, "another");
+    })
+    .await;
+}
+
+/// S31: the alarm is raised whether they are held back or not, and how many are is counted.
+#[tokio::test]
+async fn where_a_crowd_is_held_back_the_alarm_is_raised_all_the_same() {
+    each(async |f| {
+        let settings = Settings { mass_departures: MassDepartures::Hold, ..Settings::default() };
+        f.store.put_settings(&f.tenant, settings).await.unwrap();
+        let metrics = Metrics::new();
+        f.store.alarms().register(&metrics);
+        let told = |name: &str, value: u8| {
+            let line = format!("rolecall_identity_store_{name}}} {value}\n");
+            assert!(metrics.encode().contains(&line), "{line} in {}", metrics.encode());
+        };
+        let raised = r#"alarms_total{tenant="acme",kind="MASS_DEACTIVATION""#;
+        told(raised, 0);
+        for n in 0..20 {
+            let id = f.user(&format!("u{n}"), &["A"]).await;
+            if n < 9 {
+                f.replace(id, 0, &document(&format!("u{n}"), &["A"]).replace("true", "false")).await.unwrap();
+            }
+        }
+        f.store.refresh_heads().await.unwrap();
+        told(raised, 1);
+        told(r#"held_back_users{tenant="acme""#, 4);
     })
     .await;
 }

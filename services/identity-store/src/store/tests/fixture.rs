@@ -69,7 +69,7 @@ impl Fixture {
             self.store.get_holdings(&self.tenant, keys, vec![], Include::default()).await.unwrap().value.users;
         users.remove(0).map(|held| match held {
             Held::Read(holding) => holding,
-            Held::Unchanged(_) => unreachable!("nothing is kept"),
+            Held::Unchanged(_) | Held::Back(..) => unreachable!("nothing is kept, and nobody held back is asked for"),
         })
     }
 
