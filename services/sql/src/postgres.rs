@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::try_join_all;
-use futures_util::{FutureExt as _, try_join};
+use futures_util::{FutureExt as _, TryStreamExt as _, try_join};
 use tokio::sync::oneshot;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Config, Statement as Prepared};
@@ -222,6 +222,21 @@ impl<'c> Session<'c> {
         rows(&self.send(client.query(&statement, &bound(values))).await?)
     }
 
+    pub(crate) async fn each<E: From<Error>>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mut take: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let client = self.client;
+        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await.map_err(Error::from)?;
+        let mut rows = std::pin::pin!(self.send(client.query_raw(&statement, values)).await?);
+        while let Some(row) = rows.try_next().await.map_err(Error::from)? {
+            take(whole(&row)?)?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), Error> {
         let client = self.client;
         self.send(client.batch_execute(sql)).await
@@ -257,9 +272,11 @@ async fn all(
 }
 
 fn rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {
-    rows.iter()
-        .map(|row| Ok(Row((0..row.len()).map(|column| cell(row, column)).collect::<Result<_, Error>>()?)))
-        .collect()
+    rows.iter().map(whole).collect()
+}
+
+fn whole(row: &tokio_postgres::Row) -> Result<Row, Error> {
+    Ok(Row((0..row.len()).map(|column| cell(row, column)).collect::<Result<_, Error>>()?))
 }
 
 fn cell(row: &tokio_postgres::Row, column: usize) -> Result<Value, Error> {

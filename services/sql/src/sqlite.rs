@@ -239,14 +239,28 @@ impl Session<'_> {
     }
 
     pub(crate) fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
-        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql))?;
-        let columns = statement.column_count();
-        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            all.push(Row((0..columns).map(|column| cell(row.get_ref(column)?)).collect::<Result<_, Error>>()?));
-        }
+        self.each(sql, values, |row| {
+            all.push(row);
+            Ok::<_, Error>(())
+        })?;
         Ok(all)
+    }
+
+    pub(crate) fn each<E: From<Error>>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mut take: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql)).map_err(Error::from)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            let cells = (0..columns).map(|column| cell(row.get_ref(column)?));
+            take(Row(cells.collect::<Result<_, Error>>()?))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn script(&mut self, sql: &str) -> Result<(), Error> {

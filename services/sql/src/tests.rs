@@ -78,6 +78,31 @@ async fn what_is_written_is_read_with_its_nulls() {
     .await;
 }
 
+/// In order, and no further than they are wanted; the transaction goes on.
+#[tokio::test]
+async fn rows_are_handed_over_one_after_another() {
+    const NAMES: &str = "SELECT name FROM things WHERE name >= $1 ORDER BY name";
+    each(async |fresh| {
+        for (id, name) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+            insert(&fresh.database, id, name).await.unwrap();
+        }
+        let told = fresh.database.read(|tx| {
+            Box::pin(async move {
+                let mut told = Vec::new();
+                let mut take = |row: Row| {
+                    told.push(row.text(0)?.to_owned());
+                    if told.len() == 2 { Err(Error::defect("enough")) } else { Ok(()) }
+                };
+                assert!(tx.each(NAMES, params!["b"], &mut take).await.is_err());
+                tx.each(NAMES, params!["d"], &mut take).await?;
+                Ok::<_, Error>(told)
+            })
+        });
+        assert_eq!(told.await.unwrap(), ["b", "c", "d"]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_error_undoes_the_whole_transaction() {
     each(async |fresh| {

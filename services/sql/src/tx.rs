@@ -75,6 +75,20 @@ impl Tx<'_> {
         self.composed(sql, values).await
     }
 
+    /// Runs a query and hands its rows over one after another: they are never together in memory. For answers as long as
+    /// a tenant, of which the caller keeps less.
+    pub async fn each<E: From<Error>>(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+        take: impl FnMut(Row) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
+        match &mut self.0 {
+            Inner::Sqlite(session) => session.each(sql, &values, take),
+            Inner::Postgres(session) => session.each(sql, &values, take).await,
+        }
+    }
+
     /// Runs a query; answers its first row, if it has one.
     pub async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, Error> {
         Ok(self.composed(sql, values).await?.into_iter().next())

@@ -2,6 +2,7 @@
 //! was committed; and all users, for a consumer that starts over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use domain::grant::ContextType;
 use domain::id::{GroupId, MemberId, TenantId, UserId};
@@ -151,8 +152,8 @@ impl Store {
                 Ok(Next::States(states.collect::<Result<_, Failure>>()?))
             }
             Source::Named { users, in_groups: false, .. } => {
-                let rest = users.iter().filter(|id| id.as_bytes()[..] > after[..]);
-                Ok(Next::Ids(rest.take(PAGE).copied().collect()))
+                let after = UserId::from_slice(after).map_or(Bound::Unbounded, Bound::Excluded);
+                Ok(Next::Ids(users.range((after, Bound::Unbounded)).take(PAGE).copied().collect()))
             }
             Source::Named { groups, .. } if groups.is_empty() => Ok(Next::Ids(Vec::new())),
             Source::Named { groups, revision, .. } => {
@@ -292,18 +293,19 @@ async fn holders(
     }
     let texts = |names: &[String]| Value::texts(names.iter().map(String::as_str));
     let named = Value::texts(roles.iter().map(String::as_str).chain([labels::ANYTHING]));
-    let mut rows = tx.rows(HOLDERS_BY_ROLE, params![tenant.as_str(), named]).await?;
-    rows.extend(tx.rows(HOLDERS_BY_LABEL, params![tenant.as_str(), texts(roles)]).await?);
-    for (kind, names) in contexts {
-        let values = params![tenant.as_str(), kind.as_str(), texts(names)];
-        rows.extend(tx.rows(HOLDERS_BY_CONTEXT, values).await?);
-    }
-    for row in rows {
+    // Perhaps as many as a tenant has: of each no more is kept than its id.
+    let mut add = |row: Row| {
         if row.int(1)? == Holder::User.to_db() {
             users.insert(user_id(&row, 0)?);
         } else {
             groups.insert(group_id(&row, 0)?);
         }
+        Ok::<_, Failure>(())
+    };
+    tx.each(HOLDERS_BY_ROLE, params![tenant.as_str(), named], &mut add).await?;
+    tx.each(HOLDERS_BY_LABEL, params![tenant.as_str(), texts(roles)], &mut add).await?;
+    for (kind, names) in contexts {
+        tx.each(HOLDERS_BY_CONTEXT, params![tenant.as_str(), kind.as_str(), texts(names)], &mut add).await?;
     }
     Ok(())
 }
