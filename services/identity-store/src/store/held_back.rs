@@ -28,13 +28,12 @@ const TOGETHER: usize = 100;
 
 /// An active user becomes inactive: notes it if it is to be held back.
 pub(super) async fn deactivated(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
-    if holds(scope).await? { note(scope, user, None, &[]).await } else { Ok(()) }
+    if holds(scope).await? { note(scope, user, None, &[]).await } else { forget_user(scope, user).await }
 }
 
 /// An inactive user becomes active: what it had is given back to it, or what it now has.
 pub(super) async fn activated(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
-    const RETURNED: &str = "DELETE FROM held_back WHERE tenant = $1 AND user_id = $2";
-    forget(scope, RETURNED, user.as_bytes().to_vec().into()).await
+    forget_user(scope, user).await
 }
 
 /// A user is about to be deleted: notes it if it is to be held back, or is already. Its memberships still stand.
@@ -45,12 +44,12 @@ pub(super) async fn deleted(scope: &mut Scope<'_, '_>, user: UserId, old: &UserD
     } else {
         scope.held_back > 0 && scope.tx.row(IS_NOTED, params![scope.tenant.as_str(), user.as_bytes()]).await?.is_some()
     };
-    if holds {
-        let names = tenants::settings(scope.tx, scope.tenant).await?.display_names;
-        let labels = holdings::labels_of(scope.tx, scope.tenant, user, names).await?;
-        note(scope, user, Some(old), &labels).await?;
+    if !holds {
+        return forget_user(scope, user).await;
     }
-    Ok(())
+    let names = tenants::settings(scope.tx, scope.tenant).await?.display_names;
+    let labels = holdings::labels_of(scope.tx, scope.tenant, user, names).await?;
+    note(scope, user, Some(old), &labels).await
 }
 
 /// A user comes to bear a name: an account of that name is its, and no longer that of one who was deleted.
@@ -87,6 +86,12 @@ async fn note(
         scope.tx.execute(DELETED, params![tenant, user, name, folded, labels]).await?;
     }
     Ok(())
+}
+
+/// Of a departure that is not held back nothing may be noted, whatever was before.
+async fn forget_user(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
+    const FORGET: &str = "DELETE FROM held_back WHERE tenant = $1 AND user_id = $2";
+    forget(scope, FORGET, user.as_bytes().to_vec().into()).await
 }
 
 async fn forget(scope: &mut Scope<'_, '_>, sql: &'static str, key: Value) -> Result<(), Failure> {
@@ -207,7 +212,7 @@ impl Write for ReleaseOne {
     type Answer = ();
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
-        const FIND: &str = "SELECT h.deleted_name, u.user_name FROM held_back h \
+        const FIND: &str = "SELECT h.deleted_name, u.user_name, u.active FROM held_back h \
              LEFT JOIN users u ON u.tenant = h.tenant AND u.id = h.user_id \
              WHERE h.tenant = $1 AND h.user_id = $2 AND h.revision <= $3";
         const FORGET: &str = "DELETE FROM held_back WHERE tenant = $1 AND user_id = $2";
@@ -220,10 +225,9 @@ impl Write for ReleaseOne {
         let Some(row) = scope.tx.row(FIND, params![tenant, user.as_bytes(), through]).await? else {
             return Ok(Applied::Unchanged(()));
         };
-        let deleted_name = row.maybe_text(0)?;
-        let user_name = deleted_name.or(row.maybe_text(1)?).ok_or(Failure::Internal)?;
-        let state =
-            UserState { id: user, user_name: user_name.to_owned(), exists: deleted_name.is_none(), active: false };
+        let (stands, active) = (row.maybe_text(1)?, row.maybe_int(2)? == Some(1));
+        let user_name = stands.or(row.maybe_text(0)?).unwrap_or_default();
+        let state = UserState { id: user, user_name: user_name.to_owned(), exists: stands.is_some(), active };
         // Nobody's effective set changes: it has been empty since the user left.
         let change = Change::User { user: state, access_changed: false };
         let record = Record {
@@ -239,7 +243,7 @@ impl Write for ReleaseOne {
             record.write([]),
             feed::write(scope, 0, true, &change),
         ];
-        if deleted_name.is_some() {
+        if stands.is_none() {
             let values = params![tenant, user.as_bytes(), user_name, scope.revision.to_db()];
             statements.push(Statement::new(REMEMBER, values));
         }

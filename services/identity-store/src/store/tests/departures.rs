@@ -5,8 +5,10 @@ use std::time::Duration;
 use domain::revision::Revision;
 use domain::settings::{MassDepartures, Settings};
 use runtime::telemetry::Metrics;
+use sql::params;
 
 use super::fixture::{document, each};
+use crate::Failure;
 use crate::model::Actor;
 
 #[tokio::test]
@@ -79,6 +81,30 @@ async fn who_was_not_active_does_not_leave() {
             f.store.delete_user(&f.tenant, Actor::default(), &id, Revision(0)).await.unwrap();
         }
         assert_eq!(f.store.alarms().crowds(&f.tenant), 0);
+    })
+    .await;
+}
+
+/// As a replica that knows of no such thing leaves it when it makes the user active again.
+#[tokio::test]
+async fn what_is_still_noted_of_an_active_user_does_not_hold_it_back_when_it_leaves() {
+    const NOTE: &str = "INSERT INTO held_back (tenant, user_id, since, revision, labels) VALUES ($1, $2, 0, 0, '[]')";
+    const COUNT: &str = "UPDATE tenants SET held_back = held_back + 1 WHERE id = $1";
+    each(async |f| {
+        let (tenant, ann, eve) = (f.tenant.clone(), f.user("ann", &["A"]).await, f.user("eve", &["A"]).await);
+        let noted = f.store.database.write(move |tx| {
+            Box::pin(async move {
+                for id in [ann, eve] {
+                    tx.execute(NOTE, params![tenant.as_str(), id.as_bytes()]).await?;
+                    tx.execute(COUNT, params![tenant.as_str()]).await?;
+                }
+                Ok::<_, Failure>(())
+            })
+        });
+        noted.await.unwrap();
+        f.replace(ann, 0, &document("ann", &["A"]).replace("true", "false")).await.unwrap();
+        f.store.delete_user(&f.tenant, Actor::default(), &eve.to_string(), Revision(0)).await.unwrap();
+        assert_eq!(f.store.held_back(&f.tenant, None).await.unwrap().value, (vec![], 0));
     })
     .await;
 }
