@@ -1,6 +1,6 @@
 //! `rolecall dev` as a child, on free ports and a fresh folder, for what is tried against the running product.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Dev {
     child: Child,
+    /// Where it keeps what it writes, its log among it.
+    pub(crate) folder: PathBuf,
     /// The SCIM base URL.
     pub(crate) scim: String,
     /// A good token.
@@ -27,9 +29,10 @@ pub(crate) struct Dev {
 }
 
 impl Dev {
-    /// Starts it. Foreign suites make up roles, so labels that nobody knows are held, not refused.
-    pub(crate) fn start() -> Result<Self> {
-        let folder = root().join("target/tools/dev");
+    /// Starts it, for a tenant that is read `protocol`: `lenient` or `strict`. Foreign suites make up roles, so labels that
+    /// nobody knows are held, not refused.
+    pub(crate) fn start(protocol: &str) -> Result<Self> {
+        let folder = root().join("target/tools/dev").join(protocol);
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -37,7 +40,7 @@ impl Dev {
         let ready = folder.join("ready.json");
         let log = std::fs::File::create(folder.join("log"))?;
         let child = Command::new(root().join("target/debug/rolecall"))
-            .args(["dev", "--guardrail", "hold"])
+            .args(["dev", "--guardrail", "hold", "--protocol", protocol])
             .args(["--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--fluent-listen", "127.0.0.1:0"])
             .arg("--data")
             .arg(folder.join("data"))
@@ -49,7 +52,7 @@ impl Dev {
             .spawn()
             .context("starting `rolecall dev`")?;
         let (scim, token, fluent, grpc) = Default::default();
-        let mut dev = Self { child, scim, token, fluent, grpc };
+        let mut dev = Self { child, folder, scim, token, fluent, grpc };
         let said = dev.until_ready(&ready)?;
         let text = |name: &str| said[name].as_str().map(str::to_owned).with_context(|| format!("{name} is missing"));
         (dev.scim, dev.token, dev.fluent) = (text("scim")?, text("token")?, text("fluent")?);
@@ -57,18 +60,19 @@ impl Dev {
         Ok(dev)
     }
 
-    fn until_ready(&mut self, ready: &PathBuf) -> Result<Value> {
+    fn until_ready(&mut self, ready: &Path) -> Result<Value> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
-                bail!("`rolecall dev` stopped: {status}; see target/tools/dev/log");
+                bail!("`rolecall dev` stopped: {status}; see {}", self.folder.join("log").display());
             }
             if let Some(said) = std::fs::read_to_string(ready).ok().and_then(|text| serde_json::from_str(&text).ok()) {
                 return Ok(said);
             }
             std::thread::yield_now();
         }
-        bail!("`rolecall dev` was not ready within {} s; see target/tools/dev/log", PATIENCE.as_secs())
+        let log = self.folder.join("log");
+        bail!("`rolecall dev` was not ready within {} s; see {}", PATIENCE.as_secs(), log.display())
     }
 }
 

@@ -47,6 +47,7 @@
 
 mod eval;
 mod lexer;
+mod named;
 mod parser;
 mod resolve;
 mod scope;
@@ -54,6 +55,7 @@ mod scope;
 use std::fmt;
 use std::ops::Range;
 
+pub use self::named::{Named, Reach};
 pub use self::resolve::{Condition, Order, Text, TextTest};
 pub(crate) use self::resolve::{resolve_comparable, resolve_element};
 pub use self::scope::Scope;

@@ -219,6 +219,9 @@ impl PatchRequest {
             return Err(Error::invalid_value(format!("{} must be an object", schema.id)));
         };
         for (key, value) in members {
+            if schema.is_named_by(&key, &value) {
+                continue;
+            }
             match AttrPath::parse(&key) {
                 Some(AttrPath { urn: None, name, sub }) => {
                     let attribute = AttrPath { urn: Some(schema.id.to_owned()), name, sub };

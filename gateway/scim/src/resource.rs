@@ -78,7 +78,7 @@ pub fn normalise(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> R
             for (name, value) in members {
                 match schema.attribute(&name) {
                     Some(attribute) => incoming.assign(Target { extension, attribute, sub: None }, value, mode)?,
-                    None if mode.allows(Leniency::UnknownAttribute) => {}
+                    None if schema.is_named_by(&name, &value) || mode.allows(Leniency::UnknownAttribute) => {}
                     None => return Err(value::unknown(&name)),
                 }
             }

@@ -19,6 +19,7 @@ pub use roles::{DRAFT_ROLE, DRAFT_ROLE_URN, OKTA_ROLE, OKTA_ROLE_URN, ROLES};
 pub use tenant::{Extension, MAX_EXTENSIONS, Schemas};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::leniency::{Leniency, Mode};
 use crate::path::AttrPath;
@@ -192,6 +193,14 @@ impl Schema {
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         find(self.attributes, name)
+    }
+
+    /// Whether a member of this extension's object is `schemas` with the extension's own URN: in whatever JSON structure it
+    /// stands, it names the schemas that define that one (RFC 7643 section 3), so there it says nothing new.
+    pub(crate) fn is_named_by(&self, name: &str, value: &Value) -> bool {
+        let is_own = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(self.id));
+        name.eq_ignore_ascii_case("schemas")
+            && value.as_array().is_some_and(|schemas| !schemas.is_empty() && schemas.iter().all(is_own))
     }
 }
 

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::grant::ContextType;
+
 /// A label as the IdP sent it, byte for byte. It may be anything; only matching says what it means.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(Arc<str>);
@@ -93,6 +95,19 @@ impl Label {
     }
 }
 
+impl Label {
+    /// Whether both are read alike: they differ in nothing but the case of their context type. Only a rule that is named
+    /// after the whole of one tells them apart.
+    #[must_use]
+    pub fn reads_like(&self, other: &Self) -> bool {
+        let parts = |label: &'_ Self| -> Option<(ContextType, String)> {
+            let (kind, rest) = label.as_str().split_once('_')?;
+            Some((kind.parse().ok()?, rest.to_owned()))
+        };
+        self == other || parts(self).is_some_and(|parts_of_this| parts(other) == Some(parts_of_this))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{LONGEST, Label, MOST_READINGS, Reading};
@@ -104,6 +119,15 @@ mod tests {
             .into_iter()
             .map(|Reading { context_type, context, role }| (context_type.into(), context.into(), role.into()))
             .collect()
+    }
+
+    #[test]
+    fn only_the_case_of_the_context_type_does_not_matter() {
+        let alike = |a: &str, b: &str| Label::new(a).reads_like(&Label::new(b));
+        assert!(alike("AGENT_1_STORE", "agent_1_STORE") && alike("plain", "plain"));
+        assert!(!alike("AGENT_1_STORE", "AGENT_1_store") && !alike("AGENT_A_STORE", "AGENT_a_STORE"));
+        assert!(!alike("AGENT_1_STORE", "RETAILER_1_STORE") && !alike("TEAM_1_STORE", "team_1_STORE"));
+        assert!(!alike("AGENT_1_STORE", "plain") && !alike("plain", "Plain"));
     }
 
     #[test]

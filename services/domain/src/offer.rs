@@ -12,7 +12,7 @@ use std::ops::Bound::{Included, Unbounded};
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use listing::{Listing, Place, Wanted};
+pub use listing::{Listing, Place, Wanted, apart};
 
 use crate::catalogue::{self, Catalogue, Named};
 use crate::grant::ContextType;

@@ -10,6 +10,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('users', 'users_by_name', '1000000 500000 1'),
     ('users', 'users_by_external_id', '1000000 500000 1'),
     ('users', 'users_inactive', '10000 5000 1'),
+    ('users', 'users_inactive_by_name', '10000 5000 1'),
     ('user_emails', 'user_emails', '1000000 500000 2 1'),
     ('deleted_users', 'deleted_users', '100000 50000 1'),
     ('groups', 'sqlite_autoindex_groups_1', '10000 5000 1'),

@@ -188,6 +188,41 @@ pub struct Spot {
     pub id: [u8; 16],
 }
 
+impl Spot {
+    /// As bytes, for [`Spot::from_bytes`]: the id, then what decided.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.id.to_vec();
+        match &self.key {
+            None => {}
+            Some(Key::Number(number)) => {
+                bytes.push(b'n');
+                bytes.extend_from_slice(&number.to_be_bytes());
+            }
+            Some(Key::Text(text)) => {
+                bytes.push(b't');
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            Some(Key::Missing) => bytes.push(b'-'),
+        }
+        bytes
+    }
+
+    /// The place that was written; `None` for bytes that are none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, key) = bytes.split_first_chunk()?;
+        let key = match key {
+            [] => None,
+            [b'n', number @ ..] => Some(Key::Number(i64::from_be_bytes(number.try_into().ok()?))),
+            [b't', text @ ..] => Some(Key::Text(std::str::from_utf8(text).ok()?.to_owned())),
+            [b'-'] => Some(Key::Missing),
+            _ => return None,
+        };
+        Some(Self { key, id: *id })
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
@@ -692,4 +727,21 @@ pub struct VerifiedToken {
     pub scopes: Vec<Scope>,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spot;
+    use scim::sort::Key;
+
+    #[test]
+    fn a_place_reads_back_as_written() {
+        for key in [None, Some(Key::Number(-7)), Some(Key::Text("ü\0".into())), Some(Key::Missing)] {
+            let written = Spot { key, id: [7; 16] };
+            assert_eq!(Spot::from_bytes(&written.to_bytes()), Some(written));
+        }
+        for junk in [&b""[..], &[0; 15], &[0; 17], &[b'n'; 20]] {
+            assert_eq!(Spot::from_bytes(junk), None);
+        }
+    }
 }

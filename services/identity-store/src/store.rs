@@ -62,6 +62,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, sql: include_str!("../migrations/0007_pending_grounds.sql") },
     Migration { version: 8, sql: include_str!("../migrations/0008_departures.sql") },
     Migration { version: 9, sql: include_str!("../migrations/0009_held_back.sql") },
+    Migration { version: 10, sql: include_str!("../migrations/0010_inactive_users_by_name.sql") },
 ];
 
 /// What SQLite is told of the data; PostgreSQL finds out by itself.
@@ -190,13 +191,14 @@ struct Standing {
     ground_version: Revision,
     feed_floor: Revision,
     users: u64,
+    inactive: u64,
     groups: u64,
 }
 
 /// Reads it; [`Failure::TenantNotFound`] if there is no such tenant. The first statement of every read.
 async fn standing(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Standing, Failure> {
     const STANDING: &str = "SELECT revision, (SELECT epoch FROM meta), ground_version, feed_floor, user_count, \
-         group_count FROM tenants WHERE id = $1";
+         inactive_count, group_count FROM tenants WHERE id = $1";
     let row = tx.row(STANDING, params![tenant.as_str()]).await?.ok_or(Failure::TenantNotFound)?;
     let epoch = Epoch::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?;
     Ok(Standing {
@@ -204,7 +206,8 @@ async fn standing(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Standing, Failur
         ground_version: Revision::from_db(row.int(2)?),
         feed_floor: Revision::from_db(row.int(3)?),
         users: u64::try_from(row.int(4)?).unwrap_or(0),
-        groups: u64::try_from(row.int(5)?).unwrap_or(0),
+        inactive: u64::try_from(row.int(5)?).unwrap_or(0),
+        groups: u64::try_from(row.int(6)?).unwrap_or(0),
     })
 }
 

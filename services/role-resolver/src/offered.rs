@@ -9,7 +9,7 @@ use domain::catalogue::Catalogue;
 use domain::id::TenantId;
 use domain::label::Label;
 use domain::matching::match_label;
-use domain::offer::{Listing, Offer, Place, Wanted};
+use domain::offer::{Listing, Offer, Place, Wanted, apart};
 use domain::revision::Position;
 use runtime::error::{Error, Reason};
 use scim::filter::{Condition, Order, Query, TextTest};
@@ -18,11 +18,15 @@ use scim::schema::{DRAFT_ROLE_URN, Target};
 use scim::sort::{Key, Sort};
 
 use crate::compute::{aside, catalogue_missing};
-use crate::ground::Ground;
-use crate::resolver::Resolver;
+use crate::ground::{Ground, GroundVersion};
+use crate::resolver::{Resolver, ground_moves};
 
 /// The most labels that are looked at one by one.
 const MOST_SCANNED: usize = 10_000;
+/// The most ways for labels to begin that one filter names; one with more says nothing of how they do.
+const MOST_PREFIXES: usize = 32;
+/// How often labels and ground are read before giving up, should the ground change each time.
+const ATTEMPTS: usize = 5;
 
 /// Which page of which labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,18 +67,33 @@ pub(crate) struct Page {
     pub(crate) position: Position,
 }
 
+/// Labels in use, and the state of the store in which they were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InUse {
+    pub(crate) labels: Vec<Label>,
+    pub(crate) position: Position,
+    /// The ground in that state.
+    pub(crate) ground: GroundVersion,
+}
+
 impl Resolver {
-    /// A page of the labels to pick from.
+    /// A page of the labels to pick from, as they were in one state of the store.
     pub(crate) async fn offered(&self, tenant: &TenantId, asked: Asked) -> Result<Page, Error> {
         let among = asked.filter.as_ref().map_or(Among::All, among);
-        let (prefix, limit) = match &among {
-            Among::All => ("", 0),
-            Among::Beginning(prefix) => (&**prefix, 0),
-            Among::Exactly(label) => (&**label, 1),
+        let (prefixes, limit) = match &among {
+            Among::All => (vec![String::new()], 0),
+            // Nothing can begin in no way; the state of the store is asked for all the same.
+            Among::Beginning(prefixes) => (prefixes.clone(), u32::from(prefixes.is_empty())),
+            Among::Exactly(label) => (vec![label.clone()], 1),
         };
-        let ground = self.grounds.newest(&self.store, tenant).await?;
-        let (in_use, position) = self.store.labels_in_use(tenant, prefix, limit).await?;
-        aside(move |_| page(&ground, &asked, &among, in_use, position)).await
+        for _ in 0..ATTEMPTS {
+            let in_use = self.store.labels_in_use(tenant, &prefixes, limit).await?;
+            let ground = self.grounds.at_least(&self.store, tenant, in_use.ground).await?;
+            if ground.version == in_use.ground {
+                return aside(move |_| page(&ground, &asked, &among, in_use)).await;
+            }
+        }
+        Err(ground_moves())
     }
 }
 
@@ -83,30 +102,45 @@ impl Resolver {
 enum Among {
     /// Nothing.
     All,
-    /// With this.
-    Beginning(String),
+    /// With one of these.
+    Beginning(Vec<String>),
     /// They are this.
     Exactly(String),
 }
 
 impl Among {
+    /// With one of these, if they are few enough.
+    fn beginning<'a>(prefixes: impl IntoIterator<Item = &'a String>) -> Self {
+        let prefixes: Vec<_> = prefixes.into_iter().cloned().collect();
+        let prefixes: Vec<_> = apart(&prefixes).into_iter().map(str::to_owned).collect();
+        if prefixes.len() > MOST_PREFIXES { Self::All } else { Self::Beginning(prefixes) }
+    }
+
     /// What a label that meets both begins with.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::All, one) | (one, Self::All) => one,
             (Self::Exactly(label), _) | (_, Self::Exactly(label)) => Self::Exactly(label),
-            (Self::Beginning(a), Self::Beginning(b)) => Self::Beginning(if a.len() < b.len() { b } else { a }),
+            (Self::Beginning(some), Self::Beginning(others)) => {
+                let within = |some: &[String], others: &[String]| {
+                    let begins = |prefix: &&String| others.iter().any(|other| prefix.starts_with(other));
+                    some.iter().filter(begins).cloned().collect::<Vec<_>>()
+                };
+                Self::beginning(&[within(&some, &others), within(&others, &some)].concat())
+            }
         }
     }
 
     /// What a label that meets either begins with.
     fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::All, _) | (_, Self::All) => Self::All,
-            (Self::Exactly(a) | Self::Beginning(a), Self::Exactly(b) | Self::Beginning(b)) => {
-                let common = a.char_indices().zip(b.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
-                Self::Beginning(a[..common.unwrap_or(a.len().min(b.len()))].to_owned())
-            }
+        let prefixes = |one: Self| match one {
+            Self::All => None,
+            Self::Exactly(label) => Some(vec![label]),
+            Self::Beginning(prefixes) => Some(prefixes),
+        };
+        match (prefixes(self), prefixes(other)) {
+            (Some(some), Some(others)) => Self::beginning(some.iter().chain(&others)),
+            _ => Self::All,
         }
     }
 }
@@ -117,7 +151,7 @@ fn among(filter: &Query) -> Among {
         Query::Or(terms) => terms.iter().map(among).reduce(Among::or).unwrap_or(Among::All),
         Query::Compare(target, Condition::Text(how, text)) if is_label(target) && !text.folded => match how {
             TextTest::Order(Order::Eq) => Among::Exactly(text.text.clone()),
-            TextTest::StartsWith => Among::Beginning(text.text.clone()),
+            TextTest::StartsWith => Among::Beginning(vec![text.text.clone()]),
             _ => Among::All,
         },
         _ => Among::All,
@@ -138,20 +172,16 @@ fn says_all(filter: Option<&Query>) -> bool {
     filter.is_none_or(|filter| matches!(filter, Query::Compare(..)) && among(filter) != Among::All)
 }
 
-fn page(
-    ground: &Arc<Ground>,
-    asked: &Asked,
-    among: &Among,
-    in_use: Vec<Label>,
-    position: Position,
-) -> Result<Page, Error> {
+fn page(ground: &Arc<Ground>, asked: &Asked, among: &Among, in_use: InUse) -> Result<Page, Error> {
+    let InUse { labels: in_use, position, ground: _ } = in_use;
     let catalogue = ground.catalogue.as_ref().ok_or_else(catalogue_missing)?;
     let offer = Offer::new(catalogue, &ground.rules);
-    let prefix = match among {
-        Among::All => String::new(),
-        Among::Beginning(text) | Among::Exactly(text) => text.clone(),
+    let prefixes = match among {
+        Among::All => vec![String::new()],
+        Among::Beginning(prefixes) => prefixes.clone(),
+        Among::Exactly(label) => vec![label.clone()],
     };
-    let wanted = Wanted { locations: asked.all_locations || *among != Among::All, prefix };
+    let wanted = Wanted { locations: asked.all_locations || *among != Among::All, prefixes };
     let list = List { listing: Listing::new(&offer, &wanted, in_use), ground, catalogue };
     let (total, found) = match among {
         Among::Exactly(label) => list.scanned(asked, list.listing.find(&Label::new(label)).into_iter().collect()),
@@ -245,12 +275,20 @@ mod tests {
 
     #[test]
     fn a_filter_says_how_labels_begin() {
-        let begins = |text: &str| Among::Beginning(text.to_owned());
+        let begins = |text: &str| Among::Beginning(vec![text.to_owned()]);
+        let either = |texts: &[&str]| Among::Beginning(texts.iter().map(ToString::to_string).collect());
         assert_eq!(read(r#"value sw "AGENT_""#), (begins("AGENT_"), true));
         assert_eq!(read(r#"displayName eq "A""#), (Among::Exactly("A".into()), true));
         assert_eq!(read(r#"display sw "A" and id sw "AB" and type eq "AGENT""#), (begins("AB"), false));
         assert_eq!(read(r#"value eq "A" and value sw "B""#), (Among::Exactly("A".into()), false));
-        assert_eq!(read(r#"value eq "ABéC" or value sw "ABéD""#), (begins("ABé"), false));
+        assert_eq!(read(r#"value eq "ABéD" or value sw "ABéC""#), (either(&["ABéC", "ABéD"]), false));
+        assert_eq!(read(r#"value sw "AGENT_" or value sw "RETAILER_""#), (either(&["AGENT_", "RETAILER_"]), false));
+        let both = r#"(value sw "A" or value sw "R") and (value sw "AB" or value sw "X")"#;
+        assert_eq!(read(both), (begins("AB"), false));
+        assert_eq!(read(r#"value sw "A" and value sw "B""#), (either(&[]), false));
+        let many: Vec<_> = (0..33).map(|n| format!("value sw \"{n:02}\"")).collect();
+        assert!(matches!(read(&many[1..].join(" or ")).0, Among::Beginning(prefixes) if prefixes.len() == 32));
+        assert_eq!(read(&many.join(" or ")).0, Among::All);
         assert_eq!(read(r#"value eq "AB" or value sw "A""#), (begins("A"), false));
         for all in
             [r#"type eq "AGENT""#, r#"value co "A""#, r#"not (value sw "A")"#, r#"value sw "A" or supported eq true"#]

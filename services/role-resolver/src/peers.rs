@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use domain::holders::Candidates;
 use domain::id::{TenantId, UserId};
-use domain::label::Label;
 use domain::revision::Position;
 use proto::admin::v1::PreviewGroundResponse;
 use proto::admin::v1::admin_service_client::AdminServiceClient;
@@ -21,6 +20,7 @@ use crate::cache::{FeedPage, Heads, Kept};
 use crate::convert::identity;
 use crate::explanation::Nested;
 use crate::ground::GroundRead;
+use crate::offered::InUse;
 use crate::preview::{Change, Differences};
 use crate::resolver::{Holdings, Who};
 
@@ -113,10 +113,10 @@ impl Store {
     pub(crate) async fn labels_in_use(
         &self,
         tenant: &TenantId,
-        prefix: &str,
+        prefixes: &[String],
         limit: u32,
-    ) -> Result<(Vec<Label>, Position), Error> {
-        let answer = self.access.clone().list_labels_in_use(identity::in_use_request(tenant, prefix, limit)).await;
+    ) -> Result<InUse, Error> {
+        let answer = self.access.clone().list_labels_in_use(identity::in_use_request(tenant, prefixes, limit)).await;
         identity::in_use(answered(answer)?).map_err(|error| nonsense(&error))
     }
 

@@ -10,6 +10,7 @@ mod cpu;
 mod floor;
 mod gets;
 mod load;
+mod options;
 mod person;
 mod posts;
 mod report;
@@ -18,13 +19,11 @@ mod revocation;
 mod scim;
 mod stats;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::Dial;
 
-use report::Report;
+use options::Choice;
 
 /// The product's allocator, so that the floors have no worse one.
 #[global_allocator]
@@ -73,12 +72,8 @@ pub(crate) struct Options {
     /// Rounds whose median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these parts, instead of all.
-    #[arg(long)]
-    only: Vec<Part>,
-    /// A file that gets a line of JSON for every measurement.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice<Part>,
 }
 
 /// A part of the benchmark.
@@ -106,15 +101,14 @@ fn main() -> Result<()> {
 }
 
 async fn spine(options: &Options) -> Result<()> {
-    let mut report = Report::new("spine", options.json.as_deref())?;
-    let runs = |part| options.only.is_empty() || options.only.contains(&part);
-    if runs(Part::Revocation) {
+    let mut report = options.choice.report("spine")?;
+    if options.choice.runs(&Part::Revocation) {
         revocation::run(options, &mut report).await?;
     }
-    if runs(Part::Posts) {
+    if options.choice.runs(&Part::Posts) {
         posts::run(options, &mut report).await?;
     }
-    if runs(Part::Gets) {
+    if options.choice.runs(&Part::Gets) {
         gets::run(options, &mut report).await?;
     }
     report.end();

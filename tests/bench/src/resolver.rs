@@ -5,7 +5,6 @@ mod changes;
 pub(crate) mod floor;
 mod load;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -17,6 +16,7 @@ use prost::Message as _;
 use proto::roles::v1::GetEffectiveRolesResponse;
 
 use crate::cpu::Processes;
+use crate::options::Choice;
 use crate::report::{Goal, Report};
 use crate::stats::{median, number};
 use floor::Bare;
@@ -37,12 +37,8 @@ pub(crate) struct Options {
     /// Changes of its label.
     #[arg(long, default_value_t = 300)]
     changes: usize,
-    /// Only these parts, instead of all.
-    #[arg(long)]
-    only: Vec<Part>,
-    /// A file that gets a line of JSON for every measurement.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice<Part>,
 }
 
 /// A part of the benchmark.
@@ -70,8 +66,8 @@ const NO_TRUST: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__CONFIRMED_WITHIN
 
 /// Measures what is asked for.
 pub(crate) async fn run(options: &Options) -> Result<()> {
-    let mut report = Report::new("resolver", options.json.as_deref())?;
-    let runs = |part| options.only.is_empty() || options.only.contains(&part);
+    let mut report = options.choice.report("resolver")?;
+    let runs = |part| options.choice.runs(&part);
     let columns = ["calls/s", "floor/s", "ratio", "cpu us/call", "floor cpu us", "store cpu us"];
     report.section("kept", "GetEffectiveRoles by id, 16 callers; the floor answers the same bytes", &columns);
     for (part, name, environment, goal) in [

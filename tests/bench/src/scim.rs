@@ -1,12 +1,11 @@
-//! The SCIM protocol at its limits: how long a filter takes to read, whether a group's size shows in a PATCH of one
+//! The SCIM protocol at its limits: how long a filter takes to read, how soon a hostile one is refused, whether a group's size shows in a PATCH of one
 //! member, and whether a look-up or a page notices that there are a million users.
 
 mod bulk;
 mod lists;
 mod parse;
 mod patch;
-
-use std::path::PathBuf;
+mod refused;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -15,7 +14,7 @@ use domain::token::Pepper;
 use harness::{Family, Shape};
 use identity_store::Store;
 
-use crate::report::Report;
+use crate::options::Choice;
 
 /// How much is measured.
 #[derive(Clone, Debug, Args)]
@@ -35,12 +34,8 @@ pub(crate) struct Options {
     /// Rounds, in which the sizes take turns.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only these parts, instead of all.
-    #[arg(long)]
-    only: Vec<Part>,
-    /// A file that gets a line of JSON for every measurement.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice<Part>,
 }
 
 /// A part of the benchmark.
@@ -48,6 +43,8 @@ pub(crate) struct Options {
 enum Part {
     /// Reading filters.
     Parse,
+    /// What is refused, and how soon.
+    Refused,
     /// One member joins and leaves a group.
     Patch,
     /// Look-ups and pages.
@@ -60,15 +57,17 @@ const SHAPES: [(Shape, &str); 2] =
 
 /// Measures what is asked for.
 pub(crate) async fn run(options: &Options) -> Result<()> {
-    let mut report = Report::new("scim", options.json.as_deref())?;
-    let runs = |part| options.only.is_empty() || options.only.contains(&part);
-    if runs(Part::Parse) {
+    let mut report = options.choice.report("scim")?;
+    if options.choice.runs(&Part::Parse) {
         parse::run(&mut report)?;
     }
-    if runs(Part::Patch) {
+    if options.choice.runs(&Part::Refused) {
+        refused::run(&mut report)?;
+    }
+    if options.choice.runs(&Part::Patch) {
         patch::run(options, &mut report).await?;
     }
-    if runs(Part::Lists) {
+    if options.choice.runs(&Part::Lists) {
         lists::run(options, &mut report).await?;
     }
     report.end();

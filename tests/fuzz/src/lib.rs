@@ -39,6 +39,8 @@ targets! {
     search,
     token,
     label,
+    cursor,
+    place,
 }
 
 impl Target {

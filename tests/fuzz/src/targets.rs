@@ -1,7 +1,17 @@
 //! The targets. Each reads bytes as the gateway would, and checks what must hold of whatever was accepted.
 
+use std::sync::{Arc, LazyLock};
+
+use domain::catalogue::{self, Catalogue};
+use domain::clock::Timestamp;
+use domain::cursor::{CursorKey, LIFETIME};
+use domain::id::TenantId;
 use domain::label::Label;
+use domain::offer::{Listing, Offer, Place, Wanted};
+use domain::revision::RevisionKey;
+use domain::rules::Rules;
 use domain::token::BearerToken;
+use identity_store::model::Spot;
 use scim::bulk::{Done, Job, Verb};
 use scim::filter::{Filter, MAX_LENGTH};
 use scim::json::{Limits, read_object};
@@ -154,4 +164,48 @@ pub(crate) fn label(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let label = Label::new(text);
     assert!(label.readings().len() <= text.matches('_').count());
+}
+
+/// Whose cursors the seeds are, when they were made, and of which list.
+static CURSORS: LazyLock<(CursorKey, Option<TenantId>)> =
+    LazyLock::new(|| (RevisionKey::derive(b"seeds").cursor_key(), "acme".parse().ok()));
+const MADE: Timestamp = Timestamp(1_800_000_000_000_000);
+const LIST: &[u8] = b"users";
+/// The longest place of a cursor: what a name of two thousand bytes needs, and more.
+const LONGEST_PLACE: usize = 2_500;
+
+/// A place comes back as it was sealed; a text is a cursor only in the one spelling that was given out.
+pub(crate) fn cursor(bytes: &[u8]) {
+    let (key, Some(tenant)) = &*CURSORS else { return };
+    let place = &bytes[..bytes.len().min(LONGEST_PLACE)];
+    let sealed = key.seal(tenant, LIST, place, MADE);
+    assert_eq!(key.open(tenant, LIST, &sealed, MADE.plus(LIFETIME)).as_deref(), Ok(place));
+    assert!(key.open(tenant, b"groups", &sealed, MADE).is_err());
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(place) = key.open(tenant, LIST, text, MADE) {
+        assert_eq!(key.seal(tenant, LIST, &place, MADE), text);
+    }
+}
+
+static OFFER: LazyLock<Offer> = LazyLock::new(|| {
+    let location = catalogue::Place { id: "7".into(), reference: Some("NYC-05".into()) };
+    let roles = ["STORE", "BUYER", "Fulfillment_Associate"].map(Arc::from);
+    Offer::new(&Catalogue::new("ACME", roles, [], [location]), &Rules::default())
+});
+
+/// What is read as a place in a list of resources, or of labels, is written as the same bytes; a list goes on behind it,
+/// whatever it holds.
+pub(crate) fn place(bytes: &[u8]) {
+    if let Some(spot) = Spot::from_bytes(bytes) {
+        assert_eq!(spot.to_bytes(), bytes);
+    }
+    // As they are, and with a length of the head that may be right.
+    let short = bytes.split_first().map(|(first, rest)| [&[0, first % 64], rest].concat());
+    for bytes in [Some(bytes), short.as_deref()].into_iter().flatten() {
+        let Some(place) = Place::from_bytes(bytes) else { continue };
+        assert_eq!(place.to_bytes(), bytes);
+        let wanted = Wanted { prefixes: vec![String::new()], locations: true };
+        let listing = Listing::new(&OFFER, &wanted, [Label::new("x")]);
+        assert!(listing.behind(&place) <= listing.count());
+    }
 }

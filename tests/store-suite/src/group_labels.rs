@@ -9,6 +9,7 @@ use runtime::error::{Error, Reason};
 
 use crate::Backend;
 use crate::documents::{group, user};
+use crate::rules::set;
 use crate::tenant::{Tenant, sorted};
 
 const A: &str = "ACCOUNT_0_A";
@@ -206,6 +207,28 @@ pub async fn a_change_that_takes_a_name_away_is_never_refused(backend: &Backend)
     assert_eq!(taken.reason(), Reason::UNIQUENESS, "the name would have to stay, and with it what it gives");
     tenant.update_group(&named_group, only("Other")).await.unwrap();
     assert_eq!(tenant.labels(&crowd[0]).await, ["BAD"]);
+}
+
+/// A name that changes in the case of its context type alone is read as before; in the case of anything else it is another
+/// label, and so it is where a rule is named after the whole of it.
+pub async fn a_name_is_taken_away_where_it_is_read_otherwise(backend: &Backend) {
+    let tenant = knowing(backend).await;
+    let names = DisplayNames::Labels.into();
+    tenant.put_settings(Settings { display_names: names, ..Settings::default() }).await.unwrap();
+    let only = |name: &str, labels: &[&str]| UpdateGroupRequest {
+        document: Some(group(name).labels(labels).bytes()),
+        adds_unmatched: true,
+        only_if_it_takes_away: true,
+        ..Default::default()
+    };
+    let id = tenant.group(&group("AGENT_77_A"), &[]).await;
+    let kept = tenant.update_group(&id, only("Agent_77_A", &["BAD"])).await.unwrap_err();
+    assert_eq!(kept.reason(), Reason::LABEL_UNMATCHED, "it gives what it gave");
+    tenant.update_group(&id, only("AGENT_77_a", &["BAD"])).await.unwrap();
+    let kept = tenant.update_group(&id, only("agent_77_a", &["BAD", "WORSE"])).await.unwrap_err();
+    assert_eq!(kept.reason(), Reason::LABEL_UNMATCHED);
+    tenant.put_rules(&set(&[("AGENT_77_a", &["A"])])).await.unwrap();
+    tenant.update_group(&id, only("agent_77_a", &["BAD", "WORSE"])).await.unwrap();
 }
 
 /// A name that can be read as a label is told apart from one: whether it counts is for the reader of the settings.

@@ -1,14 +1,24 @@
 //! Which labels are in use.
 
 use proto::identity::v1::ListLabelsInUseRequest;
-use runtime::error::Error;
+use runtime::error::{Error, Reason};
 
 use crate::Backend;
 use crate::documents::{group, user};
 use crate::tenant::Tenant;
 
 async fn in_use(tenant: &Tenant, starts_with: &str, limit: u32) -> Result<Vec<String>, Error> {
-    let request = ListLabelsInUseRequest { tenant: tenant.name.clone(), starts_with: starts_with.to_owned(), limit };
+    in_use_with(tenant, &[starts_with], limit).await
+}
+
+async fn in_use_with(tenant: &Tenant, prefixes: &[&str], limit: u32) -> Result<Vec<String>, Error> {
+    let [starts_with, rest @ ..] = prefixes else { panic!("one at least") };
+    let request = ListLabelsInUseRequest {
+        tenant: tenant.name.clone(),
+        starts_with: (*starts_with).to_owned(),
+        limit,
+        or_starts_with: rest.iter().map(ToString::to_string).collect(),
+    };
     Ok(tenant.access().list_labels_in_use(request).await.map_err(Error::from)?.into_inner().labels)
 }
 
@@ -30,6 +40,11 @@ pub async fn each_label_in_use_is_listed_once(backend: &Backend) {
     for nothing in ["AGENT_3", "\0", "\u{10FFFF}", "%", "agent_1_A ", "' OR 1=1 --"] {
         assert!(asked(nothing, 0).await.is_empty(), "{nothing:?}");
     }
+    let any = async |prefixes: &[&str], limit| in_use_with(&tenant, prefixes, limit).await.unwrap();
+    assert_eq!(any(&["x", "AGENT_1_", "AGENT_1_B", "\0"], 0).await, ["AGENT_1_A", "AGENT_1_B", "x"]);
+    assert_eq!(any(&["x", "AGENT_1_", "agent"], 2).await, ["AGENT_1_A", "AGENT_1_B"]);
+    assert_eq!(any(&["AGENT_2", ""], 0).await, all);
+    assert_eq!(in_use_with(&tenant, &["x"; 34], 0).await.unwrap_err().reason(), Reason::TOO_LARGE);
     // What stands for a text that no index can hold is nobody's label.
     let long = "x".repeat(600);
     tenant.user(&user("cid").labels(&[&long, "AGENT_3\0", "AGENT_3\u{1}"])).await;

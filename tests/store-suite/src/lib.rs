@@ -115,6 +115,7 @@ macro_rules! behaviours {
                 an_entry_is_judged_by_the_labels_it_adds
                 no_change_of_group_labels_holds_a_crowd
                 a_change_that_takes_a_name_away_is_never_refused
+                a_name_is_taken_away_where_it_is_read_otherwise
                 a_groups_name_is_held_as_a_name
                 what_came_through_a_group_between_goes_with_it
             }

@@ -12,7 +12,7 @@ use crate::documents::{group, user};
 use crate::tenant::{Tenant, sorted};
 
 /// A rule set in its JSON format.
-fn set(rules: &[(&str, &[&str])]) -> String {
+pub(crate) fn set(rules: &[(&str, &[&str])]) -> String {
     let rule = |(logical, targets): &(&str, &[&str])| {
         json!({"condition": {"type": "HAS_APP_ROLE", "appRole": logical},
                "action": {"type": "MAPPING_ROLE_ASSIGNMENT", "sourceAppRole": logical, "targetRoles": targets}})

@@ -233,6 +233,22 @@ fn read_only_and_unknown_attributes_in_a_value_are_left_out() {
 }
 
 #[test]
+fn an_extension_may_say_which_schema_it_is_of() {
+    let urn = ENTERPRISE_USER_URN;
+    let apply = |schemas: Value| {
+        let body = json!({"schemas": [super::PATCH_URN], "Operations": [
+            {"op": "add", "path": urn, "value": {"schemas": schemas, "department": "D"}}]});
+        PatchRequest::parse(&USERS, body.as_object().unwrap().clone(), Mode::Strict)
+    };
+    let before = stored(&USERS, json!({"userName": "a"}));
+    let outcome = apply(json!([urn.to_uppercase()])).unwrap().apply(&before, RolesPatch::AsSent).unwrap();
+    assert_eq!(outcome.resource.as_map()[urn], json!({"department": "D"}));
+    for other in [json!([]), json!("x"), json!([urn, "urn:x"]), json!(null)] {
+        assert_eq!(apply(other).unwrap_err().status, 400);
+    }
+}
+
+#[test]
 fn a_failing_operation_is_named() {
     let before = stored(&USERS, json!({"userName": "a"}));
     let error = try_patch(

@@ -62,6 +62,18 @@ fn what_the_server_owns_and_what_nobody_knows_is_left_out() {
 }
 
 #[test]
+fn an_extension_may_say_which_schema_it_is_of() {
+    let strictly = |schemas: Value| {
+        let body = json!({"schemas": [USERS.schema.id], "userName": "a",
+            ENTERPRISE_USER_URN: {"schemas": schemas, "department": "D"}});
+        normalise(&USERS, body.as_object().unwrap().clone(), Mode::Strict)
+    };
+    let stored = Value::Object(strictly(json!([ENTERPRISE_USER_URN])).unwrap().resource.into_stored());
+    assert_eq!(stored, json!({"userName": "a", ENTERPRISE_USER_URN: {"department": "D"}}));
+    assert!(strictly(json!(["urn:x"])).is_err() && strictly(json!([])).is_err());
+}
+
+#[test]
 fn an_unregistered_extension_round_trips() {
     let body =
         json!({"userName": "a", "urn:x:ext:Custom:2.0:User": {"CustomAttribute": "7", "deep": [{"type": "x"}, []]}});

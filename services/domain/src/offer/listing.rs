@@ -1,4 +1,4 @@
-//! The labels that begin with a prefix, as one list: those on offer, in order of context and role, then those in use that
+//! The labels that begin in one of some ways, as one list: those on offer, in order of context and role, then those in use that
 //! are not, in order. Only what is wanted of it is ever written out.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use crate::label::Label;
 /// Which labels are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// What they begin with.
-    pub prefix: String,
+    /// What they begin with: any of these, so that an empty text stands for all labels and no text for none.
+    pub prefixes: Vec<String>,
     /// Whether what is on offer for locations is among them.
     pub locations: bool,
 }
@@ -61,7 +61,7 @@ pub struct Listing<'a> {
     others: Vec<Label>,
 }
 
-/// The labels of one head that are listed.
+/// Labels of one head that are listed, their roles in a row.
 #[derive(Debug)]
 struct Run<'a> {
     head: &'a Head,
@@ -73,15 +73,20 @@ impl<'a> Listing<'a> {
     /// The list of what `offer` and `in_use` hold.
     #[must_use]
     pub fn new(offer: &'a Offer, wanted: &Wanted, in_use: impl IntoIterator<Item = Label>) -> Self {
-        let Wanted { prefix, locations } = wanted;
+        let Wanted { prefixes, locations } = wanted;
+        let prefixes = apart(prefixes);
         let listed = |head: &&Head| *locations || head.kind != ContextType::Agent;
-        let run = |head: &'a Head| {
-            let roles = offer.range(head, prefix);
-            let count = head.count(&roles);
-            (count > 0).then_some(Run { head, roles, count })
+        // In order, and none of them twice: where the prefixes are in order, so are the roles that they leave.
+        let runs_of = |head: &'a Head| {
+            let run = |prefix: &&str| {
+                let roles = offer.range(head, prefix);
+                let count = head.count(&roles);
+                (count > 0).then_some(Run { head, roles, count })
+            };
+            prefixes.iter().filter_map(run).collect::<Vec<_>>()
         };
-        let runs = offer.heads.iter().filter(listed).filter_map(run).collect();
-        let begins = |label: &Label| label.as_str().starts_with(&**prefix);
+        let runs = offer.heads.iter().filter(listed).flat_map(runs_of).collect();
+        let begins = |label: &Label| prefixes.iter().any(|prefix| label.as_str().starts_with(prefix));
         let is_other = |label: &Label| begins(label) && !offer.is_pair(label, *locations);
         let others: BTreeSet<_> = in_use.into_iter().chain(offer.whole.iter().cloned()).filter(is_other).collect();
         Self { offer, runs, others: others.into_iter().collect() }
@@ -126,8 +131,8 @@ impl<'a> Listing<'a> {
         }
         let (head, role) = self.offer.find(label.as_str())?;
         let head = &self.offer.heads[head];
-        let run = self.runs.iter().find(|run| run.head.text == head.text)?;
-        run.roles.contains(&role).then(|| place(head.text.len()))
+        let listed = self.runs.iter().any(|run| run.head.text == head.text && run.roles.contains(&role));
+        listed.then(|| place(head.text.len()))
     }
 
     /// Where the list goes on behind a place, counted from 0.
@@ -140,12 +145,20 @@ impl<'a> Listing<'a> {
         }
         let until = self.runs.partition_point(|run| *run.head.text < *head);
         let before: usize = self.runs[..until].iter().map(|run| run.count).sum();
-        match self.runs.get(until).filter(|run| run.head.text == head) {
-            None => before,
-            Some(run) => {
-                let end = self.offer.roles.partition_point(|known| **known <= *role);
-                before + run.head.count(&(run.roles.start..end.clamp(run.roles.start, run.roles.end)))
-            }
-        }
+        let end = self.offer.roles.partition_point(|known| **known <= *role);
+        let of_head = self.runs[until..].iter().take_while(|run| run.head.text == head);
+        let until_there = |run: &Run<'_>| run.head.count(&(run.roles.start..end.clamp(run.roles.start, run.roles.end)));
+        before + of_head.map(until_there).sum::<usize>()
     }
+}
+
+/// The prefixes in order, without those that begin with another: whatever begins with one of these begins with one of those
+/// that are left, and with no other.
+#[must_use]
+pub fn apart(prefixes: &[String]) -> Vec<&str> {
+    let mut apart: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    apart.sort_unstable();
+    // Whatever begins with a text comes behind it in order, before anything else.
+    apart.dedup_by(|later, earlier| later.starts_with(&**earlier));
+    apart
 }

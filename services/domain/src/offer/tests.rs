@@ -15,7 +15,7 @@ fn place(id: &str, reference: Option<&str>) -> catalogue::Place {
 }
 
 fn wanted(prefix: &str, locations: bool) -> Wanted {
-    Wanted { prefix: prefix.into(), locations }
+    Wanted { prefixes: vec![prefix.into()], locations }
 }
 
 fn texts(page: &[Place]) -> Vec<&str> {
@@ -117,7 +117,7 @@ proptest! {
     #[test]
     fn a_page_is_a_part_of_the_whole_list(
         (catalogue, rules) in ground(),
-        prefix in "(A|AG|AGENT_[ab0]{0,2}_?[ab0]{0,2}|ACCOUNT_0_[ab]?|RETAILER_|x)?",
+        prefixes in prop::collection::vec("(A|AG|AGENT_[ab0]{0,2}_?[ab0]{0,2}|ACCOUNT_0_[ab]?|RETAILER_|x)?", 0..4),
         locations in any::<bool>(),
         used in prop::collection::btree_set("(AGENT|agent|ACCOUNT|x)(_[ab0]{1,2}){0,3}", 0..8),
         start in 0_usize..40,
@@ -126,8 +126,9 @@ proptest! {
         let offer = Offer::new(&catalogue, &rules);
         let used: Vec<_> = used.iter().map(|label| Label::new(label)).collect();
         let whole = Listing::new(&offer, &wanted("", locations), used.clone()).page(0, usize::MAX);
-        let listing = Listing::new(&offer, &wanted(&prefix, locations), used);
-        let whole: Vec<_> = whole.into_iter().filter(|place| place.label().starts_with(&prefix)).collect();
+        let listing = Listing::new(&offer, &Wanted { prefixes: prefixes.clone(), locations }, used);
+        let begins = |place: &Place| prefixes.iter().any(|prefix| place.label().starts_with(prefix));
+        let whole: Vec<_> = whole.into_iter().filter(begins).collect();
         prop_assert_eq!(listing.count(), whole.len());
         let page = listing.page(start, count);
         let wanted: Vec<_> = whole.iter().skip(start).take(count).cloned().collect();

@@ -5,7 +5,6 @@ use domain::cursor::{CursorKey, InvalidCursor};
 use domain::id::TenantId;
 use proto::identity::v1 as pb;
 use runtime::error::{Error, Reason};
-use scim::sort::Key;
 
 use crate::model::{ListRequest, SortBy, Spot, Start};
 
@@ -36,7 +35,7 @@ impl Listing<'_> {
             Some(cursor) => {
                 let list = self.name(&filter, sort.as_ref());
                 let bytes = self.key.open(self.tenant, &list, cursor, self.now).map_err(refused)?;
-                Start::After(Some(place(&bytes).ok_or_else(|| refused(InvalidCursor::Forged))?))
+                Start::After(Some(Spot::from_bytes(&bytes).ok_or_else(|| refused(InvalidCursor::Forged))?))
             }
         };
         Ok(ListRequest { filter, sort, start, count, base_url })
@@ -45,7 +44,7 @@ impl Listing<'_> {
     /// The cursor for a place in the list that was asked for.
     pub(crate) fn cursor(&self, request: &ListRequest, place: &Spot) -> String {
         let list = self.name(&request.filter, request.sort.as_ref());
-        self.key.seal(self.tenant, &list, &bytes(place), self.now)
+        self.key.seal(self.tenant, &list, &place.to_bytes(), self.now)
     }
 
     /// All that makes a list this one and no other.
@@ -61,52 +60,4 @@ fn refused(why: InvalidCursor) -> Error {
         InvalidCursor::Expired => Reason::EXPIRED_CURSOR,
     };
     Error::new(reason, why.to_string())
-}
-
-/// A place as bytes: the id, then what decided.
-fn bytes(place: &Spot) -> Vec<u8> {
-    let mut bytes = place.id.to_vec();
-    match &place.key {
-        None => {}
-        Some(Key::Number(number)) => {
-            bytes.push(b'n');
-            bytes.extend_from_slice(&number.to_be_bytes());
-        }
-        Some(Key::Text(text)) => {
-            bytes.push(b't');
-            bytes.extend_from_slice(text.as_bytes());
-        }
-        Some(Key::Missing) => bytes.push(b'-'),
-    }
-    bytes
-}
-
-fn place(bytes: &[u8]) -> Option<Spot> {
-    let (id, key) = bytes.split_at_checked(16)?;
-    let key = match key {
-        [] => None,
-        [b'n', number @ ..] => Some(Key::Number(i64::from_be_bytes(number.try_into().ok()?))),
-        [b't', text @ ..] => Some(Key::Text(std::str::from_utf8(text).ok()?.to_owned())),
-        [b'-'] => Some(Key::Missing),
-        _ => return None,
-    };
-    Some(Spot { key, id: id.try_into().ok()? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{bytes, place};
-    use crate::model::Spot;
-    use scim::sort::Key;
-
-    #[test]
-    fn a_place_reads_back_as_written() {
-        for key in [None, Some(Key::Number(-7)), Some(Key::Text("ü\0".into())), Some(Key::Missing)] {
-            let written = Spot { key, id: [7; 16] };
-            assert_eq!(place(&bytes(&written)), Some(written));
-        }
-        for junk in [&b""[..], &[0; 15], &[0; 17], &[b'n'; 20]] {
-            assert_eq!(place(junk), None);
-        }
-    }
 }

@@ -45,11 +45,15 @@ impl AccessService for Service {
         &self,
         request: Request<ListLabelsInUseRequest>,
     ) -> Result<Response<ListLabelsInUseResponse>, Status> {
-        let ListLabelsInUseRequest { tenant, starts_with, limit } = asked(request)?;
-        let Read { value, position } =
-            self.store.labels_in_use(&convert::tenant(&tenant)?, &starts_with, limit).await?;
-        let labels = value.iter().map(|label| label.as_str().to_owned()).collect();
-        Ok(Response::new(ListLabelsInUseResponse { labels, position: Some(convert::position(position)) }))
+        let ListLabelsInUseRequest { tenant, starts_with, limit, or_starts_with } = asked(request)?;
+        let prefixes = [vec![starts_with], or_starts_with].concat();
+        let Read { value: (labels, ground_version), position } =
+            self.store.labels_in_use(&convert::tenant(&tenant)?, &prefixes, limit).await?;
+        Ok(Response::new(ListLabelsInUseResponse {
+            labels: labels.iter().map(|label| label.as_str().to_owned()).collect(),
+            position: Some(convert::position(position)),
+            ground_version: ground_version.0,
+        }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {

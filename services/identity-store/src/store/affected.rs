@@ -44,6 +44,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     is_told(tx, &tenant, entry).await?;
                     let source = source(tx, &tenant, entry.revision).await?;
                     Ok(Affected { tenant, entry: Some(entry), source, after: Vec::new() })
@@ -58,6 +59,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
                     let source = match add(tx, &tenant, touched, &mut users, &mut roots).await? {
@@ -79,6 +81,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let groups = nested(tx, &tenant, &BTreeSet::from([group]), revision).await?;
                     let source = Source::Named { users: BTreeSet::new(), groups, revision, in_groups: true };
@@ -197,6 +200,7 @@ impl Store {
         let tenant = tenant.clone();
         let rows = self.database.read(move |tx| {
             Box::pin(async move {
+                tx.by_indexes();
                 if let Some(entry) = entry {
                     is_told(tx, &tenant, entry).await?;
                 }
@@ -317,6 +321,13 @@ pub(super) const HOLDERS_BY_LABEL: &str =
 pub(super) const HOLDERS_BY_CONTEXT: &str = "SELECT DISTINCT holder, holder_kind FROM label_readings \
      WHERE tenant = $1 AND context_type = $2 AND context IN {texts:$3}";
 
+/// The groups `$2` and all that were nested in them. `UNION` ends it even if groups were nested in a circle.
+pub(super) const NESTED: &str = "WITH RECURSIVE inside (id) AS (\
+     SELECT roots.value FROM {ids:$2} AS roots \
+     UNION SELECT m.member_id FROM inside i JOIN members m ON m.tenant = $1 AND m.group_id = i.id \
+     AND m.is_group = 1 AND m.added <= $3 AND (m.removed IS NULL OR m.removed >= $3)) \
+     SELECT id FROM inside";
+
 /// The groups, and all that were nested in them just before or just after a revision.
 async fn nested(
     tx: &mut Tx<'_>,
@@ -324,11 +335,6 @@ async fn nested(
     roots: &BTreeSet<GroupId>,
     revision: Revision,
 ) -> Result<Vec<GroupId>, Failure> {
-    const NESTED: &str = "WITH RECURSIVE inside (id) AS (\
-         SELECT roots.value FROM {ids:$2} AS roots \
-         UNION SELECT m.member_id FROM inside i JOIN members m ON m.tenant = $1 AND m.group_id = i.id \
-         AND m.is_group = 1 AND m.added <= $3 AND (m.removed IS NULL OR m.removed >= $3)) \
-         SELECT id FROM inside";
     if roots.is_empty() {
         return Ok(Vec::new());
     }

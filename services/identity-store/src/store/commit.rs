@@ -82,6 +82,8 @@ impl Scope<'_, '_> {
 pub(super) struct Counts {
     /// Users made, less users deleted.
     pub(super) users: i64,
+    /// Those of them who are inactive, less those who no longer are.
+    pub(super) inactive: i64,
     /// Groups made, less groups deleted.
     pub(super) groups: i64,
     /// Whether catalogue, rules or settings changed.
@@ -291,6 +293,7 @@ async fn each(
                 if changed {
                     standing.revision = revision;
                     standing.counts.users += counts.users;
+                    standing.counts.inactive += counts.inactive;
                     standing.counts.groups += counts.groups;
                     standing.counts.ground |= counts.ground;
                     standing.counts.held_back += counts.held_back;
@@ -356,13 +359,13 @@ fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
     const ADVANCE: &str = "UPDATE tenants SET revision = $2, user_count = user_count + $3, \
          group_count = group_count + $4, ground_version = CASE WHEN CAST($5 AS BIGINT) = 0 THEN ground_version ELSE $5 END, \
          taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END, departures = $7, \
-         held_back = held_back + $8 WHERE id = $1";
+         held_back = held_back + $8, inactive_count = inactive_count + $9 WHERE id = $1";
     let Standing { began: _, revision, taken_away, users: _, held_back: _, departed, crowded: _, counts } = standing;
-    let Counts { users, groups, ground, takes_away: _, departures: _, held_back } = *counts;
+    let Counts { users, inactive, groups, ground, takes_away: _, departures: _, held_back } = *counts;
     let revision = revision.to_db();
     let ground = if ground { revision } else { 0 };
     let (taken_away, departed) = (taken_away.to_db(), departed.to_text());
-    let values = params![tenant.as_str(), revision, users, groups, ground, taken_away, departed, held_back];
+    let values = params![tenant.as_str(), revision, users, groups, ground, taken_away, departed, held_back, inactive];
     Statement::new(ADVANCE, values)
 }
 

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 /// one change may hold.
 pub(super) async fn check(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[GroupId]) -> Result<(), Failure> {
     let most = tenants::settings(tx, tenant).await?.change_limit.most(standing(tx, tenant).await?.users);
+    tx.by_indexes();
     let roots = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
     let rows = tx.rows(INSIDE, params![tenant.as_str(), roots]).await?;
     let inside = rows.iter().map(|row| group_id(row, 0)).collect::<Result<Vec<_>, _>>()?;
@@ -27,7 +28,7 @@ pub(super) async fn check(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[GroupId]
 }
 
 /// Some groups and those nested in them. `UNION` ends it even if groups were nested in a circle.
-const INSIDE: &str = "WITH RECURSIVE inside (id) AS (\
+pub(super) const INSIDE: &str = "WITH RECURSIVE inside (id) AS (\
      SELECT roots.value FROM {ids:$2} AS roots \
      UNION SELECT m.member_id FROM inside i JOIN members m \
      ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \

@@ -3,11 +3,10 @@
 
 use std::fmt::Write as _;
 
-use domain::fold::fold;
 use domain::id::UserId;
 use scim::Mode;
-use scim::filter::{Condition, Order, Query, TextTest};
-use scim::schema::{ResourceType, Target};
+use scim::filter::{Condition, Named, Query, Reach};
+use scim::schema::ResourceType;
 use sql::Value;
 
 use super::document;
@@ -18,17 +17,6 @@ use crate::failure::Failure;
 pub(super) enum Kind {
     Users,
     Groups,
-}
-
-/// Among how many rows those are that match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// An index names them, and they are few: about one for each comparison.
-    Few,
-    /// An index names them, and they may be many: the members of a group, say.
-    Many,
-    /// Each may match.
-    All,
 }
 
 /// What a filter says, for the database and for the evaluator.
@@ -50,16 +38,16 @@ impl Criterion {
             return Ok(Self { query: None, only_active: None, reach, among: None, sql, values });
         }
         let query = Query::parse(text, schema, Mode::Lenient).map_err(|error| Failure::InvalidFilter(error.detail))?;
-        let candidates = Candidates::of(&query, kind);
+        let named = Named::of(&query, schema);
         let mut values = vec![Value::from("")];
-        let among = candidates.as_ref().and_then(|candidates| candidates.ids(kind, &mut values));
+        let among = named.as_ref().and_then(|named| ids(named, kind, &mut values));
         values.remove(0);
-        let sql = match (&candidates, &among) {
+        let sql = match (&named, &among) {
             (Some(_), Some(among)) => format!(" AND r.id IN ({among})"),
             (Some(_), None) => " AND 1 = 0".into(),
             (None, _) => active(&query, kind).map(in_sql).unwrap_or_default().into(),
         };
-        let reach = candidates.map_or(Reach::All, |candidates| candidates.reach());
+        let reach = named.map_or(Reach::All, |named| named.reach());
         Ok(Self { only_active: exactly_active(&query, kind), reach, among, sql, values, query: Some(query) })
     }
 
@@ -137,156 +125,65 @@ fn in_sql(active: bool) -> &'static str {
     if active { " AND r.active = 1" } else { " AND r.active = 0" }
 }
 
-/// The most ranges of names in one filter: each makes its statement longer.
-const MOST_RANGES: usize = 4;
-
-/// Rows that have one of these ids, names, external ids, addresses, labels, groups or members.
+/// The select of the ids, in a column `id`, of the resources that a filter names; `None` if it names nobody. Its values go
+/// to `values`.
 ///
 /// However long the filter, there are few different texts of statements: each is prepared on every connection.
-#[derive(Debug, Default)]
-struct Candidates {
-    ids: Vec<UserId>,
-    names: Vec<String>,
-    /// What folded names begin with.
-    prefixes: Vec<String>,
-    external_ids: Vec<String>,
-    emails: Vec<String>,
-    /// Labels of users.
-    labels: Vec<String>,
-    /// Groups that users are in, directly or through others.
-    groups: Vec<UserId>,
-    /// Members of groups.
-    members: Vec<UserId>,
+fn ids(named: &Named, kind: Kind, values: &mut Vec<Value>) -> Option<String> {
+    let selects = selects(named, kind, values);
+    (!selects.is_empty()).then(|| selects.join(" UNION "))
 }
 
-impl Candidates {
-    /// The rows among which all that match are, if the filter names any.
-    fn of(query: &Query, kind: Kind) -> Option<Self> {
-        match query {
-            // All must hold, so those of one term will do: the one with the fewest.
-            Query::And(terms) => terms.iter().filter_map(|term| Self::of(term, kind)).min_by_key(Self::weight),
-            Query::Or(terms) => terms.iter().map(|term| Self::of(term, kind)).try_fold(Self::default(), Self::or),
-            // One element that meets all of it meets each part of it.
-            Query::Element(_, inner) => Self::of(inner, kind),
-            Query::Compare(target, Condition::Text(TextTest::Order(Order::Eq), text)) => {
-                let exact = &text.text;
-                let mut only = Self::default();
-                // No database holds the character, in a name or an external id.
-                let names = |text: String| if text.contains('\0') { None } else { Some(text) };
-                match (kind, target.key()) {
-                    (_, (None, "id", None)) => only.ids.extend(exact.parse::<UserId>().ok()),
-                    (_, (None, "externalId", None)) if !text.folded => only.external_ids.extend(names(exact.clone())),
-                    (Kind::Users, (None, "emails", Some("value"))) => only.emails.push(document::email(exact)),
-                    (Kind::Users, (None, "roles", Some("value"))) if !text.folded && !exact.is_empty() => {
-                        only.labels.push(document::label(exact));
-                    }
-                    (Kind::Users, (None, "groups", Some("value"))) => only.groups.extend(exact.parse::<UserId>().ok()),
-                    (Kind::Groups, (None, "members", Some("value"))) => {
-                        only.members.extend(exact.parse::<UserId>().ok());
-                    }
-                    _ if is_name(target, kind) => only.names.extend(names(fold(exact))),
-                    _ => return None,
-                }
-                Some(only)
-            }
-            Query::Compare(target, Condition::Text(TextTest::StartsWith, text))
-                if text.folded && !text.text.is_empty() && !text.text.contains('\0') && is_name(target, kind) =>
-            {
-                Some(Self { prefixes: vec![text.text.clone()], ..Self::default() })
-            }
-            Query::Compare(..) | Query::Not(_) | Query::Present(_) => None,
+fn selects(named: &Named, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
+    let Named { ids, names, prefixes, external_ids, emails, labels, groups, members } = named;
+    let (table, name) = match kind {
+        Kind::Users => ("users", "user_name_folded"),
+        Kind::Groups => ("groups", "display_name_folded"),
+    };
+    let mut selects = Vec::new();
+    if let Some(ids) = list_of(ids, values) {
+        selects.push(format!("SELECT ids.value AS id FROM {ids} AS ids"));
+    }
+    for (column, texts) in [(name, names), ("external_id", external_ids)] {
+        if let Some(test) = one_of(texts, values) {
+            selects.push(format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{column} {test}"));
         }
     }
-
-    /// About how many rows these are, for choosing among several.
-    fn weight(&self) -> usize {
-        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = self;
-        let one_each = ids.len() + names.len() + external_ids.len() + emails.len();
-        one_each + 10 * members.len() + 1_000 * (labels.len() + groups.len()) + 10_000 * prefixes.len()
+    for prefix in prefixes {
+        values.push(Value::from(prefix));
+        let from = values.len();
+        let mut select = format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{name} >= ${from}");
+        if let Some(end) = after_all(prefix) {
+            values.push(Value::from(&end));
+            let _ = write!(select, " AND c.{name} < ${}", values.len());
+        }
+        selects.push(select);
     }
-
-    fn reach(&self) -> Reach {
-        let Self { ids: _, names: _, prefixes, external_ids: _, emails: _, labels, groups, members } = self;
-        let few = prefixes.is_empty() && labels.is_empty() && groups.is_empty() && members.is_empty();
-        if few { Reach::Few } else { Reach::Many }
+    let emails: Vec<_> = emails.iter().map(|email| document::email(email)).collect();
+    if let Some(test) = one_of(&emails, values) {
+        selects.push(format!("SELECT c.user_id AS id FROM user_emails c WHERE c.tenant = $1 AND c.folded {test}"));
     }
-
-    fn or(mut self, other: Option<Self>) -> Option<Self> {
-        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = other?;
-        self.ids.extend(ids);
-        self.names.extend(names);
-        self.prefixes.extend(prefixes);
-        self.external_ids.extend(external_ids);
-        self.emails.extend(emails);
-        self.labels.extend(labels);
-        self.groups.extend(groups);
-        self.members.extend(members);
-        (self.prefixes.len() <= MOST_RANGES).then_some(self)
+    let labels: Vec<_> = labels.iter().map(|label| document::label(label)).collect();
+    if let Some(test) = one_of(&labels, values) {
+        selects.push(format!(
+            "SELECT c.holder AS id FROM labels c WHERE c.tenant = $1 AND c.label {test} AND c.holder_kind = 0"
+        ));
     }
-
-    /// The select of their ids, in a column `id`; `None` if there are none. Its values go to `values`.
-    fn ids(&self, kind: Kind, values: &mut Vec<Value>) -> Option<String> {
-        let selects = self.selects(kind, values);
-        (!selects.is_empty()).then(|| selects.join(" UNION "))
+    if let Some(groups) = list_of(groups, values) {
+        selects.push(format!(
+            "SELECT d.id FROM (WITH RECURSIVE inside (id, is_group) AS (SELECT roots.value, CAST(1 AS BIGINT) FROM {groups} AS roots \
+             UNION SELECT m.member_id, m.is_group FROM inside i JOIN members m ON m.tenant = $1 \
+             AND m.group_id = i.id AND m.removed IS NULL WHERE i.is_group = 1) \
+             SELECT id FROM inside WHERE is_group = 0) AS d"
+        ));
     }
-
-    fn selects(&self, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
-        let Self { ids, names, prefixes, external_ids, emails, labels, groups, members } = self;
-        let (table, name) = match kind {
-            Kind::Users => ("users", "user_name_folded"),
-            Kind::Groups => ("groups", "display_name_folded"),
-        };
-        let mut selects = Vec::new();
-        if let Some(ids) = list_of(ids, values) {
-            selects.push(format!("SELECT ids.value AS id FROM {ids} AS ids"));
-        }
-        for (column, texts) in [(name, names), ("external_id", external_ids)] {
-            if let Some(test) = one_of(texts, values) {
-                selects.push(format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{column} {test}"));
-            }
-        }
-        for prefix in prefixes {
-            values.push(Value::from(prefix));
-            let from = values.len();
-            let mut select = format!("SELECT c.id FROM {table} c WHERE c.tenant = $1 AND c.{name} >= ${from}");
-            if let Some(end) = after_all(prefix) {
-                values.push(Value::from(&end));
-                let _ = write!(select, " AND c.{name} < ${}", values.len());
-            }
-            selects.push(select);
-        }
-        if let Some(test) = one_of(emails, values) {
-            selects.push(format!("SELECT c.user_id AS id FROM user_emails c WHERE c.tenant = $1 AND c.folded {test}"));
-        }
-        if let Some(test) = one_of(labels, values) {
-            selects.push(format!(
-                "SELECT c.holder AS id FROM labels c WHERE c.tenant = $1 AND c.label {test} AND c.holder_kind = 0"
-            ));
-        }
-        if let Some(groups) = list_of(groups, values) {
-            selects.push(format!(
-                "SELECT d.id FROM (WITH RECURSIVE inside (id, is_group) AS (SELECT roots.value, CAST(1 AS BIGINT) FROM {groups} AS roots \
-                 UNION SELECT m.member_id, m.is_group FROM inside i JOIN members m ON m.tenant = $1 \
-                 AND m.group_id = i.id AND m.removed IS NULL WHERE i.is_group = 1) \
-                 SELECT id FROM inside WHERE is_group = 0) AS d"
-            ));
-        }
-        if let Some(members) = list_of(members, values) {
-            selects.push(format!(
-                "SELECT m.group_id AS id FROM members m WHERE m.tenant = $1 AND m.member_id IN {members} \
-                 AND m.removed IS NULL"
-            ));
-        }
-        selects
+    if let Some(members) = list_of(members, values) {
+        selects.push(format!(
+            "SELECT m.group_id AS id FROM members m WHERE m.tenant = $1 AND m.member_id IN {members} \
+             AND m.removed IS NULL"
+        ));
     }
-}
-
-/// Whether it is the attribute whose folded text is a column: a user's name, or a group's.
-fn is_name(target: &Target, kind: Kind) -> bool {
-    match kind {
-        Kind::Users => target.key() == (None, "userName", None),
-        Kind::Groups => target.key() == (None, "displayName", None),
-    }
+    selects
 }
 
 /// The least text that comes after every text which begins with `prefix`, in order of code points; `None` if there is
@@ -336,8 +233,6 @@ mod tests {
         assert_eq!(after_all("\u{10FFFF}"), None);
         let (sql, values) = narrowed(r#"userName sw "Ann""#);
         assert!(sql.contains("c.user_name_folded >= $2 AND c.user_name_folded < $3") && values == 3, "{sql}");
-        let many = [r#"userName sw "a""#; 5].join(" or ");
-        assert_eq!(narrowed(&many), (String::new(), 1), "too many ranges");
     }
 
     fn narrowed(filter: &str) -> (String, usize) {

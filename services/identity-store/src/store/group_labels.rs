@@ -16,7 +16,7 @@ use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::GroupDocument;
 use super::labels::{self, Holder, Labels};
-use super::{Store, crowd, feed, group_id, list_from_db, list_to_db, standing, tenants};
+use super::{Store, crowd, feed, group_id, list_from_db, list_to_db, rules, standing, tenants};
 use crate::failure::Failure;
 use crate::model::{Actor, Change, GroupKey, GroupLabels, Read, Written};
 
@@ -46,11 +46,18 @@ pub(super) async fn of(
     Ok(Labels { stated, name })
 }
 
-/// Whether something that gives access in this tenant is no longer a label in `new`.
+/// Whether something that gives access in this tenant is no longer a label in `new`. A name that is read as before, for it
+/// changed in the case of its context type alone, gives what it gave.
 pub(super) async fn loses(tx: &mut Tx<'_>, tenant: &TenantId, old: &Labels, new: &Labels) -> Result<bool, Failure> {
-    let only_a_name = old.loses(new) && !old.loses_stated(new);
-    let names_count = only_a_name && tenants::settings(tx, tenant).await?.display_names == DisplayNames::Labels;
-    Ok(old.loses_stated(new) || names_count)
+    if old.loses_stated(new) {
+        return Ok(true);
+    }
+    let Some(name) = old.name.as_ref().filter(|_| old.loses(new)) else { return Ok(false) };
+    if tenants::settings(tx, tenant).await?.display_names != DisplayNames::Labels {
+        return Ok(false);
+    }
+    let reads_as_before = new.name.iter().chain(&new.stated).any(|other| name.reads_like(other));
+    Ok(!reads_as_before || rules::is_named(tx, tenant, name).await?)
 }
 
 /// A name as a label, if it can come to mean anything; a name gives nothing for the whole account.

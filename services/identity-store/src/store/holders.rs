@@ -42,6 +42,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     let position = standing(tx, &tenant).await?.position;
                     let rows = tx.rows(HOLDERS, values).await?;
                     Ok(Read { value: rows.iter().map(|row| user_id(row, 0)).collect::<Result<_, _>>()?, position })

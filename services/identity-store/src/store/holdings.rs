@@ -36,6 +36,7 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
+                    tx.by_indexes();
                     let stands = standing(tx, &tenant).await?;
                     let mut found = Found::read(tx, &tenant, &keys, &kept, include.documents).await?;
                     found.leave_out(&kept, &stands);

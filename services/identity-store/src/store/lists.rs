@@ -13,16 +13,17 @@ use domain::grant::Grant;
 use domain::id::TenantId;
 use domain::revision::Revision;
 use scim::Resource;
+use scim::filter::Reach;
 use scim::resource::Meta;
 use scim::schema::{FLUENT_USER_URN, ResourceType, Schemas};
 use serde_json::{Map, Value as Json, json};
-use sql::{Row, Tx, params};
+use sql::{Row, Tx};
 
 #[cfg(test)]
 pub(super) use self::memberships::WITNESSES;
 use self::order::Order;
 pub(super) use self::scans::Scans;
-use self::walk::{Walk, too_many};
+use self::walk::Walk;
 use super::filter::{Criterion, Kind};
 use super::{Standing, Store, extensions, groups, standing, user_groups, users};
 use crate::failure::Failure;
@@ -54,18 +55,33 @@ impl Store {
         wanted: &ListRequest,
         with_groups: bool,
     ) -> Result<Read<Page<T>>, Failure> {
-        let ListRequest { filter, sort, start, count, base_url } = wanted.clone();
-        if count > LARGEST {
+        if wanted.count > LARGEST {
             let expected = format!("it must be at most {LARGEST}");
             return Err(Failure::Invalid { field: "count", expected });
         }
+        if let Some(page) = self.read_page(tenant, wanted, with_groups, false).await? {
+            return Ok(page);
+        }
+        self.read_page(tenant, wanted, with_groups, true).await?.ok_or(Failure::Internal)
+    }
+
+    /// A page; `None` if those whom the filter names should be few and are not: they are a `crowd`, to be read as one among
+    /// many.
+    async fn read_page<T: Listed>(
+        &self,
+        tenant: &TenantId,
+        wanted: &ListRequest,
+        with_groups: bool,
+        crowd: bool,
+    ) -> Result<Option<Read<Page<T>>>, Failure> {
+        let ListRequest { filter, sort, start, count, base_url } = wanted.clone();
         let read = move |schemas: Schemas| -> Result<_, Failure> {
             let schema = T::schema(schemas);
             Ok((Order::of(sort.as_ref(), T::KIND, schema)?, Criterion::parse(&filter, T::KIND, schema)?))
         };
         // What the built-in schemas can read, a tenant's read alike.
         let parsed = read(Schemas::BUILT_IN);
-        let looks = parsed.as_ref().map_or(true, |(order, criterion)| scans::looks(order, criterion));
+        let looks = crowd || parsed.as_ref().map_or(true, |(order, criterion)| scans::looks(order, criterion));
         let turn = if looks { Some(self.scans.turn(tenant).await?) } else { None };
         let tenant = tenant.clone();
         self.database
@@ -79,40 +95,31 @@ impl Store {
                         Ok(parsed) => parsed,
                         Err(_) => read(extensions::schemas(tx, &tenant).await?)?,
                     };
-                    let kept = kept(tx, &tenant, T::KIND, &criterion, &stands).await?;
+                    let reach = if crowd { Reach::Many } else { criterion.reach() };
+                    let kept = kept(T::KIND, &criterion, &stands);
                     let (tenant, start, base_url, count) = (&tenant, &start, &*base_url, count as usize);
-                    let walk = Walk { tenant, criterion, order, start, count, base_url, kept, with_groups };
-                    let value = walk.page(tx).await?;
-                    Ok(Read { value, position: stands.position })
+                    let walk = Walk { tenant, criterion, reach, order, start, count, base_url, kept, with_groups };
+                    let page = walk.page(tx).await?;
+                    Ok(page.map(|value| Read { value, position: stands.position }))
                 })
             })
             .await
     }
 }
 
-/// How many match, where the tenant's row says so or an index of few rows does.
-async fn kept(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    kind: Kind,
-    criterion: &Criterion,
-    stands: &Standing,
-) -> Result<Option<u64>, Failure> {
-    const INACTIVE: &str = "SELECT COUNT(*) FROM users WHERE tenant = $1 AND active = 0";
-    if criterion.is_empty() {
-        return Ok(Some(match kind {
-            Kind::Users => stands.users,
-            Kind::Groups => stands.groups,
-        }));
+/// How many match, where the tenant's row says so.
+fn kept(kind: Kind, criterion: &Criterion, stands: &Standing) -> Option<u64> {
+    let Standing { users, inactive, groups, .. } = *stands;
+    match (kind, criterion.only_active()) {
+        (Kind::Users, Some(true)) => Some(users.saturating_sub(inactive)),
+        (Kind::Users, Some(false)) => Some(inactive),
+        (Kind::Users, None) => criterion.is_empty().then_some(users),
+        (Kind::Groups, _) => criterion.is_empty().then_some(groups),
     }
-    let Some(active) = criterion.only_active() else { return Ok(None) };
-    let row = tx.row(INACTIVE, params![tenant.as_str()]).await?.ok_or(Failure::Internal)?;
-    let inactive = u64::try_from(row.int(0)?).unwrap_or(0);
-    Ok(Some(if active { stands.users.saturating_sub(inactive) } else { inactive }))
 }
 
 /// A resource that can be listed. In its SQL the table is called `r`.
-trait Listed: Sized + Send + 'static {
+trait Listed: Sized + Send + Sync + 'static {
     const KIND: Kind;
     /// The columns that [`Listed::read`] reads, the id first.
     const COLUMNS: &'static str;
@@ -128,6 +135,11 @@ trait Listed: Sized + Send + 'static {
     fn id(&self) -> [u8; 16];
     /// The resource as a client sees it, for the evaluator; without what memberships tell.
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure>;
+
+    /// How many members it has.
+    fn members(&self) -> u64 {
+        0
+    }
 
     /// Adds to each the groups it is in. Where that would be too much for one page, the page ends earlier.
     fn add_groups(
@@ -205,6 +217,10 @@ impl Listed for Group {
 
     fn id(&self) -> [u8; 16] {
         *self.id.as_bytes()
+    }
+
+    fn members(&self) -> u64 {
+        self.member_count
     }
 
     fn whole(&self, base_url: &str) -> Result<Map<String, Json>, Failure> {

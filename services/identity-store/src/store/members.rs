@@ -145,6 +145,7 @@ async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> R
 /// Those of the groups that are `group` itself, or contain it directly or through others.
 async fn above(tx: &mut Tx<'_>, tenant: &TenantId, group: GroupId, groups: &[&Id]) -> Result<BTreeSet<Id>, Failure> {
     let own = ids([group.as_bytes()]);
+    tx.by_indexes();
     let rows = tx.rows(ABOVE, params![tenant.as_str(), own, ids(groups.iter().copied())]).await?;
     rows.iter().map(|row| Ok(*super::group_id(row, 0)?.as_bytes())).collect()
 }

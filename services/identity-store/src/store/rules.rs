@@ -2,6 +2,7 @@
 
 use domain::clock::Timestamp;
 use domain::id::TenantId;
+use domain::label::Label;
 use domain::rules::Rules;
 use sql::{Statement, Tx, params};
 
@@ -113,6 +114,11 @@ pub(super) async fn kept(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<(Option<R
         }
     }
     Ok((own, fluent))
+}
+
+/// Whether a rule, in force or not, is named after the whole of this label, to the letter.
+pub(super) async fn is_named(tx: &mut Tx<'_>, tenant: &TenantId, label: &Label) -> Result<bool, Failure> {
+    Ok(rows(tx, tenant).await?.iter().any(|row| row.rules.rule(label.as_str()).is_some()))
 }
 
 struct Row {

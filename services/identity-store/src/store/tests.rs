@@ -7,6 +7,7 @@ mod departures;
 mod feed;
 mod fixture;
 mod heads;
+mod list_bounds;
 mod list_oracle;
 mod list_plans;
 mod list_walk;

@@ -66,7 +66,8 @@ type Groups = BTreeMap<UserId, Vec<UserGroup>>;
 /// never before its first user.
 pub(super) async fn add(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<User>) -> Result<(), Failure> {
     let ids: Vec<_> = page.iter().map(|user| user.id).collect();
-    let (users, mut groups) = of_first(tx, tenant, &ids).await?;
+    let bounds = Bounds { of_one: SHOWN, together: ON_A_PAGE };
+    let (users, mut groups) = of_first(tx, tenant, &ids, bounds).await?;
     page.truncate(users);
     for user in page {
         user.groups = groups.remove(&user.id).unwrap_or_default();
@@ -74,33 +75,59 @@ pub(super) async fn add(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<User>
     Ok(())
 }
 
-/// The groups of all of these users.
-pub(super) async fn of_all(tx: &mut Tx<'_>, tenant: &TenantId, mut users: &[UserId]) -> Result<Groups, Failure> {
+/// All groups of all of these users; `None` if one is in more than `most`.
+pub(super) async fn of_all(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    mut users: &[UserId],
+    most: usize,
+) -> Result<Option<Groups>, Failure> {
+    // One more tells that there are more.
+    let bounds = Bounds { of_one: most + 1, together: ON_A_PAGE };
     let mut all = Groups::new();
     while !users.is_empty() {
-        let (done, groups) = of_first(tx, tenant, users).await?;
+        let (done, groups) = of_first(tx, tenant, users, bounds).await?;
+        if groups.values().any(|groups| groups.len() > most) {
+            return Ok(None);
+        }
         all.extend(groups);
         users = &users[done..];
     }
-    Ok(all)
+    Ok(Some(all))
 }
 
-/// The groups of the first of these users, of as many as one page has room for; and how many users those are: at least
+/// How many groups are read at once.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Of one user.
+    of_one: usize,
+    /// Of several.
+    together: usize,
+}
+
+/// The groups of the first of these users, of as many as the bounds have room for; and how many users those are: at least
 /// one if there is any.
-async fn of_first(tx: &mut Tx<'_>, tenant: &TenantId, users: &[UserId]) -> Result<(usize, Groups), Failure> {
+async fn of_first(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    users: &[UserId],
+    bounds: Bounds,
+) -> Result<(usize, Groups), Failure> {
+    let Bounds { of_one, together } = bounds;
     let mut first = users.len();
     loop {
+        let most = if first > 1 { together } else { of_one };
         let ids = Value::ids(users[..first].iter().map(|id| &id.as_bytes()[..]));
-        let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(i64::MAX);
-        let rows = if first == 0 { Vec::new() } else { tx.rows(OF_MANY, params![tenant.as_str(), ids, most]).await? };
-        if rows.len() > ON_A_PAGE && first > 1 {
+        let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
+        let rows = if first == 0 { Vec::new() } else { tx.rows(OF_MANY, params![tenant.as_str(), ids, limit]).await? };
+        if rows.len() > most && first > 1 {
             first /= 2;
             continue;
         }
         let mut groups = Groups::new();
         for row in &rows {
             let of_user = groups.entry(user_id(row, 0)?).or_default();
-            if of_user.len() < SHOWN {
+            if of_user.len() < of_one {
                 of_user.push(group(row)?);
             }
         }

@@ -164,6 +164,7 @@ impl Write for Create {
         }
         held_back::named(scope, &document.folded_name()).await?;
         scope.counts.users += 1;
+        scope.counts.inactive += i64::from(!document.active);
         Ok(Applied::Changed(User {
             id,
             document: document.bytes.clone(),
@@ -244,6 +245,7 @@ impl Write for Replace {
             (false, true) => held_back::activated(scope, id).await?,
             (true, true) | (false, false) => {}
         }
+        scope.counts.inactive += i64::from(!document.active) - i64::from(!old.active);
         Ok(Applied::Changed(User { document: document.bytes, modified_at: scope.now, version, ..stored }))
     }
 }
@@ -280,6 +282,7 @@ impl Write for Delete {
         statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &BTreeSet::new()));
         scope.tx.batch(statements).await?;
         scope.counts.users -= 1;
+        scope.counts.inactive -= i64::from(!old.active);
         scope.counts.departures += u64::from(old.active);
         Ok(Applied::Changed(()))
     }

@@ -21,6 +21,7 @@ use crate::authorise::Credential;
 use crate::cache::{Change, Dependency, FeedPage, Heads, Kept, Stamps};
 use crate::explanation::Nested;
 use crate::ground::{Ground, GroundRead, GroundVersion};
+use crate::offered::InUse;
 use crate::preview::{Change as Preview, Differences};
 use crate::resolver::{Held, Holdings, Person, Who};
 
@@ -94,14 +95,18 @@ pub(crate) fn holders(answer: identity::ListLabelHoldersResponse) -> Result<Vec<
     Ok(user_ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn in_use_request(tenant: &TenantId, prefix: &str, limit: u32) -> identity::ListLabelsInUseRequest {
-    identity::ListLabelsInUseRequest { tenant: tenant.to_string(), starts_with: prefix.to_owned(), limit }
+pub(crate) fn in_use_request(tenant: &TenantId, prefixes: &[String], limit: u32) -> identity::ListLabelsInUseRequest {
+    let (first, rest) = prefixes.split_first().map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
+    let (tenant, or_starts_with) = (tenant.to_string(), rest.to_vec());
+    identity::ListLabelsInUseRequest { tenant, starts_with: first, limit, or_starts_with }
 }
 
 /// Reads labels in use.
-pub(crate) fn in_use(answer: identity::ListLabelsInUseResponse) -> Result<(Vec<Label>, Position), Malformed> {
-    let identity::ListLabelsInUseResponse { labels, position } = answer;
-    Ok((labels.iter().map(|label| Label::new(label)).collect(), self::position(position)?))
+pub(crate) fn in_use(answer: identity::ListLabelsInUseResponse) -> Result<InUse, Malformed> {
+    let identity::ListLabelsInUseResponse { labels, position, ground_version } = answer;
+    let position = self::position(position)?;
+    let ground = GroundVersion { epoch: position.epoch, revision: Revision(ground_version) };
+    Ok(InUse { labels: labels.iter().map(|label| Label::new(label)).collect(), position, ground })
 }
 
 /// Reads the answer to a question about one user and how it is in its groups.

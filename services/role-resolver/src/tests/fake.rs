@@ -216,14 +216,19 @@ impl AccessService for Fake {
         &self,
         request: Request<ListLabelsInUseRequest>,
     ) -> Result<Response<ListLabelsInUseResponse>, Status> {
-        let ListLabelsInUseRequest { tenant, starts_with, limit } = request.into_inner();
+        let ListLabelsInUseRequest { tenant, starts_with, limit, or_starts_with } = request.into_inner();
         let mut state = self.state(&tenant)?;
         state.asked.in_use += 1;
+        let begins = |label: &String| {
+            label.starts_with(&starts_with) || or_starts_with.iter().any(|prefix| label.starts_with(prefix))
+        };
         let held = state.users.iter().flat_map(|(_, holding)| &holding.labels).map(|held| held.label.clone());
-        let held: std::collections::BTreeSet<_> = held.filter(|label| label.starts_with(&starts_with)).collect();
+        let held: std::collections::BTreeSet<_> = held.filter(begins).collect();
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         let (labels, position) = (held.into_iter().take(limit).collect(), Some(state.position()));
-        Ok(Response::new(ListLabelsInUseResponse { labels, position }))
+        let ground_version = state.ground_version;
+        state.happen();
+        Ok(Response::new(ListLabelsInUseResponse { labels, position, ground_version }))
     }
 
     async fn get_ground(&self, request: Request<GetGroundRequest>) -> Result<Response<GetGroundResponse>, Status> {

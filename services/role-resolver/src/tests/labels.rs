@@ -112,6 +112,25 @@ async fn pages_go_through_a_list_once() {
     }
 }
 
+/// The ground changes after the labels in use were read: they are read again, and nothing is told of two states.
+#[tokio::test]
+async fn labels_in_use_and_what_is_offered_are_of_one_state() {
+    let world = World::new().await;
+    world.add_user("ann", true, &["ACCOUNT_0_LATE"]);
+    let mut once = true;
+    world.store().meanwhile = Some(Box::new(move |state| {
+        if std::mem::take(&mut once) {
+            state.change_ground(&["LATE"]);
+        }
+    }));
+    let listed = page(&world, all()).await;
+    let late: Vec<_> = listed.labels.iter().filter(|it| it.label == "ACCOUNT_0_LATE").map(|it| it.recognised).collect();
+    assert_eq!(late, [true]);
+    assert_eq!(world.store().asked.in_use, 2);
+    let head = world.store().revision;
+    assert_eq!(listed.revision_token, world.revision_token("acme", head));
+}
+
 /// B04: a cursor that is none of this list's is refused before anything is looked up.
 #[tokio::test]
 async fn a_cursor_of_another_list_or_of_nobody_asks_nothing() {
@@ -149,6 +168,12 @@ async fn what_can_not_be_listed_is_refused_with_its_reason() {
     assert_eq!(page(&world, all()).await.total_results, 12_000, "in two contexts, without the rule that is broken");
     assert_eq!(asking(filtered(r#"value co "9""#)).await, Reason::TOO_MANY);
     assert_eq!(page(&world, filtered(r#"value sw "RETAILER_" and value co "9""#)).await.labels.len(), 100);
+    let either = r#"value sw "RETAILER_MAIN_ROLE_59" or value sw "ACCOUNT_0_ROLE_5999""#;
+    assert_eq!(
+        page(&world, filtered(either)).await.total_results,
+        111 + 1,
+        "what either leaves, not all that both share"
+    );
     world.store().catalogue = None;
     world.store().ground_version += 1;
     assert_eq!(asking(all()).await, Reason::CATALOGUE_MISSING);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use harness::{Family, Shape};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::{Options, SHAPES, bulk, database};
 use crate::cpu::Processes;
@@ -43,7 +43,7 @@ const DIALECTS: [Dialect; 2] = [
 pub(super) async fn run(options: &Options, report: &mut Report) -> Result<()> {
     report.section(
         "patch",
-        &format!("PATCH of one member, one at a time, no Prefer, in groups of {:?}: median", options.groups),
+        &format!("PATCH of one member, one at a time, in groups of {:?}: median", options.groups),
         &["smallest ms", "middle ms", "largest ms", "largest/smallest"],
     );
     for (shape, name) in SHAPES {
@@ -66,20 +66,32 @@ async fn run_in(shape: Shape, name: &str, options: &Options, report: &mut Report
     let joins = bulk::user(most).to_string();
     for Dialect { name: idp, add, remove } in &DIALECTS {
         Processes::new(family.pids())?.settle().await?;
-        for (what, body) in [("adds", add(&joins)), ("removes", remove(&joins))] {
-            let opposite = if what == "adds" { remove(&joins) } else { add(&joins) };
+        let (adds, removes) = (add(&joins), remove(&joins));
+        for (what, body, opposite, minimal) in [
+            ("adds", &adds, &removes, false),
+            ("removes", &removes, &adds, false),
+            ("adds, return=minimal", &adds, &removes, true),
+            ("removes, return=minimal", &removes, &adds, true),
+        ] {
             let mut times = vec![Vec::new(); options.groups.len()];
             for turn in 0..WARM + options.patches {
                 for (n, members) in options.groups.iter().enumerate() {
                     let path = format!("/Groups/{}", bulk::group(CROWDS + n));
-                    let expected = if *members > TERSE { StatusCode::NO_CONTENT } else { StatusCode::OK };
-                    let ask = |operation: &str| target.ask(Method::PATCH, &path, patch(operation));
+                    let terse = minimal || *members > TERSE;
+                    let expected = if terse { StatusCode::NO_CONTENT } else { StatusCode::OK };
+                    let ask = |operation: &str| {
+                        let mut ask = target.ask(Method::PATCH, &path, patch(operation));
+                        if minimal {
+                            ask.headers_mut().insert("prefer", HeaderValue::from_static("return=minimal"));
+                        }
+                        ask
+                    };
                     let begun = Instant::now();
-                    connection.send(ask(&body), expected).await?;
+                    connection.send(ask(body), expected).await?;
                     if turn >= WARM {
                         times[n].push(millis(begun.elapsed()));
                     }
-                    connection.send(ask(&opposite), expected).await?;
+                    connection.send(ask(opposite), expected).await?;
                 }
             }
             let medians: Vec<_> = times.into_iter().map(median).collect();

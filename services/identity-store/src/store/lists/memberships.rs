@@ -17,8 +17,8 @@ use super::super::user_groups;
 use crate::failure::Failure;
 use crate::model::UserGroup;
 
-/// The most members read for one statement's resources.
-const MOST: usize = 100_000;
+/// The most memberships seen at once: of several groups together, or of one resource.
+pub(super) const MOST: usize = 100_000;
 
 /// Which memberships a filter speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,8 @@ impl Memberships {
         }
     }
 
-    /// Adds to each resource what the filter has to see. Answers how many members that took, where it may be many.
+    /// Adds to each resource what the filter has to see. Answers how many members that took, where it may be many; `None` if
+    /// they have too many together.
     pub(super) async fn tell(
         &self,
         tx: &mut Tx<'_>,
@@ -87,23 +88,24 @@ impl Memberships {
         base_url: &str,
         ids: &[[u8; 16]],
         wholes: &mut [Map<String, Json>],
-    ) -> Result<usize, Failure> {
-        let (attribute, mut told, read) = match self {
-            Self::Unasked => return Ok(0),
-            _ if ids.is_empty() => return Ok(0),
-            Self::Groups => ("groups", groups(tx, tenant, base_url, ids).await?, 0),
-            Self::Named(named) => ("members", members(tx, tenant, base_url, ids, Some(named)).await?.0, 0),
-            Self::Members => {
-                let (told, read) = members(tx, tenant, base_url, ids, None).await?;
-                ("members", told, read)
+    ) -> Result<Option<usize>, Failure> {
+        let (attribute, told) = match self {
+            Self::Unasked => return Ok(Some(0)),
+            _ if ids.is_empty() => return Ok(Some(0)),
+            Self::Groups => ("groups", groups(tx, tenant, base_url, ids).await?.map(|told| (told, 0))),
+            Self::Named(named) => {
+                let told = members(tx, tenant, base_url, ids, Some(named)).await?;
+                ("members", told.map(|(told, _)| (told, 0)))
             }
+            Self::Members => ("members", members(tx, tenant, base_url, ids, None).await?),
         };
+        let Some((mut told, read)) = told else { return Ok(None) };
         for (id, whole) in ids.iter().zip(wholes) {
             if let Some(values) = told.remove(id) {
                 whole.insert(attribute.to_owned(), values.into());
             }
         }
-        Ok(read)
+        Ok(Some(read))
     }
 }
 
@@ -119,9 +121,10 @@ pub(super) fn of_memberships(target: &Target, kind: Kind) -> bool {
 
 type Told = BTreeMap<[u8; 16], Vec<Json>>;
 
-async fn groups(tx: &mut Tx<'_>, tenant: &TenantId, base_url: &str, ids: &[[u8; 16]]) -> Result<Told, Failure> {
+/// All groups of users, not only those that are shown: who is found by a group is found by any.
+async fn groups(tx: &mut Tx<'_>, tenant: &TenantId, base_url: &str, ids: &[[u8; 16]]) -> Result<Option<Told>, Failure> {
     let users = ids.iter().map(|id| Ok(UserId::from_slice(id)?)).collect::<Result<Vec<_>, Failure>>()?;
-    let groups = user_groups::of_all(tx, tenant, &users).await?;
+    let Some(groups) = user_groups::of_all(tx, tenant, &users, MOST).await? else { return Ok(None) };
     let value = |UserGroup { id, display_name, direct }: UserGroup| {
         json!({
             "value": id.to_string(),
@@ -130,7 +133,8 @@ async fn groups(tx: &mut Tx<'_>, tenant: &TenantId, base_url: &str, ids: &[[u8; 
             "type": if direct { "direct" } else { "indirect" },
         })
     };
-    Ok(groups.into_iter().map(|(id, groups)| (*id.as_bytes(), groups.into_iter().map(value).collect())).collect())
+    let told = |(id, groups): (UserId, Vec<_>)| (*id.as_bytes(), groups.into_iter().map(value).collect());
+    Ok(Some(groups.into_iter().map(told).collect()))
 }
 
 /// The members of the groups `$2`; at most `$3` of them.
@@ -150,14 +154,15 @@ pub(in super::super) const WITNESSES: &str = "\
      AND m.member_id NOT IN {ids:$3} ORDER BY m.member_id LIMIT 1) AS member_id FROM {ids:$2} AS g) w \
      WHERE w.member_id IS NOT NULL";
 
-/// The members of groups: those named and a witness of each type, or all. Answers how many there were, too.
+/// The members of groups: those named and a witness of each type, or all. Answers how many there were, too; `None` for too
+/// many.
 async fn members(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     base_url: &str,
     groups: &[[u8; 16]],
     named: Option<&[[u8; 16]]>,
-) -> Result<(Told, usize), Failure> {
+) -> Result<Option<(Told, usize)>, Failure> {
     let ids = |ids: &[[u8; 16]]| Value::ids(ids.iter().map(<[u8; 16]>::as_slice));
     let rows = if let Some(named) = named {
         tx.rows(WITNESSES, params![tenant.as_str(), ids(groups), ids(named)]).await?
@@ -166,7 +171,7 @@ async fn members(
         tx.rows(MEMBERS, params![tenant.as_str(), ids(groups), most]).await?
     };
     if rows.len() > MOST {
-        return Err(super::too_many());
+        return Ok(None);
     }
     let mut told = Told::new();
     for row in &rows {
@@ -179,7 +184,7 @@ async fn members(
             "type": kind.name,
         }));
     }
-    Ok((told, rows.len()))
+    Ok(Some((told, rows.len())))
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ impl Store {
         let (order, criterion) =
             (Order::of(sort.as_ref(), T::KIND, schema)?, Criterion::parse(filter, T::KIND, schema)?);
         let count = *count as usize;
-        let walk = Walk { tenant, criterion, order, start, count, base_url, kept: None, with_groups: false };
+        let reach = criterion.reach();
+        let walk = Walk { tenant, criterion, reach, order, start, count, base_url, kept: None, with_groups: false };
         let (sql, values) = walk.first::<T>()?;
         let explain = self.database.read(move |tx| {
             Box::pin(async move {

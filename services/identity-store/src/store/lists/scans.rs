@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use domain::id::TenantId;
 use parking_lot::Mutex;
+use scim::filter::Reach;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::filter::{Criterion, Reach};
+use super::super::filter::Criterion;
 use super::order::{By, Order};
 use crate::failure::Failure;
 

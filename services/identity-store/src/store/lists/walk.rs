@@ -1,19 +1,21 @@
 //! Three ways to a page: by an index alone, by an index with the evaluator beside it, and by looking at everything.
 //!
 //! Each is bounded. A page by position that would take a look at too many resources is refused; a page by place ends
-//! early instead, for the next one goes on from there.
+//! early instead, for the next one goes on from there. Whom a filter names and who should be few are read at once; if they
+//! are not few after all, the walk begins anew as one among many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use domain::id::TenantId;
+use scim::filter::Reach;
 use scim::sort::Sort;
 use serde_json::{Map, Value as Json};
 use sql::{Row, Tx, Value, params};
 
-use super::super::filter::{Criterion, Reach};
+use super::super::filter::Criterion;
 use super::Listed;
-use super::memberships::Memberships;
+use super::memberships::{self, Memberships};
 use super::order::{By, Order};
 use crate::failure::Failure;
 use crate::model::{Page, Spot, Start};
@@ -32,6 +34,8 @@ const LOOKED: usize = 10_000;
 pub(super) struct Walk<'a> {
     pub(super) tenant: &'a TenantId,
     pub(super) criterion: Criterion,
+    /// How those are read that the criterion leaves: [`Reach::Many`] for those who should have been few.
+    pub(super) reach: Reach,
     pub(super) order: Order,
     pub(super) start: &'a Start,
     pub(super) count: usize,
@@ -46,17 +50,19 @@ pub(super) struct Walk<'a> {
 type Total = Option<u64>;
 
 impl Walk<'_> {
-    pub(super) async fn page<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<Page<T>, Failure> {
-        let (mut page, total) = match self.order.by {
+    /// The page; `None` if those who should be few are not.
+    pub(super) async fn page<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<Option<Page<T>>, Failure> {
+        let read = match self.order.by {
             By::Attribute(sort) => self.sorted(tx, sort).await?,
-            By::Id | By::Name(_) if self.criterion.is_exact() => self.indexed(tx).await?,
+            By::Id | By::Name(_) if self.criterion.is_exact() => Some(self.indexed(tx).await?),
             By::Id | By::Name(_) => self.evaluated(tx).await?,
         };
+        let Some((mut page, total)) = read else { return Ok(None) };
         if self.with_groups {
             T::add_groups(tx, self.tenant, &mut page.items).await?;
             page.shortened();
         }
-        Ok(page.end(self.start, total))
+        Ok(Some(page.end(self.start, total)))
     }
 
     /// The database decides what matches, and an index knows the order.
@@ -85,13 +91,17 @@ impl Walk<'_> {
     }
 
     /// The database narrows down, the evaluator decides, and an index knows the order.
-    async fn evaluated<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<(Filling<T>, Total), Failure> {
+    async fn evaluated<T: Listed>(&self, tx: &mut Tx<'_>) -> Result<Option<(Filling<T>, Total)>, Failure> {
         let by_place = matches!(self.start, Start::After(_));
         let mut page = Filling::new(self.count);
         let mut look = self.look::<T>(self.after());
         let mut matched = 0_u64;
-        while !look.ended && !(by_place && (page.is_full() || look.looked >= LOOKED)) {
-            for (place, item, whole) in self.some::<T>(tx, &mut look).await? {
+        while !look.ended() && !(by_place && (page.is_full() || look.looked >= LOOKED)) {
+            let Some(seen) = self.some(tx, &mut look).await? else { return Ok(None) };
+            if !by_place {
+                look.check()?;
+            }
+            for (place, item, whole) in seen {
                 if self.criterion.matches(&whole) {
                     matched += 1;
                     if matched > self.skipped() {
@@ -100,21 +110,23 @@ impl Walk<'_> {
                 }
             }
         }
-        if by_place && !look.ended && !page.more {
+        if by_place && !look.ended() && !page.more {
             // What was looked at and does not match need not be looked at again.
             page.looked = look.after;
             page.more = true;
         }
-        Ok((page, (!by_place).then_some(matched)))
+        Ok(Some((page, (!by_place).then_some(matched))))
     }
 
     /// No index knows the order: everything that matches is looked at.
-    async fn sorted<T: Listed>(&self, tx: &mut Tx<'_>, sort: Sort) -> Result<(Filling<T>, Total), Failure> {
+    async fn sorted<T: Listed>(&self, tx: &mut Tx<'_>, sort: Sort) -> Result<Option<(Filling<T>, Total)>, Failure> {
         let by_id = Self { order: Order { by: By::Id, descending: false }, criterion: self.criterion.clone(), ..*self };
         let mut places = Vec::new();
         let mut look = by_id.look::<T>(None);
-        while !look.ended {
-            for (place, _, whole) in by_id.some::<T>(tx, &mut look).await? {
+        while !look.ended() {
+            let Some(seen) = by_id.some::<T>(tx, &mut look).await? else { return Ok(None) };
+            look.check()?;
+            for (place, _, whole) in seen {
                 if self.criterion.matches(&whole) {
                     places.push(Spot { key: Some(sort.key(&whole)), ..place });
                 }
@@ -141,55 +153,72 @@ impl Walk<'_> {
             }
         }
         page.more |= rest.len() > self.count;
-        Ok((page, Some(total)))
+        Ok(Some((page, Some(total))))
     }
 
     /// Begins to look at what can match, from a place on.
-    fn look<T: Listed>(&self, after: Option<Spot>) -> Look {
+    fn look<T: Listed>(&self, after: Option<Spot>) -> Look<T> {
         let memberships = Memberships::of(self.criterion.query(), T::KIND);
-        Look { named: Vec::new().into_iter(), all_named: false, memberships, after, looked: 0, ended: false }
+        let (named, read) = (VecDeque::new(), VecDeque::new());
+        Look { named, all_named: false, read, all_read: false, memberships, after, looked: 0 }
     }
 
-    /// Looks at some more: resources with their places, and as clients see them.
-    async fn some<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look) -> Result<Vec<Seen<T>>, Failure> {
-        let found = match self.criterion.reach() {
-            Reach::Many => self.some_named::<T>(tx, look).await?,
-            Reach::Few | Reach::All => {
-                let rows = self.rows::<T>(tx, look.after.as_ref(), ROWS).await?;
-                look.ended = rows.len() < ROWS;
-                let found = rows.iter().map(|row| Ok((T::read(row)?, self.order.place(row, T::WIDTH)?)));
-                found.collect::<Result<Vec<_>, Failure>>()?
+    /// Looks at some more: resources with their places, and as clients see them. `None` if there are too many to be read
+    /// as few.
+    async fn some<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look<T>) -> Result<Option<Vec<Seen<T>>>, Failure> {
+        if look.read.is_empty() {
+            match self.reach {
+                Reach::Many => self.read_named(tx, look).await?,
+                Reach::Few | Reach::All => self.read_rows(tx, look).await?,
+            }
+        }
+        if self.reach == Reach::Few && !look.all_read {
+            return Ok(None);
+        }
+        let mut count = look.within_bounds();
+        let (wholes, told) = loop {
+            let some = look.read.iter().take(count);
+            let ids: Vec<_> = some.clone().map(|(item, _)| item.id()).collect();
+            let mut wholes = some.map(|(item, _)| item.whole(self.base_url)).collect::<Result<Vec<_>, _>>()?;
+            match look.memberships.tell(tx, self.tenant, self.base_url, &ids, &mut wholes).await? {
+                Some(told) => break (wholes, told),
+                // One resource alone has more of them than may be looked at.
+                None if count <= 1 => return Err(too_many()),
+                None => count /= 2,
             }
         };
-        look.looked += found.len();
-        if look.looked > SCANNED {
-            return Err(too_many());
-        }
+        let found: Vec<_> = look.read.drain(..count).collect();
+        look.looked += found.len() + told;
         if let Some((_, place)) = found.last() {
             look.after = Some(place.clone());
         }
-        let ids: Vec<_> = found.iter().map(|(item, _)| item.id()).collect();
-        let wholes = found.iter().map(|(item, _)| item.whole(self.base_url));
-        let mut wholes = wholes.collect::<Result<Vec<_>, _>>()?;
-        look.looked += look.memberships.tell(tx, self.tenant, self.base_url, &ids, &mut wholes).await?;
-        Ok(found.into_iter().zip(wholes).map(|((item, place), whole)| (place, item, whole)).collect())
+        Ok(Some(found.into_iter().zip(wholes).map(|((item, place), whole)| (place, item, whole)).collect()))
     }
 
-    /// Some of many whom an index names. Their places are read by the ten thousand: to find the next few, the database
-    /// finds all of them again.
-    async fn some_named<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look) -> Result<Vec<(T, Spot)>, Failure> {
-        if look.named.len() == 0 {
+    /// Reads the next few rows.
+    async fn read_rows<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look<T>) -> Result<(), Failure> {
+        let rows = self.rows::<T>(tx, look.after.as_ref(), ROWS).await?;
+        look.all_read = rows.len() < ROWS;
+        for row in &rows {
+            look.read.push_back((T::read(row)?, self.order.place(row, T::WIDTH)?));
+        }
+        Ok(())
+    }
+
+    /// Reads the next few of many whom an index names. Their places are read by the ten thousand: to find the next few, the
+    /// database finds all of them again.
+    async fn read_named<T: Listed>(&self, tx: &mut Tx<'_>, look: &mut Look<T>) -> Result<(), Failure> {
+        if look.named.is_empty() {
             let (sql, values) = self.names::<T>(look.after.as_ref())?;
             let rows = tx.composed(&sql, values).await?;
             look.all_named = rows.len() < LOOKED;
-            let places = rows.iter().map(|row| self.order.place(row, 1)).collect::<Result<Vec<_>, _>>()?;
-            look.named = places.into_iter();
+            look.named = rows.iter().map(|row| self.order.place(row, 1)).collect::<Result<_, _>>()?;
         }
-        let places: Vec<_> = look.named.by_ref().take(ROWS).collect();
-        look.ended = look.all_named && look.named.len() == 0;
-        look.after = places.last().cloned().or(look.after.take());
+        let places: Vec<_> = look.named.drain(..ROWS.min(look.named.len())).collect();
+        look.all_read = look.all_named && look.named.is_empty();
         let mut items = self.named::<T>(tx, &places).await?;
-        Ok(places.into_iter().filter_map(|place| Some((items.remove(&place.id)?, place))).collect())
+        look.read.extend(places.into_iter().filter_map(|place| Some((items.remove(&place.id)?, place))));
+        Ok(())
     }
 
     /// How many resources come before the page.
@@ -222,7 +251,7 @@ impl Walk<'_> {
 
     /// The statement that a page begins with.
     pub(super) fn first<T: Listed>(&self) -> Result<(String, Vec<Value>), Failure> {
-        match self.criterion.reach() {
+        match self.reach {
             Reach::Many => self.names::<T>(self.after().as_ref()),
             Reach::Few | Reach::All if self.skipped() > 0 && self.criterion.is_exact() => {
                 self.skipping::<T>(self.skipped())
@@ -294,19 +323,46 @@ type Seen<T> = (Spot, T, Map<String, Json>);
 
 /// A look at one resource after the other.
 #[derive(Debug)]
-struct Look {
-    /// Whom an index names, if it names many: some of those who have not been looked at.
-    named: std::vec::IntoIter<Spot>,
+struct Look<T> {
+    /// Whom an index names, if it names many: some of those who have not been read.
+    named: VecDeque<Spot>,
     /// Whether these are the last.
     all_named: bool,
+    /// Those who were read and not looked at.
+    read: VecDeque<(T, Spot)>,
+    /// Whether there are no more to read.
+    all_read: bool,
     /// What the filter has to see of memberships.
     memberships: Memberships,
     /// The place of the last one looked at.
     after: Option<Spot>,
     /// How many resources and members were looked at.
     looked: usize,
-    /// Whether there are no more.
-    ended: bool,
+}
+
+impl<T: Listed> Look<T> {
+    /// Whether all were looked at.
+    fn ended(&self) -> bool {
+        self.all_read && self.read.is_empty()
+    }
+
+    /// Refused once more was looked at than may be for one page that must see everything.
+    fn check(&self) -> Result<(), Failure> {
+        if self.looked > SCANNED { Err(too_many()) } else { Ok(()) }
+    }
+
+    /// How many of those who were read have no more members than may be seen at once; at least one if there is any.
+    fn within_bounds(&self) -> usize {
+        if self.memberships != Memberships::Members {
+            return self.read.len();
+        }
+        let mut members = 0_u64;
+        let fits = |(item, _): &&(T, Spot)| {
+            members = members.saturating_add(item.members());
+            members <= memberships::MOST as u64
+        };
+        self.read.iter().take_while(fits).count().max(1).min(self.read.len())
+    }
 }
 
 /// A page being filled.
@@ -358,7 +414,7 @@ impl<T: Listed> Filling<T> {
     }
 }
 
-pub(super) fn too_many() -> Failure {
+fn too_many() -> Failure {
     Failure::TooMany(format!(
         "more than {SCANNED} resources would have to be looked at; narrow the filter down, name what has an index, or \
          read by cursor"

@@ -96,6 +96,11 @@ pub(super) fn wanted(filter: &str, start: u32, count: u32) -> ListRequest {
 
 /// Users made without the work of a change each: only their rows.
 pub(super) async fn many_users(f: &Fixture, count: usize) -> Vec<UserId> {
+    alike(f, count, r#"{"userName":"u"}"#).await
+}
+
+/// The same, each with this document.
+pub(super) async fn alike(f: &Fixture, count: usize, document: &str) -> Vec<UserId> {
     const INSERT: &str = "INSERT INTO users (tenant, id, user_name, user_name_folded, active, document, created_at, \
          modified_at, version, stamp) SELECT $1, ids.value, 'u', hex(ids.value), 1, $3, 0, 0, 0, 0 \
          FROM {ids:$2} AS ids";
@@ -103,11 +108,7 @@ pub(super) async fn many_users(f: &Fixture, count: usize) -> Vec<UserId> {
          modified_at, version, stamp) SELECT $1, ids.value, 'u', encode(ids.value, 'hex'), 1, $3, 0, 0, 0, 0 \
          FROM {ids:$2} AS ids";
     let ids: Vec<_> = (0..count).map(|_| UserId::new()).collect();
-    let values = params![
-        f.tenant.as_str(),
-        Value::ids(ids.iter().map(|id| &id.as_bytes()[..])),
-        br#"{"userName":"u"}"#.as_slice()
-    ];
+    let values = params![f.tenant.as_str(), Value::ids(ids.iter().map(|id| &id.as_bytes()[..])), document.as_bytes()];
     f.store
         .database
         .write(move |tx| {

@@ -33,6 +33,13 @@ fn ordered(kind: Kind, sort: Option<(&str, bool)>, start: Start, index: [&'stati
     Shape { kind, request: ListRequest { sort, start, ..wanted("", 1, 100) }, index, in_order: true }
 }
 
+fn inactive_by_name(start: Start) -> Shape {
+    let index = "users_inactive_by_name";
+    let mut shape = ordered(Kind::Users, Some(("userName", false)), start, [index, index]);
+    "active eq false".clone_into(&mut shape.request.filter);
+    shape
+}
+
 /// A page after one that ended there.
 fn after(key: Option<&str>) -> Start {
     Start::After(Some(Spot { key: key.map(|key| Key::Text(key.into())), id: [7; 16] }))
@@ -77,6 +84,9 @@ fn shapes() -> Vec<Shape> {
         ordered(Users, Some(("id", true)), after(None), by_id),
         ordered(Users, Some(("userName", false)), Start::Index(1), both("users_by_name")),
         ordered(Users, Some(("userName", true)), after(Some("u7")), both("users_by_name")),
+        inactive_by_name(Start::Index(1)),
+        inactive_by_name(Start::Index(501)),
+        inactive_by_name(after(Some("u7"))),
         ordered(Groups, None, after(None), ["groups_pkey", "sqlite_autoindex_groups_1"]),
         ordered(Groups, Some(("displayName", false)), after(Some("g7")), both("groups_by_name")),
     ];
