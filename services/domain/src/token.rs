@@ -86,7 +86,8 @@ impl Pepper {
     }
 
     /// A name for a secret text that means nothing to who does not have the pepper.
-    pub(crate) fn tag(&self, text: &str) -> TokenHash {
+    #[must_use]
+    pub fn tag(&self, text: &str) -> TokenHash {
         TokenHash(blake3::keyed_hash(&self.0, text.as_bytes()))
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod identity;
 pub(crate) mod labels;
+pub(crate) mod once;
 pub(crate) mod reports;
 
 use std::collections::BTreeSet;
@@ -123,7 +124,7 @@ pub(crate) fn one(answer: Answer) -> Result<roles::GetEffectiveRolesResponse, Er
 /// The sets of an answer, if they fit into one message. One user may be asked for many times, so what does not fit is not
 /// written down first.
 pub(crate) fn batch(answer: Answer) -> Result<roles::BatchGetEffectiveRolesResponse, Error> {
-    let Answer { position: _, token, sets, asked: _ } = answer;
+    let Answer { position: read, token, sets, asked: _ } = answer;
     let mut room = MAX_MESSAGE_BYTES - ROOM;
     let mut results = Vec::with_capacity(sets.len());
     for kept in sets {
@@ -134,7 +135,7 @@ pub(crate) fn batch(answer: Answer) -> Result<roles::BatchGetEffectiveRolesRespo
         })?;
         results.push(result);
     }
-    Ok(roles::BatchGetEffectiveRolesResponse { results, revision_token: token })
+    Ok(roles::BatchGetEffectiveRolesResponse { results, revision_token: token, position: Some(position(read)) })
 }
 
 /// Whether the one user of the answer holds `grant`.

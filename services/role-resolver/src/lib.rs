@@ -1,10 +1,11 @@
 //! role-resolver: turns labels into grants, and answers for them.
 //!
 //! [`build`] puts the service together over a [`Transport`] to identity-store; what it returns is served on a listener
-//! and called within the process alike. Read in this order: `service` (the methods), `authorise` (who may ask),
-//! `consistency` (how fresh), `resolver` (the answer), `compute` (what follows from a ground), `cache` (what is kept of
-//! answers, and why it is never stale), `explanation` (why), `holders` (who holds a grant), `watch` (whose set changes),
-//! `preview` (whose would), `offered` (which labels there are to pick), `ground` (what labels are matched against).
+//! and called within the process alike. Read in this order: `service` (the methods; `once` has one of them answered from
+//! bytes), `authorise` (who may ask), `consistency` (how fresh), `resolver` (the answer), `compute` (what follows from a
+//! ground), `cache` (what is kept of answers, and why it is never stale), `explanation` (why), `holders` (who holds a
+//! grant), `watch` (whose set changes), `preview` (whose would), `offered` (which labels there are to pick), `ground` (what
+//! labels are matched against).
 
 mod authorise;
 mod cache;
@@ -16,6 +17,7 @@ mod explanation;
 mod ground;
 mod holders;
 mod offered;
+mod once;
 mod peers;
 mod preview;
 mod resolver;
@@ -31,7 +33,6 @@ use domain::clock::Clock;
 use domain::revision::RevisionKey;
 use domain::token::FixedToken;
 use proto::roles::v1::label_service_server::LabelServiceServer;
-use proto::roles::v1::role_service_server::RoleServiceServer;
 use runtime::admin::Readiness;
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
@@ -42,6 +43,7 @@ pub use config::{CacheConfig, Config, RedisConfig};
 
 use authorise::Authoriser;
 use cache::{Counts, Near, Shared, Tails};
+use once::Roles;
 use peers::Store;
 use resolver::{Layers, Resolver};
 use service::Service;
@@ -96,9 +98,7 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
         stop,
         clock,
     };
-    let roles = RoleServiceServer::new(service.clone())
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let roles = Roles::new(service.clone());
     let labels = LabelServiceServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

@@ -67,9 +67,9 @@ impl Store {
         Ok(self.holdings(tenant, &[], std::iter::empty()).await?.position)
     }
 
-    /// The feed after a position.
-    pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position) -> Result<FeedPage, Error> {
-        let answer = self.feed.clone().read_feed(identity::feed_request(tenant, after)).await;
+    /// The feed after a position; at most `limit` revisions of it, or as many as the contract allows where that is 0.
+    pub(crate) async fn read_feed(&self, tenant: &TenantId, after: Position, limit: u32) -> Result<FeedPage, Error> {
+        let answer = self.feed.clone().read_feed(identity::feed_request(tenant, after, limit)).await;
         identity::feed_page(answered(answer)?).map_err(|error| nonsense(&error))
     }
 

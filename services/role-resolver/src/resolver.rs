@@ -135,13 +135,13 @@ struct Question<'a> {
 
 impl Question<'_> {
     /// The answer, if every set is kept and they are right in one state that is not before `needed`.
-    fn agreed(&self, needed: Revision) -> Option<Answer> {
+    fn agreed(&mut self, needed: Revision) -> Option<Answer> {
         let (tail, asked) = (self.tail.as_ref()?, self.standing?.confirmed.unwrap_or(self.put));
         if self.kept.iter().any(Option::is_none) {
             return None;
         }
         let position = tail.agree(self.kept.iter().flatten(), needed)?;
-        Some(Answer { position, token: tail.token(position), sets: self.kept.clone(), asked })
+        Some(Answer { position, token: tail.token(position), sets: std::mem::take(&mut self.kept), asked })
     }
 
     /// In which life of the cache.

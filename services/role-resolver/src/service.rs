@@ -24,8 +24,8 @@ use crate::convert::labels::List;
 use crate::convert::{self, reports};
 use crate::holders::Holders;
 use crate::preview::Previews;
-use crate::resolver::Resolver;
-use crate::watch::Watch;
+use crate::resolver::{Answer, Resolver};
+use crate::watch::{Watch, Watching};
 
 /// Both services of the contract; clones share everything.
 #[derive(Clone, Debug)]
@@ -38,6 +38,18 @@ pub(crate) struct Service {
     /// Ends what has no end of its own.
     pub(crate) stop: CancellationToken,
     pub(crate) clock: Clock,
+}
+
+impl Service {
+    /// What `GetEffectiveRoles` answers from.
+    pub(crate) async fn effective(&self, request: Request<GetEffectiveRolesRequest>) -> Result<Answer, Error> {
+        let caller = Caller::of(&request);
+        let GetEffectiveRolesRequest { tenant, user, consistency } = request.into_inner();
+        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
+        let user = convert::who(user)?;
+        let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
+        self.resolver.sets(&tenant, &[user], freshness).await
+    }
 }
 
 /// What a streaming method answers.
@@ -53,13 +65,7 @@ impl RoleService for Service {
         &self,
         request: Request<GetEffectiveRolesRequest>,
     ) -> Result<Response<GetEffectiveRolesResponse>, Status> {
-        let caller = Caller::of(&request);
-        let GetEffectiveRolesRequest { tenant, user, consistency } = request.into_inner();
-        let tenant = self.authoriser.tenant(&caller, &tenant).await?;
-        let user = convert::who(user)?;
-        let freshness = convert::freshness(consistency, &self.resolver.key, &tenant)?;
-        let answer = self.resolver.sets(&tenant, &[user], freshness).await?;
-        Ok(Response::new(convert::one(answer)?))
+        Ok(Response::new(convert::one(self.effective(request).await?)?))
     }
 
     async fn batch_get_effective_roles(
@@ -140,14 +146,15 @@ impl RoleService for Service {
         let tenant = self.authoriser.tenant(&caller, &tenant).await?;
         let after = convert::position_after(&after, &self.resolver.key, &tenant)?;
         let watch = Watch::begin(&self.resolver, tenant, after, self.watches).await?;
-        let answers = try_unfold((watch, self.clone(), caller), async |(mut watch, service, caller)| {
-            let news = service.stop.run_until_cancelled(watch.next(&service.resolver)).await;
+        let watching = Watching::new(watch, Arc::clone(&self.resolver));
+        let answers = try_unfold((watching, self.clone(), caller), async |(mut watching, service, caller)| {
+            let news = service.stop.run_until_cancelled(watching.next()).await;
             let stopping = || Error::new(Reason::SHUTTING_DOWN, "this process is stopping; watch on by another");
             let news = news.ok_or_else(stopping)??;
             // The token may have ended while there was nothing to tell.
-            service.authoriser.tenant(&caller, watch.tenant().as_str()).await?;
-            let messages = reports::news(news, |told| service.resolver.key.seal(watch.tenant(), told));
-            Ok::<_, Status>(Some((messages, (watch, service, caller))))
+            service.authoriser.tenant(&caller, watching.tenant().as_str()).await?;
+            let messages = reports::news(news, |told| service.resolver.key.seal(watching.tenant(), told));
+            Ok::<_, Status>(Some((messages, (watching, service, caller))))
         });
         Ok(Response::new(answers.map_ok(|messages| stream::iter(messages).map(Ok)).try_flatten().boxed()))
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use domain::id::{TenantId, UserId};
 use domain::revision::{Position, Revision};
+use futures_util::future::BoxFuture;
 use runtime::error::{Error, Reason};
 use tokio::sync::watch::Receiver;
 
@@ -21,16 +22,29 @@ use crate::resolver::{Answer, Resolver};
 
 /// How many users are told of at a time.
 const PART: usize = 500;
+/// How many revisions are told of at a time: where a call breaks off before their token, they are told again.
+const REVISIONS: u32 = 100;
 /// How long nothing is told where nothing happens: half of what the contract says.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How long nothing is told while what happened is read.
+const READING: Duration = Duration::from_secs(7);
 
 /// What is told at a time.
 #[derive(Debug)]
 pub(crate) struct News {
     /// Those concerned, with the sets they now have; `None` for one who is gone.
     pub(crate) users: Vec<(UserId, Option<Kept>)>,
+    /// The state in which they have them.
+    pub(crate) position: Option<Position>,
     /// Everything up to here has been told; `None` where more about the same changes follows.
     pub(crate) told: Option<Position>,
+}
+
+impl News {
+    /// That there is nothing to tell, or not yet.
+    fn of_nobody(told: Option<Position>) -> Self {
+        Self { users: Vec::new(), position: None, told }
+    }
 }
 
 /// A watch under way.
@@ -71,17 +85,11 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Whom it watches.
-    pub(crate) fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
     /// What is told next: where it begins; then what happened; or, where nothing does for a while, just that.
-    pub(crate) async fn next(&mut self, resolver: &Resolver) -> Result<News, Error> {
-        let nothing_else = |told| News { users: Vec::new(), told: Some(told) };
+    async fn next(&mut self, resolver: &Resolver) -> Result<News, Error> {
         if !self.begun {
             self.begun = true;
-            return Ok(nothing_else(self.told));
+            return Ok(News::of_nobody(Some(self.told)));
         }
         if self.telling.is_none() && !self.read(resolver).await? {
             let told = self.told;
@@ -90,10 +98,11 @@ impl Watch {
                 self.read(resolver).await?;
             }
         }
-        let Some(telling) = &mut self.telling else { return Ok(nothing_else(self.told)) };
+        let Some(telling) = &mut self.telling else { return Ok(News::of_nobody(Some(self.told))) };
         let (mut users, mut is_last) = telling.next(&resolver.store, &self.tenant).await?;
         let through = telling.through;
-        let Answer { sets, .. } = resolver.first_sets(&self.tenant, &users, Freshness::AtLeast(through)).await?;
+        let Answer { position, sets, .. } =
+            resolver.first_sets(&self.tenant, &users, Freshness::AtLeast(through)).await?;
         let rest = users.split_off(sets.len());
         is_last &= rest.is_empty();
         telling.waiting.splice(..0, rest);
@@ -101,12 +110,14 @@ impl Watch {
             (self.told, self.telling) = (through, None);
         }
         self.is_of_one_history()?;
-        Ok(News { users: users.into_iter().zip(sets).collect(), told: is_last.then_some(through) })
+        let users: Vec<_> = users.into_iter().zip(sets).collect();
+        let position = (!users.is_empty()).then_some(position);
+        Ok(News { users, position, told: is_last.then_some(through) })
     }
 
     /// Reads on in the feed; answers whether there was anything.
     async fn read(&mut self, resolver: &Resolver) -> Result<bool, Error> {
-        let changes = resolver.store.read_feed(&self.tenant, self.told).await?.changes;
+        let changes = resolver.store.read_feed(&self.tenant, self.told, REVISIONS).await?.changes;
         self.is_of_one_history()?;
         self.telling = Telling::of(&changes, self.told);
         Ok(self.telling.is_some())
@@ -119,6 +130,40 @@ impl Watch {
         }
         let message = "identity-store's database was restored: what was told may never have happened; watch anew";
         Err(Error::new(Reason::EPOCH_MISMATCH, message))
+    }
+}
+
+/// A watch as it goes on: what is told next may take long to read, and meanwhile that is told.
+pub(crate) struct Watching {
+    resolver: Arc<Resolver>,
+    tenant: TenantId,
+    reading: BoxFuture<'static, (Watch, Result<News, Error>)>,
+}
+
+impl Watching {
+    pub(crate) fn new(watch: Watch, resolver: Arc<Resolver>) -> Self {
+        Self { tenant: watch.tenant.clone(), reading: Self::read(watch, Arc::clone(&resolver)), resolver }
+    }
+
+    /// Whom it watches.
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// What is told next.
+    pub(crate) async fn next(&mut self) -> Result<News, Error> {
+        let Ok((watch, news)) = tokio::time::timeout(READING, &mut self.reading).await else {
+            return Ok(News::of_nobody(None));
+        };
+        self.reading = Self::read(watch, Arc::clone(&self.resolver));
+        news
+    }
+
+    fn read(mut watch: Watch, resolver: Arc<Resolver>) -> BoxFuture<'static, (Watch, Result<News, Error>)> {
+        Box::pin(async move {
+            let news = watch.next(&resolver).await;
+            (watch, news)
+        })
     }
 }
 

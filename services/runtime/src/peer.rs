@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -160,7 +161,7 @@ impl fmt::Debug for Caller {
 
 /// A bearer token that has not been checked. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SensitiveToken(String);
+pub struct SensitiveToken(Arc<str>);
 
 impl SensitiveToken {
     /// The token itself: for the one place that checks it.
@@ -172,7 +173,7 @@ impl SensitiveToken {
 
 impl From<&str> for SensitiveToken {
     fn from(token: &str) -> Self {
-        Self(token.to_owned())
+        Self(token.into())
     }
 }
 

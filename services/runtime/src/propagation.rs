@@ -42,7 +42,7 @@ impl Injector for HeadersMut<'_> {
 
 /// Makes the trace context in `headers`, if there is one, the parent of `span`.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) {
-    if headers.contains_key(TRACEPARENT) && !span.is_disabled() {
+    if !span.is_disabled() && headers.contains_key(TRACEPARENT) {
         let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
         // Fails only where nothing records traces, and then there is nothing to continue.
         let _ = span.set_parent(parent);

@@ -15,15 +15,18 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Problems, Validate};
 
-pub use metrics::{Label, Metrics, Recorder, RequestMetrics};
+pub use metrics::{Label, Metrics, Recorder, RequestMetrics, RouteMetrics};
 
+/// Which spans are those of gRPC calls. There are very many, and a log line seldom needs to name its call: so lines do only
+/// where the operator asks for it, and without an exporter nothing is spent on them. Traces are of little else.
+const CALLS: &str = "runtime::grpc=debug";
 /// How long the last spans may take to leave, at the end.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -33,7 +36,8 @@ const FLUSH: Duration = Duration::from_secs(5);
 pub struct TelemetryConfig {
     /// How log lines look. They go to standard error.
     pub format: LogFormat,
-    /// Which log lines and spans are kept, in `tracing`'s directive syntax.
+    /// Which log lines and spans are kept, in `tracing`'s directive syntax. With `runtime::grpc=debug` log lines name the
+    /// gRPC call they belong to; exported are calls in any case.
     pub filter: String,
     /// Where spans are sent over OTLP/gRPC, for example `http://collector:4317`; nowhere if absent.
     pub otlp_endpoint: Option<String>,
@@ -126,23 +130,21 @@ pub fn init(config: &TelemetryConfig, service: &str) -> Result<Guard, TelemetryE
         Some(endpoint) => Some(provider(endpoint, config.sample_ratio, service)?),
         None => None,
     };
+    let read = || EnvFilter::builder().parse(&config.filter);
+    let exported = read()?.add_directive(CALLS.parse()?);
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("rolecall"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(filter_fn(|metadata| !below_us(metadata.target())))
+            .with_filter(filter_fn(|metadata| !below_us(metadata.target())).and(exported))
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
         LogFormat::Json => lines.json().with_current_span(true).with_span_list(false).boxed(),
         LogFormat::Plain => lines.compact().with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
     };
-    tracing_subscriber::registry()
-        .with(EnvFilter::builder().parse(&config.filter)?)
-        .with(spans)
-        .with(lines)
-        .try_init()?;
+    tracing_subscriber::registry().with(spans).with(lines.with_filter(read()?)).try_init()?;
     if config.format == LogFormat::Json {
         log_panics();
     }

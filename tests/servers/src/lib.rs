@@ -3,8 +3,10 @@
 //!
 //! Each is the harness's own child, so that a kill can be waited for and a restart finds the field clear.
 
+mod database;
 mod postgres;
 mod redis;
+mod wire;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Child;
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+pub use database::{fresh_database, fresh_database_on};
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use wire::Wire;
 
 /// A port nobody listens on at this moment.
 pub fn free_port() -> Result<u16> {

@@ -1,13 +1,14 @@
 //! The layer within the process: bounded by bytes, and dropped after a while only so that what nobody asks for makes room.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use domain::id::{TenantId, UserId};
 use domain::revision::{Position, Revision};
 use moka::Expiry;
 use moka::sync::Cache;
+use prost::bytes::Bytes;
 
 use super::entry::{Entry, NameTag};
 
@@ -24,18 +25,28 @@ struct Inner {
     life: u64,
     /// Whether it may answer other questions than the one it was made for.
     lasting: bool,
+    /// The set as it is answered, once it was.
+    written: OnceLock<Bytes>,
 }
 
 impl Kept {
     pub(crate) fn new(entry: Entry, life: u64) -> Self {
-        let right_at = AtomicU64::new(entry.right_at.revision.0);
-        Self(Arc::new(Inner { entry, right_at, life, lasting: true }))
+        Self::of(entry, life, true)
     }
 
     /// One that is kept for as long as a question is answered and no longer.
     pub(crate) fn for_now(entry: Entry, life: u64) -> Self {
+        Self::of(entry, life, false)
+    }
+
+    fn of(entry: Entry, life: u64, lasting: bool) -> Self {
         let right_at = AtomicU64::new(entry.right_at.revision.0);
-        Self(Arc::new(Inner { entry, right_at, life, lasting: false }))
+        Self(Arc::new(Inner { entry, right_at, life, lasting, written: OnceLock::new() }))
+    }
+
+    /// The set as `write` writes it down, which it does once.
+    pub(crate) fn written(&self, write: impl FnOnce(&Entry) -> Bytes) -> &Bytes {
+        self.0.written.get_or_init(|| write(&self.0.entry))
     }
 
     /// Whether it may answer other questions than the one it was made for.
@@ -83,7 +94,11 @@ const NAMES: u64 = 16;
 impl Near {
     /// A layer of at most so many bytes, whose entries are dropped after `ttl` at the latest.
     pub(crate) fn new(bytes: u64, ttl: Duration) -> Self {
-        let weight = |_: &(TenantId, UserId), kept: &Kept| u32::try_from(kept.entry().bytes()).unwrap_or(u32::MAX);
+        // The set as it is answered is letters, and they take about half of an entry.
+        let weight = |_: &(TenantId, UserId), kept: &Kept| {
+            let bytes = kept.entry().bytes();
+            u32::try_from(bytes + bytes / 2).unwrap_or(u32::MAX)
+        };
         let entries = Cache::builder().max_capacity(bytes - bytes / NAMES).weigher(weight).expire_after(Jitter(ttl));
         let names = Cache::builder().max_capacity(bytes / NAMES / NAME).time_to_live(ttl);
         Self { entries: entries.build(), names: names.build(), keeps: bytes > 0 }

@@ -23,7 +23,7 @@ use super::near::Kept;
 use super::seal::{FORMAT, HEAD, open, seal};
 
 /// How long a command may take.
-const COMMAND: Duration = Duration::from_millis(100);
+pub(crate) const COMMAND: Duration = Duration::from_millis(100);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_millis(500);
 /// The waits between attempts to connect.

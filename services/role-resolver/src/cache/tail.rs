@@ -379,7 +379,7 @@ impl Follower {
         let tail = &self.tail;
         loop {
             let (after, asked) = (tail.position(), Instant::now());
-            match self.store.read_feed(&tail.tenant, after).await {
+            match self.store.read_feed(&tail.tenant, after, 0).await {
                 Ok(page) => {
                     self.counts.behind(page.head.revision.0.saturating_sub(after.revision.0));
                     if tail.take(page, asked) {

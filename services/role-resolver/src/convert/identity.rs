@@ -211,9 +211,9 @@ pub(crate) fn heads(answer: identity::WatchHeadsResponse) -> Result<Heads, Malfo
     Ok(Heads { epoch, tenants: heads.into_iter().filter_map(head).collect() })
 }
 
-pub(crate) fn feed_request(tenant: &TenantId, after: Position) -> identity::ReadFeedRequest {
+pub(crate) fn feed_request(tenant: &TenantId, after: Position, limit: u32) -> identity::ReadFeedRequest {
     let after = Some(super::position(after));
-    identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit: 0, taking_away: false }
+    identity::ReadFeedRequest { tenant: tenant.to_string(), after, limit, taking_away: false }
 }
 
 pub(crate) fn affected_request(tenant: &TenantId, change: Position) -> identity::ListAffectedUsersRequest {

@@ -11,7 +11,7 @@ use proto::roles::v1 as roles;
 use runtime::error::{Error, Reason};
 use runtime::grpc::in_parts;
 
-use super::{at_most, effective, granted, invalid, missing, texts, unmatched};
+use super::{effective, granted, invalid, missing, position, texts, unmatched};
 use crate::cache::{Entry, Kept};
 use crate::holders::Found;
 use crate::preview::{Change, Differences};
@@ -88,12 +88,13 @@ pub(crate) fn holders(found: Found, grant: &Grant) -> roles::ListRoleHoldersResp
 
 /// What is told at a time, in as many messages as it takes; the last has the token of the position, if there is one.
 pub(crate) fn news(news: News, token: impl FnOnce(Position) -> String) -> Vec<roles::WatchRolesResponse> {
-    let News { users, told } = news;
+    let News { users, position: stood, told } = news;
     let user = |(id, kept): (UserId, Option<Kept>)| roles::WatchedUser {
         user_id: id.to_string(),
         effective: kept.map(|kept| effective(kept.entry())),
     };
-    let message = |users| roles::WatchRolesResponse { users, revision_token: String::new() };
+    let message =
+        |users| roles::WatchRolesResponse { users, revision_token: String::new(), position: stood.map(position) };
     let mut messages: Vec<_> = in_parts(users.into_iter().map(user)).into_iter().map(message).collect();
     if let (Some(last), Some(told)) = (messages.last_mut(), told) {
         last.revision_token = token(told);
@@ -106,7 +107,6 @@ pub(crate) fn change(change: Option<roles::preview_change_request::Change>) -> R
     match change.ok_or_else(|| missing("change", "rules, or the labels of a group"))? {
         Asked::Rules(rules) => Ok(Change::Rules(rules)),
         Asked::LabelsOfGroup(roles::LabelsOfGroup { group_id, labels }) => {
-            at_most("labels", labels.len())?;
             let group = group_id.parse().map_err(|_| Error::new(Reason::GROUP_NOT_FOUND, "no group has that id"))?;
             Ok(Change::LabelsOfGroup { group, labels })
         }

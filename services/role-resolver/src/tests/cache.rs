@@ -100,6 +100,7 @@ async fn revoked_is_answered(without: Option<Defence>) -> bool {
     !asked(&world, at_least(&world, "ann")).await.grants.is_empty()
 }
 
+/// C07.
 #[tokio::test]
 async fn a_stamp_ends_what_was_kept_and_without_the_stamps_a_revoked_grant_would_be_answered() {
     assert!(!revoked_is_answered(None).await);
@@ -156,6 +157,7 @@ async fn enemy_is_let_in(rounds: usize, without: Option<Defence>) -> bool {
     false
 }
 
+/// C08.
 #[tokio::test]
 async fn one_who_left_a_group_never_gets_what_the_group_gets_later_and_without_the_stamps_would() {
     assert!(!enemy_is_let_in(300, None).await);
@@ -207,6 +209,7 @@ async fn forgets(without: Option<Defence>) -> bool {
     !asked(&world, at_least(&world, "ann")).await.grants.is_empty()
 }
 
+/// C07.
 #[tokio::test]
 async fn what_was_forgotten_is_asked_of_the_store_and_without_the_floor_would_be_answered_wrongly() {
     assert!(!forgets(None).await);
@@ -293,8 +296,8 @@ async fn one_who_waited_for_another_that_failed_asks_for_itself() {
     let request = at_least(&world, "ann");
     let (mut first, mut second) = (world.roles(), world.roles());
     let speaks_again = async {
-        // The clock stands until both have asked and wait; and moves less than the one who flies waits.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // The clock stands until both wait: one for the store, the other for that one.
+        until(async || world.store().unheard > 0).await;
         world.store().silent = false;
     };
     let (first, second, ()) = tokio::join!(

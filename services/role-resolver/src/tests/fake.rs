@@ -45,6 +45,10 @@ pub(super) struct State {
     pub(super) cut: bool,
     pub(super) tokens: Vec<(String, VerifyTokenResponse)>,
     pub(super) silent: bool,
+    /// How often it was asked something while it was silent.
+    pub(super) unheard: usize,
+    /// How long it takes to list the next hundred of those whom a change concerns.
+    pub(super) slowness: Duration,
     pub(super) meanwhile: Option<Meanwhile>,
     pub(super) asked: Asked,
 }
@@ -75,7 +79,11 @@ impl Fake {
     }
 
     async fn speak(&self) {
-        let silent = self.0.lock().silent;
+        let silent = {
+            let mut state = self.0.lock();
+            state.unheard += usize::from(state.silent);
+            state.silent
+        };
         if silent {
             std::future::pending::<()>().await;
         }
@@ -306,7 +314,7 @@ impl FeedService for Fake {
 
     async fn read_feed(&self, request: Request<ReadFeedRequest>) -> Result<Response<ReadFeedResponse>, Status> {
         self.speak().await;
-        let ReadFeedRequest { tenant, after, limit: _, taking_away: _ } = request.into_inner();
+        let ReadFeedRequest { tenant, after, limit, taking_away: _ } = request.into_inner();
         let state = self.state(&tenant)?;
         if state.cut {
             return Err(Error::new(Reason::UNAVAILABLE, "cut off").into());
@@ -325,11 +333,10 @@ impl FeedService for Fake {
             let change = Some(feed_entry::Change::MembersChanged(members));
             told.unwrap_or(FeedEntry { revision, change, ..Default::default() })
         };
-        Ok(Response::new(ReadFeedResponse {
-            entries: (after.revision + 1..=head.revision).map(entry).collect(),
-            through: head.revision,
-            head: Some(head),
-        }))
+        let most = if limit == 0 { 1_000 } else { u64::from(limit) };
+        let through = head.revision.min(after.revision + most);
+        let entries = (after.revision + 1..=through).map(entry).collect();
+        Ok(Response::new(ReadFeedResponse { entries, through, head: Some(head) }))
     }
 
     /// Those who are in the group that changed, or everyone; in messages of no particular size.
@@ -353,12 +360,16 @@ impl FeedService for Fake {
             concerned(holding).then_some(UserState { user_id, user_name, exists: true, active })
         };
         let users: Vec<_> = state.users.iter().filter_map(user).collect();
+        let (slowness, size) = (state.slowness, if state.slowness.is_zero() { 700 } else { 100 });
         let messages: Vec<_> =
-            users.chunks(700).map(|users| ListAffectedUsersResponse { users: users.to_vec() }).collect();
+            users.chunks(size).map(|users| ListAffectedUsersResponse { users: users.to_vec() }).collect();
         let (sender, receiver) = mpsc::channel(messages.len().max(1));
-        for message in messages {
-            sender.try_send(Ok(message)).unwrap();
-        }
+        tokio::spawn(async move {
+            for message in messages {
+                tokio::time::sleep(slowness).await;
+                let _ = sender.send(Ok(message)).await;
+            }
+        });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -423,6 +434,8 @@ impl World {
             cut: false,
             tokens: Vec::new(),
             silent: false,
+            unheard: 0,
+            slowness: Duration::ZERO,
             meanwhile: None,
             asked: Asked::default(),
         }));

@@ -1,20 +1,28 @@
 //! Redis may be empty, old, wrong, slow or gone: that costs speed and never truth.
 
+use std::time::Duration;
+
 use proto::common::v1::consistency::Requirement;
 use proto::roles::v1::{EffectiveSet, GetEffectiveRolesRequest};
 use redis::TypedCommands as _;
-use servers::Redis;
+use servers::{Redis, Wire};
+use tokio::time::Instant;
 
 use super::cache::{asked, follows, until, warm};
 use super::fake::World;
 use super::{MATCHED, fresh, get};
-use crate::cache::Defence;
+use crate::cache::{COMMAND, Defence};
 use crate::{CacheConfig, Config, RedisConfig};
 
 const SECRET: &str = "the secret of the shared cache of these tests";
 
 fn shared(redis: &Redis) -> Config {
-    let redis = RedisConfig { url: Some(redis.url().as_str().into()), secret: Some(SECRET.into()) };
+    shared_at(&redis.address())
+}
+
+fn shared_at(address: &str) -> Config {
+    let url = format!("redis://{address}/");
+    let redis = RedisConfig { url: Some(url.as_str().into()), secret: Some(SECRET.into()) };
     Config { redis, ..Config::default() }
 }
 
@@ -111,6 +119,7 @@ async fn old_entry_is_answered(without: Option<Defence>) -> bool {
     !asked(&two, at_head(&two, &id)).await.grants.is_empty()
 }
 
+/// K08.
 #[tokio::test]
 async fn an_old_snapshot_of_redis_gives_no_grant_back_and_without_the_stamps_would() {
     assert!(!old_entry_is_answered(None).await);
@@ -199,6 +208,7 @@ async fn right_throughout(world: &World, id: &str, rounds: usize) {
     }
 }
 
+/// K07.
 #[tokio::test]
 async fn redis_is_killed_ten_times_and_no_answer_is_wrong() {
     let mut redis = Redis::start().unwrap();
@@ -212,6 +222,7 @@ async fn redis_is_killed_ten_times_and_no_answer_is_wrong() {
     connected(&two).await;
 }
 
+/// P01.
 #[tokio::test]
 async fn redis_may_be_down_at_the_start_and_join_later() {
     let mut redis = Redis::start().unwrap();
@@ -226,6 +237,7 @@ async fn redis_may_be_down_at_the_start_and_join_later() {
     connected(&world).await;
 }
 
+/// P02.
 #[tokio::test]
 async fn redis_is_down_only_while_a_revocation_is_committed() {
     let mut redis = Redis::start().unwrap();
@@ -240,6 +252,7 @@ async fn redis_is_down_only_while_a_revocation_is_committed() {
     }
 }
 
+/// P04.
 #[tokio::test]
 async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is_heard_by_nobody() {
     let redis = Redis::start().unwrap();
@@ -263,6 +276,50 @@ async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is
     right_throughout(&two, &ann, 20).await;
 }
 
+/// P03: every command takes Redis two seconds.
+#[tokio::test]
+async fn a_slow_redis_costs_the_first_one_deadline_and_then_nobody_waits_and_nothing_piles_up() {
+    let redis = Redis::start().unwrap();
+    let (one, _two, ann) = two_replicas(&redis, None).await;
+    let wire = Wire::start(&redis.address(), "MGET").unwrap();
+    // Nothing is kept in the process: whoever looks, looks into Redis.
+    let cache = CacheConfig { near_bytes: 0, ..CacheConfig::default() };
+    let slow = one.replica(Config { cache, ..shared_at(&wire.address()) }).await;
+    connected(&slow).await;
+    until(async || {
+        let before = counted(&slow, "answers_total{source=\"Shared\"}");
+        asked(&slow, by_id(&ann)).await;
+        counted(&slow, "answers_total{source=\"Shared\"}") > before
+    })
+    .await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (looked, alive) = (wire.count(), tasks());
+    wire.answer_late(Duration::from_secs(2), Duration::from_secs(2));
+    // The wire has a clock of its own; here time goes on when all wait for it.
+    tokio::time::pause();
+    let begun = Instant::now();
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (mut roles, request) = (slow.roles(), by_id(&ann));
+        readers.spawn(async move { roles.get_effective_roles(request).await.unwrap().into_inner().effective.unwrap() });
+    }
+    while let Some(set) = readers.join_next().await {
+        assert_eq!(set.unwrap().grants.len(), 1);
+    }
+    assert!(begun.elapsed() < 2 * COMMAND, "a command has its deadline: {:?}", begun.elapsed());
+    assert_eq!(counted(&slow, "shared_lost_total"), 1, "the first that is late opens the breaker");
+    let tried = wire.count() - looked;
+    assert!(tried <= 50, "{tried}");
+    for _ in 0..1_000 {
+        let begun = Instant::now();
+        assert_eq!(asked(&slow, by_id(&ann)).await.grants.len(), 1);
+        assert!(begun.elapsed() < Duration::from_millis(1), "nobody waits any more: {:?}", begun.elapsed());
+    }
+    assert_eq!(wire.count() - looked, tried, "and nobody asks it");
+    assert!(tasks() <= alive + 2, "{} tasks for {alive} before", tasks());
+}
+
+/// L08.
 #[tokio::test]
 async fn a_flush_at_full_load_is_not_felt_by_the_store() {
     let redis = Redis::start().unwrap();

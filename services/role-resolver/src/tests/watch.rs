@@ -6,14 +6,15 @@ use std::time::Duration;
 use domain::id::GroupId;
 use domain::revision::{Epoch, Position, Revision};
 use futures_util::FutureExt as _;
+use proto::common::v1::consistency::Requirement;
 use proto::identity::v1::{UserChanged, feed_entry};
-use proto::roles::v1::{EffectiveSet, WatchRolesRequest, WatchRolesResponse};
+use proto::roles::v1::{BatchGetEffectiveRolesRequest, EffectiveSet, WatchRolesRequest, WatchRolesResponse};
 use runtime::error::{Error, Reason};
 use tonic::{Status, Streaming};
 
 use super::fake::World;
 use super::reports::hoard;
-use super::{MATCHED, why, with_token};
+use super::{MATCHED, batch, fresh, why, with_token};
 use crate::Config;
 
 const OTHER: &str = "RETAILER_MAIN_STORE";
@@ -40,8 +41,9 @@ async fn told(world: &World, watch: &mut Watch) -> (BTreeMap<String, Option<Effe
     let head = world.revision_token("acme", head);
     let (mut sets, mut messages) = (BTreeMap::new(), 0);
     loop {
-        let WatchRolesResponse { users, revision_token } = next(watch).await;
+        let WatchRolesResponse { users, revision_token, position } = next(watch).await;
         assert!(users.len() <= 500);
+        assert_eq!(position.is_none(), users.is_empty(), "sets are of some state");
         messages += usize::from(!users.is_empty());
         sets.extend(users.into_iter().map(|user| (user.user_id, user.effective)));
         if revision_token == head {
@@ -68,13 +70,34 @@ async fn a_watch_says_where_it_begins_and_tells_each_change_with_the_set_that_fo
     let world = World::keeping(Config::default()).await;
     let ann = world.add_user("ann", true, &[MATCHED]);
     let mut watch = watch(&world, "").await.unwrap();
-    let WatchRolesResponse { users, revision_token } = next(&mut watch).await;
-    assert_eq!((users.len(), revision_token), (0, world.revision_token("acme", 10)));
+    let WatchRolesResponse { users, revision_token, position } = next(&mut watch).await;
+    assert_eq!((users.len(), revision_token, position), (0, world.revision_token("acme", 10), None));
     for labels in [&[OTHER][..], &[], &[MATCHED, OTHER]] {
         world.change(|state| state.relabel("ann", labels));
         let (sets, _) = told(&world, &mut watch).await;
         let set = sets[&ann].as_ref().unwrap();
         assert_eq!((set.grants.len(), set.held), (labels.len(), labels.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_and_what_is_asked_for_can_be_told_apart_by_age() {
+    let world = World::keeping(Config::default()).await;
+    let ann = world.add_user("ann", true, &[MATCHED]);
+    let mut watch = watch(&world, "").await.unwrap();
+    next(&mut watch).await;
+    world.change(|state| state.relabel("ann", &[OTHER]));
+    let told = next(&mut watch).await;
+    assert_eq!((&told.users[0].user_id, told.position.as_ref().unwrap().revision), (&ann, 11));
+    // What is asked for after that is newer, though the message may come after the answer.
+    world.change(|state| state.relabel("ann", &[]));
+    let surely = fresh("ann", Requirement::FullyConsistent(true));
+    let one = world.roles().get_effective_roles(surely.clone()).await.unwrap().into_inner();
+    let BatchGetEffectiveRolesRequest { tenant, users, .. } = batch(&["ann"]);
+    let surely = BatchGetEffectiveRolesRequest { tenant, users, consistency: surely.consistency };
+    let many = world.roles().batch_get_effective_roles(surely).await.unwrap().into_inner();
+    for position in [one.position, many.position].map(Option::unwrap) {
+        assert_eq!((position.revision, &position.epoch), (12, &told.position.as_ref().unwrap().epoch));
     }
 }
 
@@ -87,9 +110,10 @@ async fn what_changed_meanwhile_is_told_as_one_to_whoever_goes_on_from_a_token()
         world.change(|state| state.relabel("ann", labels));
     }
     let mut watch = watch(&world, &token).await.unwrap();
-    assert_eq!(next(&mut watch).await, WatchRolesResponse { users: Vec::new(), revision_token: token });
+    let begun = WatchRolesResponse { revision_token: token, ..WatchRolesResponse::default() };
+    assert_eq!(next(&mut watch).await, begun);
     let (sets, messages) = told(&world, &mut watch).await;
-    assert_eq!((sets.len(), messages), (1, 1));
+    assert_eq!((sets.len(), messages), (1, 3), "a hundred changes at a time, so that a call that breaks off loses few");
     assert_eq!(sets[&ann].as_ref().unwrap().grants[0].labels, [OTHER]);
 }
 
@@ -169,6 +193,28 @@ async fn silence_is_told_at_least_once_in_ten_seconds() {
         let again = tokio::time::timeout(Duration::from_secs(10), next(&mut watch)).await.unwrap();
         assert_eq!(again, first, "nothing happened");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_it_is_alive_is_told_too_while_those_concerned_are_read_slowly() {
+    let world = World::keeping(Config::default()).await;
+    let group = GroupId::new().to_string();
+    let names: Vec<_> = (0..300).map(|n| format!("u{n}")).collect();
+    for name in &names {
+        world.add_user(name, true, &[]);
+        world.change(|state| state.group(name, &group, &[]));
+    }
+    let mut watch = watch(&world, "").await.unwrap();
+    next(&mut watch).await;
+    world.store().slowness = Duration::from_secs(9);
+    world.change(|state| state.group("u0", &group, &[MATCHED]));
+    let (mut waits, mut users) = (0, 0);
+    while users < 300 {
+        let message = tokio::time::timeout(Duration::from_secs(10), next(&mut watch)).await.unwrap();
+        assert_eq!(message.revision_token.is_empty(), message.users.is_empty(), "nothing is told yet");
+        (waits, users) = (waits + usize::from(message.users.is_empty()), users + message.users.len());
+    }
+    assert!(waits >= 3, "{waits}");
 }
 
 #[tokio::test]

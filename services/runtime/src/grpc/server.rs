@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use axum::response::IntoResponse;
@@ -29,7 +29,7 @@ use super::{Request, Response, Within, deadline, transport::Transport};
 use crate::error::{Error, Reason};
 use crate::peer::{Caller, PeerSecret};
 use crate::propagation::continue_trace;
-use crate::telemetry::{Label, Metrics, Recorder, RequestMetrics};
+use crate::telemetry::{Label, Metrics, Recorder, RequestMetrics, RouteMetrics};
 
 /// Stands for every path that is not a method of ours: callers must not be able to invent label values.
 const UNKNOWN: &str = "unknown";
@@ -186,9 +186,17 @@ impl ServerBuilder {
     }
 }
 
-/// The methods that exist, by path, with their labels.
+/// The methods that exist, by path.
 #[derive(Debug, Default)]
-pub(super) struct Methods(HashMap<String, (Label, Label)>);
+pub(super) struct Methods(HashMap<String, Method>);
+
+/// One method: its labels, and its counts once it was called.
+#[derive(Debug)]
+struct Method {
+    service: Label,
+    name: Label,
+    metrics: OnceLock<RouteMetrics>,
+}
 
 impl Methods {
     fn add(&mut self, set: &FileDescriptorSet) {
@@ -198,22 +206,20 @@ impl Methods {
                 let label = Label::from(name.as_str());
                 for method in &service.method {
                     let path = format!("/{name}/{}", method.name());
-                    self.0.insert(path, (label.clone(), Label::from(method.name())));
+                    let (service, name) = (label.clone(), Label::from(method.name()));
+                    self.0.insert(path, Method { service, name, metrics: OnceLock::new() });
                 }
             }
         }
     }
-}
 
-impl Methods {
     /// The span and the count of a call that begins.
     pub(super) fn begin(&self, path: &str, metrics: &RequestMetrics) -> (Span, Recorder) {
-        match self.0.get_key_value(path) {
-            Some((path, (service, method))) => {
-                (call_span(&path[1..], "server"), metrics.start(service.clone(), method.clone()))
-            }
-            None => (call_span(UNKNOWN, "server"), metrics.start(UNKNOWN.into(), UNKNOWN.into())),
-        }
+        let Some((path, method)) = self.0.get_key_value(path) else {
+            return (call_span(UNKNOWN, "server"), metrics.start(UNKNOWN.into(), UNKNOWN.into()));
+        };
+        let of_method = || metrics.route(method.service.clone(), method.name.clone());
+        (call_span(&path[1..], "server"), method.metrics.get_or_init(of_method).start())
     }
 }
 
@@ -282,7 +288,7 @@ pub(super) fn too_late() -> Error {
 }
 
 pub(super) fn call_span(name: &str, kind: &'static str) -> Span {
-    tracing::info_span!(
+    tracing::debug_span!(
         "call",
         otel.name = name,
         otel.kind = kind,

@@ -75,30 +75,30 @@ pub(super) async fn serve<IO, S, B>(
                 }
                 return Poll::Ready(());
             }
-            let now = Instant::now();
             let phase = activity.phase();
             let end = match (phase, closing) {
-                // Nothing tells this task that a request has ended elsewhere, so it looks again.
-                (Phase::Busy, _) => now + limits.idle_timeout,
-                (Phase::Header(since), _) => since + limits.header_timeout,
-                (Phase::Stalled(since), _) | (Phase::Idle(since), None) => since + limits.idle_timeout,
-                (Phase::Idle(since), Some(closing)) => since.max(closing) + limits.header_timeout,
+                // Nothing tells this task that a request has ended elsewhere, so it looks again when the clock rings.
+                (Phase::Busy, _) => None,
+                (Phase::Header(since), _) => Some(since + limits.header_timeout),
+                (Phase::Stalled(since), _) | (Phase::Idle(since), None) => Some(since + limits.idle_timeout),
+                (Phase::Idle(since), Some(closing)) => Some(since.max(closing) + limits.header_timeout),
             };
-            if end <= now {
-                if matches!(phase, Phase::Header(_) | Phase::Stalled(_)) || closing.is_some() {
-                    return Poll::Ready(());
-                }
-                closing = Some(now);
-                connection.as_mut().graceful_shutdown();
-                continue;
-            }
             // A clock that rings early costs one more look; setting it anew for every request would cost more.
-            if end < clock.deadline() || clock.is_elapsed() {
+            if let Some(end) = end.filter(|end| *end < clock.deadline()) {
                 clock.as_mut().reset(end);
             }
             if clock.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            let now = Instant::now();
+            if end.is_some_and(|end| end <= now) {
+                if matches!(phase, Phase::Header(_) | Phase::Stalled(_)) || closing.is_some() {
+                    return Poll::Ready(());
+                }
+                closing = Some(now);
+                connection.as_mut().graceful_shutdown();
+            }
+            clock.as_mut().reset(end.filter(|end| *end > now).unwrap_or(now + limits.idle_timeout));
         }
     })
     .await;

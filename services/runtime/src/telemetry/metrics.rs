@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -139,7 +139,51 @@ impl RequestMetrics {
     /// Begins a request; it is counted when the recorder is finished, or as `cancelled` when it is dropped before.
     #[must_use]
     pub fn start(&self, service: Label, route: Label) -> Recorder {
-        Recorder { metrics: self.clone(), service, route, begun: Instant::now(), code: Cow::Borrowed("cancelled") }
+        self.route(service, route).start()
+    }
+
+    /// The requests of one route, for whoever begins many.
+    #[must_use]
+    pub fn route(&self, service: Label, route: Label) -> RouteMetrics {
+        let of = Route { service, route };
+        let seconds = self.seconds.get_or_create(&of).clone();
+        RouteMetrics(Arc::new(Series { of, seconds, usual: OnceLock::new(), ended: self.ended.clone() }))
+    }
+}
+
+/// The requests of one route. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics(Arc<Series>);
+
+#[derive(Debug)]
+struct Series {
+    of: Route,
+    seconds: Histogram,
+    /// How the first of them ended, which is how most do: its counter need not be looked up.
+    usual: OnceLock<(Cow<'static, str>, Counter)>,
+    ended: Family<Outcome, Counter>,
+}
+
+impl RouteMetrics {
+    /// Begins a request: see [`RequestMetrics::start`].
+    #[must_use]
+    pub fn start(&self) -> Recorder {
+        Recorder { series: Arc::clone(&self.0), begun: Instant::now(), code: Cow::Borrowed("cancelled") }
+    }
+}
+
+impl Series {
+    fn count(&self, code: Cow<'static, str>) {
+        let counter = |code| {
+            let Route { service, route } = self.of.clone();
+            self.ended.get_or_create(&Outcome { service, route, code }).clone()
+        };
+        let (usual, known) = self.usual.get_or_init(|| (code.clone(), counter(code.clone())));
+        if *usual == code {
+            known.inc();
+        } else {
+            counter(code).inc();
+        }
     }
 }
 
@@ -151,9 +195,7 @@ fn buckets() -> Histogram {
 /// One request under way.
 #[derive(Debug)]
 pub struct Recorder {
-    metrics: RequestMetrics,
-    service: Label,
-    route: Label,
+    series: Arc<Series>,
     begun: Instant,
     code: Cow<'static, str>,
 }
@@ -167,11 +209,8 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let (service, route) = (self.service.clone(), self.route.clone());
-        let seconds = self.begun.elapsed().as_secs_f64();
-        self.metrics.seconds.get_or_create(&Route { service, route }).observe(seconds);
-        let (service, route, code) = (self.service.clone(), self.route.clone(), std::mem::take(&mut self.code));
-        self.metrics.ended.get_or_create(&Outcome { service, route, code }).inc();
+        self.series.seconds.observe(self.begun.elapsed().as_secs_f64());
+        self.series.count(std::mem::take(&mut self.code));
     }
 }
 
