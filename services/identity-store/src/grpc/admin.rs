@@ -1,6 +1,5 @@
 //! `AdminService`.
 
-use domain::label::Label;
 use proto::admin::v1::admin_service_server::AdminService;
 use proto::admin::v1::preview_ground_request::Change as Previewed;
 use proto::admin::v1::{
@@ -162,8 +161,7 @@ impl AdminService for Service {
             Previewed::Rules(rules) => self.store.preview_rules(&tenant, convert::rules(&rules)?).await?,
             Previewed::LabelsOfGroup(LabelsOfGroup { group_id, labels }) => {
                 let group = group_id.parse().map_err(|_| Failure::GroupNotFound)?;
-                let labels = labels.iter().map(|label| Label::new(label)).collect();
-                self.store.preview_labels(&tenant, group, labels).await?
+                self.store.preview_labels(&tenant, group, &labels).await?
             }
         };
         let (sender, receiver) = mpsc::channel(AHEAD);

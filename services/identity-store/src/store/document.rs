@@ -124,7 +124,7 @@ fn renamed(attributes: &mut Map<String, Value>, attribute: &str, name: &str) -> 
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
     if bytes.len() > LARGEST {
-        return Err(Failure::TooLarge { what: "the document is larger than 1 MiB".into() });
+        return Err(too_large());
     }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(attributes)) => Ok(attributes),
@@ -154,10 +154,28 @@ fn values<'a>(attribute: Option<&'a Value>, name: &'static str) -> Result<impl I
         Some(Value::Array(elements)) => elements,
         Some(_) => return Err(invalid(name, "a list")),
     };
-    if elements.len() > MOST {
+    at_most(elements.len(), name)?;
+    Ok(elements.iter().filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str())))
+}
+
+/// The labels of a group as its document would hold them, within the bounds of one.
+pub(super) fn labels_of_group(texts: &[String]) -> Result<BTreeSet<Label>, Failure> {
+    at_most(texts.len(), "roles")?;
+    if texts.iter().map(String::len).sum::<usize>() > LARGEST {
+        return Err(too_large());
+    }
+    Ok(labels(texts.iter().map(String::as_str)))
+}
+
+fn at_most(count: usize, name: &str) -> Result<(), Failure> {
+    if count > MOST {
         return Err(Failure::TooLarge { what: format!("{name} has more than {MOST} values") });
     }
-    Ok(elements.iter().filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str())))
+    Ok(())
+}
+
+fn too_large() -> Failure {
+    Failure::TooLarge { what: "the document is larger than 1 MiB".into() }
 }
 
 fn labels<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<Label> {
@@ -209,7 +227,7 @@ fn invalid(field: &'static str, expected: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{GroupDocument, UserDocument, changed};
+    use super::{GroupDocument, MOST, UserDocument, changed, labels_of_group};
     use crate::failure::Failure;
 
     fn user(json: &str) -> Result<UserDocument, Failure> {
@@ -247,6 +265,17 @@ mod tests {
         assert!(user(&format!(r#"{{"userName":"{}"}}"#, "x".repeat(501))).is_err());
         assert!(user(&format!(r#"{{"userName":"{}"}}"#, "\u{1F80}".repeat(500))).is_err());
         assert!(user(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn labels_that_a_group_would_have_are_read_and_bounded_like_those_it_has() {
+        let texts = ["", "A_1_B", "A_1_B", &"x".repeat(600)].map(str::to_owned);
+        let group = serde_json::json!({ "displayName": "G", "roles": texts });
+        let stored = GroupDocument::parse(group.to_string().into_bytes()).unwrap().labels;
+        assert_eq!(labels_of_group(&texts).unwrap(), stored);
+        assert!(labels_of_group(&vec!["x".to_owned(); MOST]).is_ok());
+        assert!(matches!(labels_of_group(&vec!["x".to_owned(); MOST + 1]), Err(Failure::TooLarge { .. })));
+        assert!(matches!(labels_of_group(&["x".repeat(2 << 20)]), Err(Failure::TooLarge { .. })));
     }
 
     #[test]

@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use domain::difference::{Difference, Meanings};
 use domain::effective::{Holding, Source};
 use domain::id::{GroupId, TenantId};
-use domain::label::Label;
 use domain::revision::Revision;
 use domain::settings::DisplayNames;
 use sql::params;
 
 use super::affected::Affected;
-use super::document::GroupDocument;
+use super::document::{GroupDocument, labels_of_group};
 use super::ground::Inputs;
 use super::labels::Labels;
 use super::{Store, group_labels, standing};
@@ -65,10 +64,10 @@ impl Store {
         &self,
         tenant: &TenantId,
         group: GroupId,
-        labels: BTreeSet<Label>,
+        labels: &[String],
     ) -> Result<Preview, Failure> {
         const GROUP: &str = "SELECT document FROM groups WHERE tenant = $1 AND id = $2";
-        let owner = tenant.clone();
+        let (owner, labels) = (tenant.clone(), labels_of_group(labels)?);
         let read = self.database.read(move |tx| {
             Box::pin(async move {
                 let stands = standing(tx, &owner).await?;

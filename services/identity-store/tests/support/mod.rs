@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test needs and does not get fails the test")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
@@ -113,15 +112,5 @@ async fn replica(url: &str, clock: &Clock) -> App {
 
 /// A new, empty database on the PostgreSQL server of the tests.
 async fn fresh() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else {
-        panic!("this test needs PostgreSQL: set ROLECALL_TEST_POSTGRES, or run `cargo xtask test`");
-    };
-    let name = format!("suite_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (base, _) = server.rsplit_once('/').unwrap();
-    format!("{base}/{name}")
+    servers::fresh_database("suite").await.unwrap()
 }

@@ -1,7 +1,5 @@
 //! A store of its own for each test, on each engine, with a tenant in it and a clock that stands still.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use domain::clock::{Clock, Timestamp};
 use domain::id::{TenantId, UserId};
 use domain::revision::{Position, Revision};
@@ -25,19 +23,9 @@ pub(super) async fn each(test: impl AsyncFn(&Fixture)) {
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
     test(&open(&url, Some(folder)).await).await;
     if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
-        test(&open(&fresh_postgres(&server).await, None).await).await;
+        let url = servers::fresh_database_on(&server, "identity").await.unwrap();
+        test(&open(&url, None).await).await;
     }
-}
-
-async fn fresh_postgres(server: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("identity_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (base, _) = server.rsplit_once('/').unwrap();
-    format!("{base}/{name}")
 }
 
 async fn open(url: &str, folder: Option<tempfile::TempDir>) -> Fixture {

@@ -1,9 +1,6 @@
 //! A preview of so many that they are looked at in several reads: what it compares stands still, or it ends.
 
-use std::collections::BTreeSet;
-
 use domain::id::GroupId;
-use domain::label::Label;
 use domain::revision::Revision;
 
 use super::fixture::{Fixture, each, many_users};
@@ -25,8 +22,8 @@ async fn begun(f: &Fixture) -> (GroupId, Vec<String>, Preview) {
     let members: Vec<_> = many_users(f, 1_500).await.iter().map(ToString::to_string).collect();
     let document = serde_json::json!({ "displayName": "staff", "roles": ["ACCOUNT_0_A"] }).to_string();
     let staff = f.store.create_group(&f.tenant, Actor::default(), document.into(), &members, false).await.unwrap();
-    let labels = BTreeSet::from([Label::new("ACCOUNT_0_B")]);
-    let mut preview = f.store.preview_labels(&f.tenant, staff.value.id, labels).await.unwrap();
+    let labels = ["ACCOUNT_0_B".to_owned()];
+    let mut preview = f.store.preview_labels(&f.tenant, staff.value.id, &labels).await.unwrap();
     assert_eq!(f.store.more_differences(&mut preview).await.unwrap().unwrap().value.len(), 1_000);
     (staff.value.id, members, preview)
 }
