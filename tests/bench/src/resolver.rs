@@ -1,5 +1,5 @@
 //! The role-resolver. Closed loop: a set kept in the process, in Redis, and one that is computed, each against its floor.
-//! Open loop at half of that: percentiles of both. And label changes of a large group, until every replica is right.
+//! Open loop at half of that: percentiles of both; and beside a Redis that is too slow. And label changes of a large group, until every replica is right.
 
 mod changes;
 pub(crate) mod floor;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use harness::servers::{Redis, Wire};
 use harness::{Dial, Family, Part as Process, Shape};
 use identity_store::Store;
 use identity_store::model::Include;
@@ -50,6 +51,8 @@ enum Part {
     Redis,
     /// A set that is computed.
     Miss,
+    /// A Redis that takes two seconds for every command.
+    Slow,
     /// Changes of a large group's label.
     Changes,
 }
@@ -60,6 +63,8 @@ const CALLERS: usize = 16;
 const USERS: usize = 500;
 const LABELS: [&str; 3] =
     ["AGENT_CHIC-01_WAREHOUSE_ASSOCIATE", "AGENT_NYC-05_WAREHOUSE_ASSOCIATE", "RETAILER_LAKESIDE_STORE_MANAGER"];
+/// The columns of what is kept.
+const KEPT: [&str; 7] = ["calls/s", "floor/s", "ratio", "cpu us/call", "floor cpu us", "store cpu us", "reads/call"];
 const NO_NEAR: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__NEAR_BYTES", "0");
 /// Every question is put to the store.
 const NO_TRUST: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__CONFIRMED_WITHIN", "0s");
@@ -68,8 +73,7 @@ const NO_TRUST: (&str, &str) = ("ROLECALL_ROLE_RESOLVER__CACHE__CONFIRMED_WITHIN
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut report = options.choice.report("resolver")?;
     let runs = |part| options.choice.runs(&part);
-    let columns = ["calls/s", "floor/s", "ratio", "cpu us/call", "floor cpu us", "store cpu us"];
-    report.section("kept", "GetEffectiveRoles by id, 16 callers; the floor answers the same bytes", &columns);
+    report.section("kept", "GetEffectiveRoles by id, 16 callers; the floor answers the same bytes", &KEPT);
     for (part, name, environment, goal) in [
         (Part::Near, "kept in the process; floor: a bare tonic call", vec![], Some(0.85)),
         (Part::Redis, "kept in Redis; floor: a bare tonic call and a GET", vec![NO_NEAR], Some(0.7)),
@@ -78,6 +82,9 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         if runs(part) {
             kept(part, name, environment, goal, options, &mut report).await?;
         }
+    }
+    if runs(Part::Slow) {
+        slow(options, &mut report).await?;
     }
     if runs(Part::Changes) {
         changes::run(options.members, options.changes, &mut report).await?;
@@ -95,7 +102,8 @@ async fn kept(
     report: &mut Report,
 ) -> Result<()> {
     let mut dial = Dial::default();
-    dial.environment.extend(environment.into_iter().map(|(name, value)| (name, value.to_owned())));
+    let variables = environment.into_iter().chain([Dial::ADMIN]);
+    dial.environment.extend(variables.map(|(name, value)| (name, value.to_owned())));
     let mut family = Family::start_with(Shape::Processes, dial).await?;
     let ids = Arc::new(people(&family, USERS).await?);
     family.stop(Process::FluentPusher).await?;
@@ -112,12 +120,15 @@ async fn kept(
     let floor = Target::connect(&bare.url, &family.reader_token, ids).await?;
 
     let (mut rates, mut floors, mut cpu, mut floor_cpu, mut store_cpu) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut reads = vec![];
     for round in 0..=options.rounds {
         let count = if round == 0 { options.calls / 10 } else { options.calls };
         let each = |used: std::time::Duration| used.as_secs_f64() * 1e6 / number(count);
+        let asked = store_reads(&family).await?;
         let before = (resolver.used()?, store.used()?);
         let rate = ours.closed(CALLERS, count).await?;
         let used = (resolver.used()?.saturating_sub(before.0), store.used()?.saturating_sub(before.1));
+        let asked = store_reads(&family).await? - asked;
         let before = bare_cpu.used()?;
         let floor_rate = match &sql {
             Some(alone) => alone.closed(CALLERS, count).await,
@@ -130,12 +141,13 @@ async fn kept(
             floors.push(floor_rate);
             cpu.push(each(used.0));
             store_cpu.push(each(used.1));
+            reads.push(asked / number(count));
             floor_cpu.push(if sql.is_some() { f64::NAN } else { each(floor_used) });
         }
     }
     let ratio = median(rates.iter().zip(&floors).map(|(ours, floor)| ours / floor));
     let rate = median(rates);
-    let row = [rate, median(floors), ratio, median(cpu), median(floor_cpu), median(store_cpu)];
+    let row = [rate, median(floors), ratio, median(cpu), median(floor_cpu), median(store_cpu), median(reads)];
     report.row(name, &row, goal.map(|goal| Goal::AtLeast("ratio", goal)))?;
     if part == Part::Near {
         let columns = ["calls/s", "p50 ms", "p90 ms", "p99 ms", "max ms"];
@@ -144,8 +156,41 @@ async fn kept(
             let spread = target.open(rate / 2.0, options.calls / 4).await?;
             report.row(name, &[rate / 2.0, spread.p50, spread.p90, spread.p99, spread.max], None)?;
         }
-        let columns = ["calls/s", "floor/s", "ratio", "cpu us/call", "floor cpu us", "store cpu us"];
-        report.section("kept", "GetEffectiveRoles by id, further", &columns);
+        report.section("kept", "GetEffectiveRoles by id, further", &KEPT);
+    }
+    Ok(())
+}
+
+/// How often the family's role-resolver has asked identity-store for anything.
+async fn store_reads(family: &Family) -> Result<f64> {
+    let told = family.metrics(Process::RoleResolver).await?;
+    let counts = told.lines().filter_map(|line| {
+        let (labels, count) = line.strip_prefix("rolecall_client_requests_total{")?.rsplit_once("} ")?;
+        labels.contains("rolecall.identity.").then(|| count.parse::<f64>().ok()).flatten()
+    });
+    Ok(counts.sum())
+}
+
+/// Calls at a rate, of sets that are kept in Redis alone, from the moment on at which it takes two seconds for everything.
+async fn slow(options: &Options, report: &mut Report) -> Result<()> {
+    const PACE: f64 = 500.0;
+    let server = Redis::start()?;
+    let wire = Wire::start(&server.address(), "MGET")?;
+    let environment = vec![(NO_NEAR.0, NO_NEAR.1.to_owned())];
+    let redis = Some(format!("redis://{}/", wire.address()));
+    let mut family = Family::start_with(Shape::Processes, Dial { environment, redis, ..Dial::default() }).await?;
+    let ids = Arc::new(people(&family, USERS).await?);
+    family.stop(Process::FluentPusher).await?;
+    let target = Target::connect(&format!("http://{}", family.grpc), &family.reader_token, ids).await?;
+    target.warm().await?;
+    let columns = ["calls/s", "p50 ms", "p90 ms", "p99 ms", "max ms"];
+    report.section("slow", "kept in Redis alone, open loop", &columns);
+    for (name, late) in [("Redis as it is", 0), ("Redis takes 2 s for every command", 2)] {
+        let late = std::time::Duration::from_secs(late);
+        wire.answer_late(late, late);
+        let spread = target.open(PACE, options.calls / 8).await?;
+        let goal = (!late.is_zero()).then_some(Goal::Below("p99 ms", 300.0));
+        report.row(name, &[PACE, spread.p50, spread.p90, spread.p99, spread.max], goal)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Output};
 use anyhow::{Context as _, Result, ensure};
 use proto::identity::v1::AwaitCatalogueRequest;
 use proto::identity::v1::access_service_client::AccessServiceClient;
-use servers::{Postgres, Redis};
+use servers::{Postgres, Redis, fresh_database_on};
 
 use crate::program::{self, Program};
 use crate::{Fluent, Scim};
@@ -56,9 +56,14 @@ pub struct Dial {
     pub settings: Vec<&'static str>,
     /// Variables for every process, such as `ROLECALL_FLUENT_PUSHER__…`.
     pub environment: Vec<(&'static str, String)>,
+    /// The URL of another Redis than the family's own.
+    pub redis: Option<String>,
 }
 
 impl Dial {
+    /// The variable that gives each process an admin listener on a free port.
+    pub const ADMIN: (&str, &str) = ("ROLECALL_PROCESS__ADMIN_LISTEN", ANYWHERE);
+
     /// A family whose tenant chooses these.
     #[must_use]
     pub fn settings(flags: &[&'static str]) -> Self {
@@ -83,10 +88,12 @@ pub struct Family {
     dial: Dial,
     programs: BTreeMap<Part, Program>,
     listens: BTreeMap<Part, String>,
+    /// Where parts of a family in several processes tell their metrics, of those that do.
+    admins: BTreeMap<Part, String>,
     folder: tempfile::TempDir,
     server: Option<String>,
-    /// Where identity-store of a family in several processes keeps its data.
-    identity: String,
+    /// Where the parts of a family in several processes keep their data.
+    databases: BTreeMap<Part, String>,
     sim: Option<Sim>,
     redis: Option<Redis>,
     replicas: Vec<Program>,
@@ -107,6 +114,8 @@ const UNLIMITED: [&str; 4] = [
     "ROLECALL_GATEWAY__LIMITS__STRANGERS_PER_SECOND",
 ];
 const ANYWHERE: &str = "127.0.0.1:0";
+/// What the names of databases begin with.
+const FAMILY: &str = "family";
 const SECRET: &str = "a-secret-of-the-test-families-long-enough-to-be-one";
 
 impl Family {
@@ -146,9 +155,10 @@ impl Family {
             // The one process plays all parts; it is filed under the first.
             programs: BTreeMap::from([(Part::Gateway, program)]),
             listens: BTreeMap::from([(Part::IdentityStore, text("store")?)]),
+            admins: BTreeMap::new(),
             folder,
             server: None,
-            identity: String::new(),
+            databases: BTreeMap::new(),
             sim: None,
             redis: None,
             replicas: Vec::new(),
@@ -172,15 +182,19 @@ impl Family {
             dial,
             programs: BTreeMap::new(),
             listens: BTreeMap::new(),
+            admins: BTreeMap::new(),
             folder,
             server: Some(server.clone()),
-            identity: database(&server).await?,
+            databases: BTreeMap::from([
+                (Part::IdentityStore, fresh_database_on(&server, FAMILY).await?),
+                (Part::FluentPusher, fresh_database_on(&server, FAMILY).await?),
+            ]),
             sim: None,
             redis: Some(Redis::start()?),
             replicas: Vec::new(),
             _postgres: postgres,
         };
-        family.write_configuration(&server, &sim.url).await?;
+        family.write_configuration(&sim.url)?;
         family.sim = Some(sim);
 
         family.run(Part::IdentityStore).await?;
@@ -212,17 +226,17 @@ impl Family {
     }
 
     /// One file for all parts, and the secrets beside it.
-    async fn write_configuration(&self, server: &str, fluent: &str) -> Result<()> {
+    fn write_configuration(&self, fluent: &str) -> Result<()> {
         let folder = self.folder.path();
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).context("writing configuration");
         write("peers.secret", SECRET)?;
         write("revision.secret", "the secret under which test families seal their revisions")?;
         write("pepper.secret", "the pepper of the test families, which is long enough too")?;
         write("cache.secret", "the secret under which test families keep effective sets")?;
-        write("redis.url", &self.redis.as_ref().context("several processes share a Redis")?.url())?;
-        let identity = &self.identity;
-        let pusher = database(server).await?;
-        write("pusher.database", &pusher)?;
+        let redis = self.dial.redis.clone().or_else(|| self.redis.as_ref().map(Redis::url));
+        write("redis.url", &redis.context("several processes share a Redis")?)?;
+        let identity = self.data(Part::IdentityStore)?;
+        write("pusher.database", self.data(Part::FluentPusher)?)?;
         let at = folder.display();
         write(
             "rolecall.toml",
@@ -278,8 +292,9 @@ password = {{ file = "{at}/fluent.password" }}
         if self.shape == Shape::Single {
             return self.run_single().await;
         }
-        let (program, listen) = self.spawn(part, part.command(), self.listens.get(&part)).await?;
+        let (program, listen, admin) = self.spawn(part, part.command(), self.listens.get(&part)).await?;
         self.listens.insert(part, listen);
+        self.admins.extend(admin.map(|admin| (part, admin)));
         self.programs.insert(part, program);
         Ok(())
     }
@@ -288,7 +303,7 @@ password = {{ file = "{at}/fluent.password" }}
     pub async fn replica(&mut self, part: Part) -> Result<String> {
         ensure!(self.shape == Shape::Processes, "one process has no replicas");
         let name = format!("{}-{}", part.command(), self.replicas.len() + 2);
-        let (program, listen) = self.spawn(part, &name, None).await?;
+        let (program, listen, _) = self.spawn(part, &name, None).await?;
         self.replicas.push(program);
         Ok(listen)
     }
@@ -298,7 +313,13 @@ password = {{ file = "{at}/fluent.password" }}
         self.redis.as_mut().context("one process has no Redis")
     }
 
-    async fn spawn(&self, part: Part, name: &str, listen: Option<&String>) -> Result<(Program, String)> {
+    /// Starts a process; answers where it serves, and where it tells its metrics, if it does.
+    async fn spawn(
+        &self,
+        part: Part,
+        name: &str,
+        listen: Option<&String>,
+    ) -> Result<(Program, String, Option<String>)> {
         let mut environment = self.dial.environment.clone();
         if let Some(listen) = listen {
             environment.push((listen_variable(part), listen.clone()));
@@ -320,7 +341,7 @@ password = {{ file = "{at}/fluent.password" }}
         let ready = program.ready().await.with_context(|| part.command())?;
         let listen = ready["listen"].as_str().with_context(|| format!("listen in {ready}"))?;
         let listen = listen.to_owned();
-        Ok((program, listen))
+        Ok((program, listen, ready["admin"].as_str().map(str::to_owned)))
     }
 
     async fn run_single(&mut self) -> Result<()> {
@@ -362,24 +383,43 @@ password = {{ file = "{at}/fluent.password" }}
         self.folder.path()
     }
 
+    /// What a part says of itself, as text. The family's [`Dial`] must give it an admin listener.
+    pub async fn metrics(&self, part: Part) -> Result<String> {
+        let admin = self.admins.get(&part).with_context(|| format!("{} tells no metrics", part.command()))?;
+        Ok(reqwest::get(format!("http://{admin}/metrics")).await?.error_for_status()?.text().await?)
+    }
+
     /// Makes an empty database on the PostgreSQL server of a family in several processes; answers its URL.
     pub async fn database(&self) -> Result<String> {
         let server = self.server.as_deref().context("one process has no PostgreSQL")?;
-        database(server).await
+        fresh_database_on(server, FAMILY).await
     }
 
-    /// Copies identity-store's database, as it is now that it does not run; answers the copy's URL.
-    pub async fn back_up(&self) -> Result<String> {
-        copy(self.server.as_deref().context("one process has no PostgreSQL")?, &self.identity, None).await
+    /// Copies a part's database, as it is now that the part does not run; answers the copy's URL.
+    pub async fn back_up(&self, part: Part) -> Result<String> {
+        copy(self.server.as_deref().context("one process has no PostgreSQL")?, self.data(part)?, None).await
+    }
+
+    /// Puts a copy in the place of a part's database, which does not run.
+    pub async fn put_back(&self, part: Part, backup: &str) -> Result<()> {
+        let server = self.server.as_deref().context("one process has no PostgreSQL")?;
+        copy(server, backup, Some(self.data(part)?)).await?;
+        Ok(())
     }
 
     /// Puts a copy in the place of identity-store's database, which does not run, and begins its new life.
     pub async fn restore(&self, backup: &str) -> Result<()> {
-        copy(self.server.as_deref().context("one process has no PostgreSQL")?, backup, Some(&self.identity)).await?;
+        self.put_back(Part::IdentityStore, backup).await?;
         let config = self.folder.path().join("rolecall.toml").display().to_string();
         let output = program::run(&["identity-store", "restored", "--config", &config].map(str::to_owned))?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
+    }
+
+    /// Where a part keeps its data.
+    fn data(&self, part: Part) -> Result<&str> {
+        let url = self.databases.get(&part).with_context(|| format!("{} has no database", part.command()))?;
+        Ok(url)
     }
 
     /// Everything all parts have printed.
@@ -443,31 +483,22 @@ fn listen_variable(part: Part) -> &'static str {
     }
 }
 
-/// A database of its own on the server.
-async fn database(server: &str) -> Result<String> {
-    let name = format!("family_{}", uuid::Uuid::new_v4().simple());
-    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
-    let driver = tokio::spawn(connection);
-    admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-    drop(admin);
-    driver.await??;
-    let (base, _) = server.rsplit_once('/').context("a server's URL ends in a database")?;
-    Ok(format!("{base}/{name}"))
-}
-
 /// Copies a database of the server to another, which is replaced, or to a new one; answers that one's URL.
 async fn copy(server: &str, from: &str, to: Option<&str>) -> Result<String> {
+    let to = match to {
+        Some(to) => to.to_owned(),
+        None => fresh_database_on(server, FAMILY).await?,
+    };
     let name = |url: &str| url.rsplit_once('/').map(|(_, name)| name.to_owned()).context("a URL ends in a database");
-    let (from, (admin, connection)) = (name(from)?, tokio_postgres::connect(server, tokio_postgres::NoTls).await?);
-    let to = to.map_or_else(|| Ok(format!("family_{}", uuid::Uuid::new_v4().simple())), name)?;
+    let (from, into) = (name(from)?, name(&to)?);
+    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
     let driver = tokio::spawn(connection);
     // A process that was killed may have left connections behind.
     let left = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
     admin.batch_execute(&left).await?;
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)")).await?;
-    admin.batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {from}")).await?;
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {into} WITH (FORCE)")).await?;
+    admin.batch_execute(&format!("CREATE DATABASE {into} TEMPLATE {from}")).await?;
     drop(admin);
     driver.await??;
-    let (base, _) = server.rsplit_once('/').context("a server's URL ends in a database")?;
-    Ok(format!("{base}/{to}"))
+    Ok(to)
 }

@@ -1,6 +1,6 @@
 //! The simulated Fluent, seen over its control endpoint, so that both shapes of the family are looked at alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Client;
@@ -81,6 +81,17 @@ impl Fluent {
             return Ok(None);
         }
         Ok(Some(Account::read(answer.error_for_status()?.json().await?)))
+    }
+
+    /// All accounts, by name.
+    pub async fn accounts(&self) -> Result<BTreeMap<String, Account>> {
+        let state: Value = self.client.get(self.path(&["state"])?).send().await?.error_for_status()?.json().await?;
+        let users = state["users"].as_array().context("the state lists users")?;
+        let named = |raw: &Value| {
+            let name = raw["username"].as_str().unwrap_or_default().to_owned();
+            (name, Account::read(raw.clone()))
+        };
+        Ok(users.iter().map(named).collect())
     }
 
     /// Waits until the account of that name fulfils a condition.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::revision::RevisionKey;
 use futures_util::TryStreamExt as _;
 use proto::common::v1 as common;
 use proto::common::v1::consistency::Requirement;
 use proto::roles::v1 as roles;
+use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
 use proto::roles::v1::user_ref::Ref;
 use rand::rngs::StdRng;
@@ -27,12 +29,14 @@ use crate::ways::Ways;
 
 /// One who asks one replica about one tenant.
 pub(crate) struct Asker {
-    how: &'static str,
+    pub(crate) how: &'static str,
+    within: Duration,
     roles: RoleServiceClient<Transport>,
-    tenant: String,
+    pub(crate) labels: LabelServiceClient<Transport>,
+    pub(crate) tenant: String,
     key: RevisionKey,
     past: watch::Receiver<Past>,
-    random: StdRng,
+    pub(crate) random: StdRng,
 }
 
 /// How a question is put: how fresh the answer must be, and the revision that follows from it.
@@ -46,7 +50,9 @@ impl Asker {
     pub(crate) fn new(replica: &Replica, tenant: &Tenant, key: &RevisionKey, seed: u64) -> Self {
         Self {
             how: replica.how,
+            within: replica.within,
             roles: replica.roles(),
+            labels: replica.labels(),
             tenant: tenant.name.clone(),
             key: key.clone(),
             past: tenant.past.subscribe(),
@@ -60,6 +66,8 @@ impl Asker {
         self.batch(&wish).await;
         let wish = self.wish();
         self.checks(&wish).await;
+        self.match_labels().await;
+        self.list_labels().await;
         for _ in 0..2 {
             let wish = self.wish();
             self.one(&wish).await;
@@ -87,15 +95,17 @@ impl Asker {
             0..3 => return self.with_token(),
             3 => Requirement::FullyConsistent(true),
             4 => Requirement::MinimizeLatency(true),
-            _ => return Wish { consistency: None, not_before: 0 },
+            _ => return Wish { consistency: None, not_before: self.past.borrow().settled(self.within) },
         };
-        let head = self.past.borrow().newest().0;
-        let not_before = if requirement == Requirement::FullyConsistent(true) { head } else { 0 };
+        let past = self.past.borrow();
+        // Where nobody says how fresh, a state that was replaced too long ago will not do either.
+        let is_sure = requirement == Requirement::FullyConsistent(true);
+        let not_before = if is_sure { past.newest().0 } else { past.settled(self.within) };
         Wish { consistency: Some(consistency(requirement)), not_before }
     }
 
     /// Where the tenant stands, once the writer has noted it.
-    async fn head(&mut self) -> u64 {
+    pub(crate) async fn head(&mut self) -> u64 {
         let request = roles::BatchGetEffectiveRolesRequest {
             tenant: self.tenant.clone(),
             users: Vec::new(),
@@ -112,7 +122,7 @@ impl Asker {
     }
 
     /// The lists as they were at a revision. It may be told to readers a moment before the writer has noted it.
-    async fn at(&mut self, revision: u64) -> Arc<Company> {
+    pub(crate) async fn at(&mut self, revision: u64) -> Arc<Company> {
         let past = self.past.wait_for(|past| past.newest().0 >= revision).await.unwrap();
         Arc::clone(past.at(revision))
     }
@@ -124,8 +134,15 @@ impl Asker {
         self.at(revision).await
     }
 
-    fn newest(&self) -> Arc<Company> {
+    pub(crate) fn newest(&self) -> Arc<Company> {
         Arc::clone(self.past.borrow().newest().1)
+    }
+
+    /// The lists as they were at some time.
+    fn sometime(&mut self) -> Arc<Company> {
+        let past = self.past.borrow();
+        let at = self.random.random_range(0..past.states.len());
+        past.states.values().nth(at).map(Arc::clone).unwrap()
     }
 
     /// A user, in one of the ways to name one; sometimes nobody.
@@ -138,10 +155,11 @@ impl Asker {
         roles::UserRef { r#ref: Some(named) }
     }
 
+    /// Somebody who is there, or was once: who is deleted or bears another name by now, and whose name may be another's.
     fn anybody(&mut self) -> roles::UserRef {
-        let company = self.newest();
+        let company = if self.random.random_bool(0.7) { self.newest() } else { self.sometime() };
         match company.users.choose(&mut self.random) {
-            Some(user) if self.random.random_bool(0.9) => self.name(user),
+            Some(user) if self.random.random_bool(0.95) => self.name(user),
             _ => roles::UserRef { r#ref: Some(Ref::UserName("nobody".to_owned())) },
         }
     }
@@ -149,7 +167,7 @@ impl Asker {
     fn everybody(&mut self) -> Vec<roles::UserRef> {
         let company = self.newest();
         let mut all: Vec<_> = company.users.iter().map(|user| self.name(user)).collect();
-        all.push(self.anybody());
+        all.extend([self.anybody(), self.anybody()]);
         all
     }
 
@@ -308,7 +326,7 @@ impl Asker {
                 last.clone_from(&holder.user_id);
                 let user = company.users.iter().find(|user| user.id == holder.user_id).unwrap();
                 let set = company.effective(user);
-                let labels: BTreeSet<_> = holder.labels.iter().cloned().collect();
+                let labels = once(&holder.labels).expect("each label once");
                 assert_eq!(Some(&labels), set.grants.get(&grant), "{}: {user:?}", self.how);
                 assert_eq!(holder.held, set.held);
                 listed.insert(holder.user_id.clone());
@@ -340,22 +358,33 @@ pub(crate) fn compare(user: Option<(&Company, &User)>, answer: Option<&roles::Ef
         (user, answer) => return Err(format!("{answer:?} for {:?}", user.map(|(_, user)| user))),
     };
     let Set { active, held, has_labels, grants, unmatched } = company.effective(user);
-    let told = answer
-        .grants
-        .iter()
-        .map(|sourced| (received(sourced.grant.as_ref().unwrap()), sourced.labels.iter().cloned().collect()));
-    let told: BTreeMap<_, BTreeSet<_>> = told.collect();
-    let reasonable = |told: &common::UnmatchedLabel| {
-        let reason = told.reason().as_str_name().trim_start_matches("UNMATCHED_REASON_");
-        let known = unmatched.get(&told.label).is_some_and(|reasons| reasons.contains(reason));
-        known && (told.suggestion.is_empty() || company.meaning(&told.suggestion).is_ok())
-    };
+    let told = answer.grants.iter().map(|sourced| (received(sourced.grant.as_ref().unwrap()), once(&sourced.labels)));
+    let told: BTreeMap<_, Option<BTreeSet<_>>> = told.collect();
+    let is_once = told.len() == answer.grants.len();
+    let told: Option<BTreeMap<_, _>> = told.into_iter().map(|(grant, labels)| Some((grant, labels?))).collect();
+    let refused: BTreeSet<_> = answer.unmatched.iter().map(|told| &told.label).collect();
+    let reasonable =
+        |told: &common::UnmatchedLabel| unmatched.get(&told.label).is_some_and(|reasons| fits(company, told, reasons));
     let right = (&answer.user_id, answer.active, answer.held, answer.has_labels)
         == (&user.id, active, held, has_labels)
-        && told == grants
+        && is_once
+        && told.as_ref() == Some(&grants)
         && answer.unmatched.len() == unmatched.len()
+        && refused.len() == unmatched.len()
         && answer.unmatched.iter().all(reasonable);
     if right { Ok(()) } else { Err(format!("{answer:?} for {user:?}, who has {:?}", company.effective(user))) }
+}
+
+/// Texts as a set; `None` if one comes twice.
+fn once(texts: &[String]) -> Option<BTreeSet<String>> {
+    let all: BTreeSet<_> = texts.iter().cloned().collect();
+    (all.len() == texts.len()).then_some(all)
+}
+
+/// Whether what is told of an unmatched label is one of the reasons there are, and what is suggested would be better.
+pub(crate) fn fits(company: &Company, told: &common::UnmatchedLabel, reasons: &BTreeSet<&'static str>) -> bool {
+    let reason = told.reason().as_str_name().trim_start_matches("UNMATCHED_REASON_");
+    reasons.contains(reason) && (told.suggestion.is_empty() || company.meaning(&told.suggestion).is_ok())
 }
 
 fn found<'a>(company: &'a Company, user: &roles::UserRef) -> Option<&'a User> {

@@ -1,4 +1,4 @@
-//! The new enemy: somebody is taken out of a group, and then the group gets a role. Nobody is ever told that the one who
+//! C08, the new enemy: somebody is taken out of a group, and then the group gets a role. Nobody is ever told that the one who
 //! left has the role, whatever was kept of the state before.
 //!
 //! Ten thousand times on each database: in many tenants at once, ten members a group.

@@ -1,10 +1,10 @@
 //! A real identity-store, and replicas of role-resolver over it that keep sets in every way there is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
+use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
 use role_resolver::{CacheConfig, RedisConfig};
 use runtime::admin::Readiness;
@@ -36,6 +36,8 @@ pub(crate) struct Family {
 pub(crate) struct Replica {
     /// How it keeps sets.
     pub(crate) how: &'static str,
+    /// How old the state may be that it answers from where nobody says how fresh it must be.
+    pub(crate) within: Duration,
     pub(crate) metrics: Metrics,
     server: Server,
 }
@@ -43,6 +45,10 @@ pub(crate) struct Replica {
 impl Replica {
     pub(crate) fn roles(&self) -> RoleServiceClient<Transport> {
         RoleServiceClient::new(self.server.in_process()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    pub(crate) fn labels(&self) -> LabelServiceClient<Transport> {
+        LabelServiceClient::new(self.server.in_process()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 }
 
@@ -52,7 +58,7 @@ impl Family {
         let folder = tempfile::tempdir().unwrap();
         let url = match engine {
             Engine::Sqlite => format!("sqlite:{}", folder.path().join("identity.db").display()),
-            Engine::Postgres => fresh().await,
+            Engine::Postgres => servers::fresh_database("resolver").await.unwrap(),
         };
         let key = RevisionKey::derive(b"tests");
         let config = identity_store::Config {
@@ -70,12 +76,13 @@ impl Family {
         let store = identity_store::build(&config, parts).await.unwrap();
         let mut family = Self { key, replicas: Vec::new(), store, _folder: folder };
         let (keeps, nothing) = (CacheConfig::default(), CacheConfig { near_bytes: 0, ..CacheConfig::default() });
+        let impatient = CacheConfig { confirmed_within: Duration::from_millis(100), ..keeps };
         family.add("nothing", CacheConfig { confirmed_within: Duration::ZERO, ..nothing }, None).await;
-        family.add("in the process", keeps, None).await;
+        family.add("in the process", impatient, None).await;
         family.add("in the process, with a short memory", CacheConfig { stamps: 2, ..keeps }, None).await;
         if redis.is_some() {
             family.add("in Redis", nothing, redis).await;
-            family.add("in both", keeps, redis).await;
+            family.add("in both", impatient, redis).await;
             family.add("in both, with a short memory", CacheConfig { stamps: 2, ..keeps }, redis).await;
         }
         family
@@ -98,26 +105,11 @@ impl Family {
             stop: CancellationToken::new(),
         };
         let server = role_resolver::build(&config, parts).await.unwrap();
-        self.replicas.push(Replica { how, metrics, server });
+        self.replicas.push(Replica { how, within: cache.confirmed_within, metrics, server });
     }
 
     /// The way to the store.
     pub(crate) fn store(&self) -> Transport {
         self.store.transport()
     }
-}
-
-/// A new, empty database on the PostgreSQL server of the tests.
-async fn fresh() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") else {
-        panic!("this test needs PostgreSQL: set ROLECALL_TEST_POSTGRES, or run `cargo xtask test`");
-    };
-    let name = format!("resolver_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let (admin, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (base, _) = server.rsplit_once('/').unwrap();
-    format!("{base}/{name}")
 }

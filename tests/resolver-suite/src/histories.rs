@@ -116,7 +116,7 @@ fn on_postgresql_every_answer_is_what_the_rules_say() {
 fn beside_redis(engine: Engine, cases: u32) {
     let runtime = runtime();
     let (family, mischief) = runtime.block_on(async {
-        let mischief = Mischief::start().await;
+        let mischief = Mischief::start();
         (Family::start(engine, Some(&mischief.url())).await, mischief)
     });
     run(&runtime, &family, cases, When::Between, Some(mischief));

@@ -1,17 +1,12 @@
 //! What becomes of a Redis that is not to be trusted: it is killed, frozen, emptied, filled with what it held long ago or
 //! with junk, and answers late.
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom as _, SliceRandom as _};
 use rand::{Rng as _, SeedableRng as _};
-use servers::Redis;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use servers::{Redis, Wire};
 
 /// A Redis behind a wire that may be slow.
 pub(crate) struct Mischief {
@@ -30,15 +25,15 @@ enum State {
 }
 
 impl Mischief {
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let redis = Redis::start().unwrap();
-        let wire = Wire::start(redis.url().trim_start_matches("redis://").trim_end_matches('/')).await;
+        let wire = Wire::start(&redis.address(), "MGET").unwrap();
         Self { redis, wire, state: State::Well, dump: Vec::new() }
     }
 
     /// Where replicas reach it.
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.wire.port)
+        format!("redis://{}/", self.wire.address())
     }
 
     /// Something becomes of it; most often little.
@@ -59,8 +54,8 @@ impl Mischief {
                 self.redis.freeze().unwrap();
                 self.state = State::Frozen;
             }
-            8..12 => self.wire.slowness.store(random.random_range(0..200), Ordering::Relaxed),
-            12..20 => self.wire.slowness.store(0, Ordering::Relaxed),
+            8..12 => self.wire.answer_late(Duration::ZERO, Duration::from_millis(random.random_range(1..200))),
+            12..20 => self.wire.answer_late(Duration::ZERO, Duration::ZERO),
             20..35 => self.dump = self.all(),
             35..50 => self.put(self.dump.clone()),
             50..60 => {
@@ -102,43 +97,6 @@ impl Mischief {
         let mut client = self.client();
         for (key, value) in values {
             redis::cmd("SET").arg(key).arg(value).exec(&mut client).unwrap();
-        }
-    }
-}
-
-/// A wire that passes on what is asked at once, and what is answered up to so many milliseconds late.
-struct Wire {
-    port: u16,
-    slowness: Arc<AtomicU64>,
-}
-
-impl Wire {
-    async fn start(to: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (to, slowness) = (to.to_owned(), Arc::new(AtomicU64::new(0)));
-        let slow = Arc::clone(&slowness);
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let Ok(far) = TcpStream::connect(&to).await else { continue };
-                let ((asked, answers), (from, into)) = (near.into_split(), far.into_split());
-                tokio::spawn(pass(asked, into, Arc::default()));
-                tokio::spawn(pass(from, answers, Arc::clone(&slow)));
-            }
-        });
-        Self { port, slowness }
-    }
-}
-
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, slowness: Arc<AtomicU64>) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let slowness = slowness.load(Ordering::Relaxed);
-        if slowness > 0 {
-            tokio::time::sleep(Duration::from_millis(rand::random_range(0..slowness))).await;
-        }
-        if to.write_all(&buffer[..read]).await.is_err() {
-            return;
         }
     }
 }

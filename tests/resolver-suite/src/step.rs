@@ -68,7 +68,7 @@ pub(crate) enum TableKey {
 const NAMES: [&str; 6] = ["ann", "ANN", "bob", "Élodie", "éLODIE", "carl"];
 const OUTSIDE: [&str; 3] = ["x1", "x2", "x3"];
 /// Some of them can be read as labels.
-const GROUP_NAMES: [&str; 6] =
+pub(crate) const GROUP_NAMES: [&str; 6] =
     ["Staff", "staff", "AGENT_77_STORE", "RETAILER_MAIN_CLERK", "ACCOUNT_0_ADMIN", "AGENT_77_boss"];
 const ROLES: [&str; 5] = ["STORE", "SYD_STORE", "CLERK", "ADMIN", "Fulfillment_Associate"];
 /// A ref that is another's id, and refs that hold underscores.
@@ -77,7 +77,7 @@ const LOCATIONS: [(&str, &str); 5] =
     [("77", "CHIC-01"), ("78", ""), ("5000299", "WEST"), ("79", "5000299_SYD"), ("80", "CHIC-01")];
 /// One is a role's name too, one is a whole label.
 const LOGICAL: [&str; 3] = ["MANAGER", "CLERK", "AGENT_77_boss"];
-const LABELS: [&str; 20] = [
+pub(crate) const LABELS: [&str; 20] = [
     "AGENT_CHIC-01_STORE",
     "agent_77_STORE",
     "AGENT_77_STORE",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use domain::revision::{Epoch, Position, Revision, RevisionKey};
 use proto::admin::v1::admin_service_client::AdminServiceClient;
@@ -22,6 +23,7 @@ use runtime::error::{Error, Reason};
 use runtime::grpc::Transport;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::{Response, Status};
 
 use crate::company::{Catalogue, Company, Group, Key, Rule, User, same_name};
@@ -36,6 +38,8 @@ const GROUP_LABELS: &str = "urn:ietf:params:scim:schemas:extension:fluent:2.0:Gr
 pub(crate) struct Past {
     /// The lists as they were after each revision that changed them.
     pub(crate) states: BTreeMap<u64, Arc<Company>>,
+    /// When each of these was noted, which is after it was committed.
+    noted: BTreeMap<u64, Instant>,
     /// The newest revision token.
     pub(crate) token: String,
 }
@@ -45,6 +49,11 @@ impl Past {
     pub(crate) fn newest(&self) -> (u64, &Arc<Company>) {
         let (revision, company) = self.states.last_key_value().unwrap();
         (*revision, company)
+    }
+
+    /// The newest revision that was noted so long ago; 0 for none.
+    pub(crate) fn settled(&self, since: Duration) -> u64 {
+        self.noted.iter().rev().find(|(_, at)| at.elapsed() >= since).map_or(0, |(revision, _)| *revision)
     }
 
     /// The lists as they were at a revision.
@@ -88,13 +97,7 @@ impl Tenant {
         let before = self.company.clone();
         match self.try_to(step).await {
             None => {}
-            Some(Ok(token)) => {
-                let revision = self.opened(&token).revision.0;
-                self.past.send_modify(|past| {
-                    past.states.insert(revision, Arc::new(self.company.clone()));
-                    past.token = token;
-                });
-            }
+            Some(Ok(token)) => self.note(token),
             Some(Err(reason)) => {
                 self.company = before;
                 let refused = [Reason::UNIQUENESS, Reason::NESTING_CYCLE];
@@ -102,6 +105,29 @@ impl Tenant {
                 assert!(self.cannot(step), "{step:?} is refused though nothing is in its way: {reason}");
             }
         }
+    }
+
+    /// Takes note of what is, as of a token.
+    fn note(&self, token: String) {
+        let revision = self.opened(&token).revision.0;
+        self.past.send_modify(|past| {
+            past.states.insert(revision, Arc::new(self.company.clone()));
+            past.noted.insert(revision, Instant::now());
+            past.token = token;
+        });
+    }
+
+    /// Hires many at once, each with these labels, into a new group that bears others. What was in between is not noted.
+    pub(crate) async fn take_in(&mut self, count: usize, labels: &[&str], of_group: &[&str]) {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for n in 0..count {
+            let (id, name, labels) = (String::new(), format!("one-of-many-{n}"), own(labels));
+            self.hire(User { id, name, external_id: None, active: true, labels, title: 0 }).await.unwrap();
+        }
+        let (id, name, labels) = (String::new(), "Everybody".to_owned(), own(of_group));
+        let members = self.company.users.iter().map(|user| user.id.clone()).collect();
+        let token = self.found(Group { id, name, external_id: None, labels, members }).await.unwrap();
+        self.note(token);
     }
 
     /// What a token of this tenant stands for.

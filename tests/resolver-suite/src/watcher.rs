@@ -63,13 +63,18 @@ impl Watcher {
         let states: Vec<&Arc<Company>> = past.states.range(self.from..).map(|(_, state)| state).collect();
         let user = |company: &Arc<Company>, id: &str| company.users.iter().find(|user| user.id == id).cloned();
         let mut last = BTreeMap::new();
-        for watched in told.iter().flat_map(|message| &message.users) {
-            let was = |company: &&Arc<Company>| {
-                let user = user(company, &watched.user_id);
-                compare(user.as_ref().map(|user| (&***company, user)), watched.effective.as_ref()).is_ok()
+        for message in &told {
+            let Some(position) = &message.position else {
+                assert!(message.users.is_empty(), "{}: sets of no state", self.how);
+                continue;
             };
-            assert!(states.iter().any(was), "{}: {watched:?} never was", self.how);
-            last.insert(&watched.user_id, watched.effective.as_ref());
+            let company = past.at(position.revision);
+            for watched in &message.users {
+                let user = user(company, &watched.user_id);
+                let right = compare(user.as_ref().map(|user| (&**company, user)), watched.effective.as_ref());
+                assert!(right.is_ok(), "{}: at {}: {}", self.how, position.revision, right.unwrap_err());
+                last.insert(&watched.user_id, watched.effective.as_ref());
+            }
         }
         let everybody: BTreeSet<_> = states.iter().flat_map(|state| &state.users).map(|user| &user.id).collect();
         for id in everybody {

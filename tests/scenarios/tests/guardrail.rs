@@ -58,6 +58,7 @@ async fn under_hold_it_is_stored_and_nothing_is_provisioned(shape: Shape) -> Res
     Ok(())
 }
 
+/// R08: nothing is added.
 async fn a_change_that_only_adds_an_unrecognised_label_is_refused_whole(shape: Shape) -> Result<()> {
     let family = Family::start(shape).await?;
     let path = format!("/Users/{}", family.scim.hire("cal", &[CHICAGO]).await?.id());
@@ -72,6 +73,7 @@ async fn a_change_that_only_adds_an_unrecognised_label_is_refused_whole(shape: S
     Ok(())
 }
 
+/// R08: what the request took away goes, and nothing else comes.
 async fn a_change_that_also_takes_away_takes_away_and_gives_nothing(shape: Shape) -> Result<()> {
     for dial in [Dial::default(), hold()] {
         let family = Family::start_with(shape, dial).await?;

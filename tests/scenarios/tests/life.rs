@@ -3,11 +3,10 @@
 use anyhow::Result;
 use harness::{Family, Shape};
 use scenarios::{mutations, stories, until_state};
-use serde_json::{Value, json};
+use serde_json::json;
 
 stories!(
     hired_in_the_idp_is_at_work_in_fluent,
-    dismissed_in_any_dialect_loses_everything_and_inactive_comes_first,
     deleted_is_gone_and_the_name_is_free,
     a_new_bearer_of_a_name_has_nothing_of_the_old_one,
     taken_back_has_the_roles_again,
@@ -33,37 +32,6 @@ async fn hired_in_the_idp_is_at_work_in_fluent(shape: Shape) -> Result<()> {
     let extension = &shown.body["urn:ietf:params:scim:schemas:extension:fluent:2.0:User"];
     assert_eq!(extension["fluentUserId"], json!(account.id));
     assert!(extension["pushedAt"].is_string() && extension["effectiveRoles"].is_null(), "{extension}");
-    Ok(())
-}
-
-async fn dismissed_in_any_dialect_loses_everything_and_inactive_comes_first(shape: Shape) -> Result<()> {
-    let family = Family::start(shape).await?;
-    let dialects: [(&str, Value); 5] = [
-        ("entra", json!([{"op": "Replace", "path": "active", "value": "False"}])),
-        ("flag", json!([{"op": "replace", "path": "active", "value": false}])),
-        ("okta", json!([{"op": "replace", "value": {"active": false}}])),
-        ("add", json!([{"op": "Add", "path": "active", "value": "false"}])),
-        (
-            "urn",
-            json!([{"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User:active", "value": false}]),
-        ),
-    ];
-    for (name, _) in &dialects {
-        assert_eq!(family.scim.hire(name, &[CHICAGO]).await?.status, 201);
-    }
-    for (name, operations) in &dialects {
-        family.fluent.until_works(name, &[CHICAGO_GRANT]).await?;
-        let found = family.scim.get(&format!("/Users?filter=userName%20eq%20%22{name}%22")).await?;
-        let id = found.body["Resources"][0]["id"].as_str().unwrap_or_default().to_owned();
-        let before = family.fluent.log_head().await?;
-        let dismissed = family.scim.patch(&format!("/Users/{id}"), operations).await?;
-        assert!(dismissed.status == 200 && dismissed.body["active"] == json!(false), "{name}: {}", dismissed.body);
-        family.fluent.until_gone(name).await?;
-        let mutations = mutations(&family, name, before).await?;
-        assert_eq!(mutations.first().map(String::as_str), Some("updateUser"), "{name}: INACTIVE first: {mutations:?}");
-        let kept = family.scim.get(&format!("/Users/{id}")).await?;
-        assert_eq!(kept.body["roles"][0]["value"], json!(CHICAGO), "labels are remembered");
-    }
     Ok(())
 }
 
@@ -118,6 +86,7 @@ async fn promotion_takes_away_before_it_gives(shape: Shape) -> Result<()> {
     Ok(())
 }
 
+/// R05.
 async fn one_left_without_labels_loses_everything(shape: Shape) -> Result<()> {
     let family = Family::start(shape).await?;
     let path = format!("/Users/{}", family.scim.hire("fay", &[CHICAGO]).await?.id());

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use harness::{Family, Part, Shape, eventually};
-use proto::common::v1::{Consistency, ContextType, Grant, consistency::Requirement};
+use proto::common::v1::{ContextType, Grant, consistency::Requirement};
 use proto::roles::v1 as pb;
-use proto::roles::v1::role_service_client::RoleServiceClient;
+use scenarios::asking::Resolver;
 use scenarios::stories;
 use serde_json::json;
-use tonic::metadata::MetadataValue;
+use tonic::Code;
 use tonic::transport::Channel;
-use tonic::{Code, Request};
 
 stories!(
     an_internal_system_learns_what_a_person_may_do,
@@ -23,39 +22,6 @@ stories!(
 );
 
 const CHICAGO: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
-
-struct Resolver {
-    client: RoleServiceClient<Channel>,
-    token: String,
-}
-
-impl Resolver {
-    async fn of(family: &Family) -> Result<Self> {
-        let channel = Channel::from_shared(format!("http://{}", family.grpc))?.connect().await?;
-        Ok(Self { client: RoleServiceClient::new(channel), token: family.reader_token.clone() })
-    }
-
-    fn request<T>(&self, message: T) -> Result<Request<T>> {
-        let mut request = Request::new(message);
-        let value = MetadataValue::try_from(format!("Bearer {}", self.token))?;
-        request.metadata_mut().insert("authorization", value);
-        Ok(request)
-    }
-
-    async fn roles(
-        &mut self,
-        user: pb::user_ref::Ref,
-        requirement: Option<Requirement>,
-    ) -> Result<pb::GetEffectiveRolesResponse, tonic::Status> {
-        let message = pb::GetEffectiveRolesRequest {
-            tenant: String::new(),
-            user: Some(pb::UserRef { r#ref: Some(user) }),
-            consistency: requirement.map(|requirement| Consistency { requirement: Some(requirement) }),
-        };
-        let request = self.request(message).map_err(|error| tonic::Status::internal(error.to_string()))?;
-        self.client.get_effective_roles(request).await.map(tonic::Response::into_inner)
-    }
-}
 
 fn by_id(id: &str) -> pb::user_ref::Ref {
     pb::user_ref::Ref::Id(id.to_owned())
@@ -220,7 +186,7 @@ fn kept(family: &mut Family) -> Result<Vec<(u64, bool)>> {
     Ok(all)
 }
 
-/// role-resolver is killed while Redis, which stands still, has yet to take in what was read; it takes it in late.
+/// K05: role-resolver is killed while Redis, which stands still, has yet to take in what was read; it takes it in late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fill_whose_replica_was_killed_claims_no_more_than_it_read() -> Result<()> {
     let mut family = Family::start(Shape::Processes).await?;
@@ -261,7 +227,7 @@ async fn a_fill_whose_replica_was_killed_claims_no_more_than_it_read() -> Result
     Ok(())
 }
 
-/// An older backup is restored, while Fluent, the pusher, Redis and the replicas know of more.
+/// K15: an older backup is restored, while Fluent, the pusher, Redis and the replicas know of more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_backup_is_noticed_and_nothing_of_its_lost_future_is_answered_or_stays_in_fluent() -> Result<()> {
     const NEW_YORK: &str = "AGENT_NYC-05_STORE";
@@ -273,7 +239,7 @@ async fn a_restored_backup_is_noticed_and_nothing_of_its_lost_future_is_answered
         family.fluent.until_works(name, &grant).await?;
     }
     family.kill(Part::IdentityStore)?;
-    let backup = family.back_up().await?;
+    let backup = family.back_up(Part::IdentityStore).await?;
     family.run(Part::IdentityStore).await?;
 
     let dismissal = json!([{ "op": "replace", "path": "active", "value": false }]);

@@ -109,7 +109,7 @@ async fn a_tenants_own_rules_win_unless_it_says_otherwise(shape: Shape) -> Resul
     .await
 }
 
-/// Two rule sets in turn, with one role in common, while people are hired and others pushed: no account ever holds what
+/// C13: two rule sets in turn, with one role in common, while people are hired and others pushed: no account ever holds what
 /// only the two together would give.
 async fn what_is_pushed_while_rules_change_is_of_one_rule_set(shape: Shape) -> Result<()> {
     let sets = [["STORE", "Inventory_Viewer"], ["Inventory_Viewer", "WAREHOUSE_ASSOCIATE"]];

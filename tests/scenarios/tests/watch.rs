@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
-use harness::{Answer, Family, Shape};
+use harness::{Family, Shape};
 use proto::roles::v1 as pb;
-use proto::roles::v1::role_service_client::RoleServiceClient;
-use scenarios::stories;
-use serde_json::{Value, json};
-use tonic::metadata::MetadataValue;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Streaming};
+use scenarios::asking::Resolver;
+use scenarios::{change, group, relabel, stories};
+use serde_json::json;
+use tonic::{Code, Streaming};
 
 stories!(
     a_watch_tells_whatever_gives_or_takes_access,
@@ -27,48 +25,18 @@ const PICKER: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
 const STORE: &str = "AGENT_CHIC-01_STORE";
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A client with the token of an internal system.
-#[derive(Clone)]
-struct Resolver {
-    client: RoleServiceClient<Channel>,
-    token: String,
-}
-
-impl Resolver {
-    async fn of(family: &Family) -> Result<Self> {
-        let channel = Channel::from_shared(format!("http://{}", family.grpc))?.connect().await?;
-        Ok(Self { client: RoleServiceClient::new(channel), token: family.reader_token.clone() })
-    }
-
-    fn request<T>(&self, message: T) -> Result<Request<T>> {
-        let mut request = Request::new(message);
-        let value = MetadataValue::try_from(format!("Bearer {}", self.token))?;
-        request.metadata_mut().insert("authorization", value);
-        Ok(request)
-    }
-
-    /// Begins after a token, or now.
-    async fn watch(&mut self, after: &str) -> Result<Watch> {
-        let request = self.request(pb::WatchRolesRequest { tenant: String::new(), after: after.to_owned() })?;
-        let mut changes = self.client.watch_roles(request).await?.into_inner();
-        let begun = changes.message().await?.context("a watch begins")?;
-        ensure!(begun.users.is_empty() && (after.is_empty() || begun.revision_token == after), "{begun:?}");
-        Ok(Watch { changes, token: begun.revision_token, sets: BTreeMap::new() })
-    }
-
-    /// The set of a user as it is now; `None` for one who is gone.
-    async fn now(&mut self, id: &str) -> Result<Option<pb::EffectiveSet>> {
-        let user = pb::UserRef { r#ref: Some(pb::user_ref::Ref::Id(id.to_owned())) };
-        let request = self.request(pb::BatchGetEffectiveRolesRequest {
-            users: vec![user],
-            consistency: Some(proto::common::v1::Consistency {
-                requirement: Some(proto::common::v1::consistency::Requirement::FullyConsistent(true)),
-            }),
-            ..Default::default()
-        })?;
-        let results = self.client.batch_get_effective_roles(request).await?.into_inner().results;
-        Ok(results.into_iter().next().context("one result")?.effective)
-    }
+/// The set of a user as it is now; `None` for one who is gone.
+async fn now(resolver: &mut Resolver, id: &str) -> Result<Option<pb::EffectiveSet>> {
+    let user = pb::UserRef { r#ref: Some(pb::user_ref::Ref::Id(id.to_owned())) };
+    let request = resolver.request(pb::BatchGetEffectiveRolesRequest {
+        users: vec![user],
+        consistency: Some(proto::common::v1::Consistency {
+            requirement: Some(proto::common::v1::consistency::Requirement::FullyConsistent(true)),
+        }),
+        ..Default::default()
+    })?;
+    let results = resolver.client.batch_get_effective_roles(request).await?.into_inner().results;
+    Ok(results.into_iter().next().context("one result")?.effective)
 }
 
 /// A watch, and what it told last of each user.
@@ -79,9 +47,19 @@ struct Watch {
 }
 
 impl Watch {
+    /// Begins after a token, or now.
+    async fn begin(resolver: &mut Resolver, after: &str) -> Result<Self> {
+        let request = resolver.request(pb::WatchRolesRequest { tenant: String::new(), after: after.to_owned() })?;
+        let mut changes = resolver.client.watch_roles(request).await?.into_inner();
+        let begun = changes.message().await?.context("a watch begins")?;
+        ensure!(begun.users.is_empty() && (after.is_empty() || begun.revision_token == after), "{begun:?}");
+        Ok(Self { changes, token: begun.revision_token, sets: BTreeMap::new() })
+    }
+
     async fn next(&mut self) -> Result<()> {
         let message = tokio::time::timeout(PATIENCE, self.changes.message()).await.context("the watch is silent")??;
-        let pb::WatchRolesResponse { users, revision_token } = message.context("a watch does not end")?;
+        let pb::WatchRolesResponse { users, revision_token, position } = message.context("a watch does not end")?;
+        ensure!(position.is_some() || users.is_empty(), "sets are of some state");
         self.sets.extend(users.into_iter().map(|user| (user.user_id, user.effective)));
         if !revision_token.is_empty() {
             self.token = revision_token;
@@ -109,43 +87,13 @@ fn held(set: &pb::EffectiveSet) -> Vec<&str> {
     roles
 }
 
-fn labels(labels: &[&str]) -> Value {
-    labels.iter().map(|label| json!({ "value": label })).collect()
-}
-
-fn replace_labels(of: &[&str]) -> Value {
-    json!([{"op": "replace", "path": "roles", "value": labels(of)}])
-}
-
-async fn group(family: &Family, name: &str, bears: &[&str], members: &[&str]) -> Result<Answer> {
-    let members: Vec<_> = members.iter().map(|id| json!({ "value": id })).collect();
-    let made = family
-        .scim
-        .post(
-            "/Groups",
-            &json!({
-                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
-                "displayName": name, "roles": labels(bears), "members": members,
-            }),
-        )
-        .await?;
-    ensure!(made.status == 201, "{}", made.body);
-    Ok(made)
-}
-
-async fn change(family: &Family, path: &str, operations: &Value) -> Result<()> {
-    let changed = family.scim.patch(path, operations).await?;
-    ensure!(changed.status < 300, "{operations}: {}", changed.body);
-    Ok(())
-}
-
 async fn a_watch_tells_whatever_gives_or_takes_access(shape: Shape) -> Result<()> {
     let family = Family::start(shape).await?;
     let ann = family.scim.hire("ann", &[PICKER]).await?;
     let (id, path) = (ann.id(), format!("/Users/{}", ann.id()));
-    let mut watch = Resolver::of(&family).await?.watch("").await?;
+    let mut watch = Watch::begin(&mut Resolver::of(&family).await?, "").await?;
 
-    change(&family, &path, &replace_labels(&[STORE])).await?;
+    change(&family, &path, &relabel(&[STORE])).await?;
     watch.until_holds(id, &["STORE"]).await?;
     let inner = group(&family, "inner", &[], &[id]).await?;
     let outer = group(&family, "outer", &[PICKER], &[]).await?;
@@ -153,9 +101,9 @@ async fn a_watch_tells_whatever_gives_or_takes_access(shape: Shape) -> Result<()
     let nest = json!([{"op": "add", "path": "members", "value": [{"value": inner.id()}]}]);
     change(&family, &outer_path, &nest).await?;
     watch.until_holds(id, &["STORE", "WAREHOUSE_ASSOCIATE"]).await?;
-    change(&family, &outer_path, &replace_labels(&[])).await?;
+    change(&family, &outer_path, &relabel(&[])).await?;
     watch.until_holds(id, &["STORE"]).await?;
-    change(&family, &inner_path, &replace_labels(&[PICKER])).await?;
+    change(&family, &inner_path, &relabel(&[PICKER])).await?;
     watch.until_holds(id, &["STORE", "WAREHOUSE_ASSOCIATE"]).await?;
     let leave = json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]);
     change(&family, &inner_path, &leave).await?;
@@ -179,19 +127,19 @@ async fn a_watch_that_broke_off_goes_on_and_nothing_is_lost_between(shape: Shape
     let family = Family::start(shape).await?;
     let (ann, bob) = (family.scim.hire("ann", &[PICKER]).await?, family.scim.hire("bob", &[PICKER]).await?);
     let mut resolver = Resolver::of(&family).await?;
-    let begun = resolver.watch("").await?.token;
+    let begun = Watch::begin(&mut resolver, "").await?.token;
     for round in 0..20 {
         let label = if round % 2 == 0 { STORE } else { PICKER };
-        change(&family, &format!("/Users/{}", ann.id()), &replace_labels(&[label])).await?;
+        change(&family, &format!("/Users/{}", ann.id()), &relabel(&[label])).await?;
     }
     let all = group(&family, "all", &[STORE], &[ann.id(), bob.id()]).await?;
-    let mut again = resolver.watch(&begun).await?;
+    let mut again = Watch::begin(&mut resolver, &begun).await?;
     again.until_holds(ann.id(), &["STORE", "WAREHOUSE_ASSOCIATE"]).await?;
     again.until_holds(bob.id(), &["STORE", "WAREHOUSE_ASSOCIATE"]).await?;
     let later = again.token.clone();
     drop(again);
     ensure!(family.scim.delete(&format!("/Groups/{}", all.id())).await?.status == 204, "it can be deleted");
-    let mut last = resolver.watch(&later).await?;
+    let mut last = Watch::begin(&mut resolver, &later).await?;
     last.until_holds(ann.id(), &["WAREHOUSE_ASSOCIATE"]).await?;
     last.until_holds(bob.id(), &["WAREHOUSE_ASSOCIATE"]).await?;
 
@@ -207,7 +155,7 @@ async fn nobody_is_lost_while_many_write_at_one_time(shape: Shape) -> Result<()>
     const ROUNDS: usize = 12;
     let family = Family::start(shape).await?;
     let mut resolver = Resolver::of(&family).await?;
-    let mut watch = resolver.watch("").await?;
+    let mut watch = Watch::begin(&mut resolver, "").await?;
     let team = group(&family, "team", &[], &[]).await?;
     let write = async |writer: usize| {
         let mut ids = Vec::new();
@@ -217,7 +165,7 @@ async fn nobody_is_lost_while_many_write_at_one_time(shape: Shape) -> Result<()>
             let member = json!([{"op": "add", "path": "members", "value": [{"value": hired.id()}]}]);
             change(&family, &format!("/Groups/{}", team.id()), &member).await?;
             let bears: &[&str] = if (writer + round).is_multiple_of(2) { &[STORE] } else { &[] };
-            change(&family, &format!("/Groups/{}", team.id()), &replace_labels(bears)).await?;
+            change(&family, &format!("/Groups/{}", team.id()), &relabel(bears)).await?;
             if round % 3 == 0 {
                 ensure!(family.scim.delete(&format!("/Users/{}", hired.id())).await?.status == 204, "deleted");
             }
@@ -227,7 +175,7 @@ async fn nobody_is_lost_while_many_write_at_one_time(shape: Shape) -> Result<()>
     };
     let ids: Vec<_> = try_join_all((0..WRITERS).map(write)).await?.concat();
     for id in ids {
-        let now = resolver.now(&id).await?;
+        let now = now(&mut resolver, &id).await?;
         watch.until(&id, "as it is now", |set| set == now.as_ref()).await?;
     }
     Ok(())
@@ -251,7 +199,7 @@ async fn a_preview_says_what_the_change_of_a_groups_labels_then_does(shape: Shap
     assert_eq!(told.len(), 1, "{} and {} are not in it", bob.id(), around.id());
     assert_eq!((told[0].user_id.as_str(), told[0].turn()), (ann.id(), pb::Turn::Held));
     assert_eq!(told[0].lost.iter().map(|grant| grant.role.as_str()).collect::<Vec<_>>(), ["STORE"]);
-    let now = resolver.now(ann.id()).await?.unwrap_or_default();
+    let now = now(&mut resolver, ann.id()).await?.unwrap_or_default();
     assert_eq!((held(&now), now.held), (vec!["STORE", "WAREHOUSE_ASSOCIATE"], false), "nothing is stored");
     Ok(())
 }
