@@ -27,6 +27,7 @@ mod members;
 mod outcomes;
 mod pending;
 mod preview;
+mod recount;
 mod retention;
 mod rules;
 mod tenants;

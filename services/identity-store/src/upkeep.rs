@@ -1,5 +1,5 @@
-//! What identity-store does by itself: hear of other replicas' commits, forget what is too old, and tell of tokens that
-//! are near their end.
+//! What identity-store does by itself: hear of other replicas' commits, forget what is too old, put counts right, and
+//! tell of tokens that are near their end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,11 @@ pub(crate) fn start(store: &Store, config: &Config, announcer: Announcer, stop: 
     every(config.upkeep, stop, "forgetting what is old", move || {
         let store = old.clone();
         async move { store.forget_old().await }
+    });
+    let counted = store.clone();
+    every(config.upkeep, stop, "counting anew", move || {
+        let store = counted.clone();
+        async move { store.recount().await }
     });
     let (tokens, announcer) = (store.clone(), Arc::new(announcer));
     every(config.upkeep, stop, "looking for tokens near their end", move || {
