@@ -6,9 +6,7 @@ CREATE TABLE held_back (
     since BIGINT NOT NULL,
     revision BIGINT NOT NULL,
     deleted_name TEXT,
-    deleted_name_folded TEXT {binary},
     labels TEXT NOT NULL,
     PRIMARY KEY (tenant, user_id)
 ) {rows by key};
-CREATE INDEX held_back_by_name ON held_back (tenant, deleted_name_folded) WHERE deleted_name_folded IS NOT NULL;
 ALTER TABLE tenants ADD COLUMN held_back BIGINT NOT NULL DEFAULT 0;

@@ -171,7 +171,7 @@ macro_rules! behaviours {
                 a_release_is_told_by_the_feed_once_for_each
                 nobody_is_released_who_came_after_the_list
                 who_is_held_back_stays_so_whatever_the_setting_becomes
-                an_account_is_the_one_who_now_bears_its_name
+                who_was_deleted_stays_held_back_whoever_bears_its_name
             }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read

@@ -28,12 +28,12 @@ const TOGETHER: usize = 100;
 
 /// An active user becomes inactive: notes it if it is to be held back.
 pub(super) async fn deactivated(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
-    if holds(scope).await? { note(scope, user, None, &[]).await } else { forget_user(scope, user).await }
+    if holds(scope).await? { note(scope, user, None, &[]).await } else { forget(scope, user).await }
 }
 
 /// An inactive user becomes active: what it had is given back to it, or what it now has.
 pub(super) async fn activated(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
-    forget_user(scope, user).await
+    forget(scope, user).await
 }
 
 /// A user is about to be deleted: notes it if it is to be held back, or is already. Its memberships still stand.
@@ -45,17 +45,11 @@ pub(super) async fn deleted(scope: &mut Scope<'_, '_>, user: UserId, old: &UserD
         scope.held_back > 0 && scope.tx.row(IS_NOTED, params![scope.tenant.as_str(), user.as_bytes()]).await?.is_some()
     };
     if !holds {
-        return forget_user(scope, user).await;
+        return forget(scope, user).await;
     }
     let names = tenants::settings(scope.tx, scope.tenant).await?.display_names;
     let labels = holdings::labels_of(scope.tx, scope.tenant, user, names).await?;
     note(scope, user, Some(old), &labels).await
-}
-
-/// A user comes to bear a name: an account of that name is its, and no longer that of one who was deleted.
-pub(super) async fn named(scope: &mut Scope<'_, '_>, folded: &str) -> Result<(), Failure> {
-    const TAKEN: &str = "DELETE FROM held_back WHERE tenant = $1 AND deleted_name_folded = $2";
-    forget(scope, TAKEN, folded.into()).await
 }
 
 /// Whether one who leaves is held back.
@@ -71,32 +65,27 @@ async fn note(
     deleted: Option<&UserDocument>,
     labels: &[Label],
 ) -> Result<(), Failure> {
-    const NOTE: &str = "INSERT INTO held_back (tenant, user_id, since, revision, deleted_name, deleted_name_folded, labels) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    const DELETED: &str = "UPDATE held_back SET deleted_name = $3, deleted_name_folded = $4, labels = $5 \
-         WHERE tenant = $1 AND user_id = $2";
+    const NOTE: &str = "INSERT INTO held_back (tenant, user_id, since, revision, deleted_name, labels) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    const DELETED: &str = "UPDATE held_back SET deleted_name = $3, labels = $4 WHERE tenant = $1 AND user_id = $2";
     let (tenant, user) = (scope.tenant.as_str(), user.as_bytes());
-    let (name, folded) = deleted.map(|old| (old.user_name.as_str(), old.folded_name())).unzip();
+    let name = deleted.map(|old| old.user_name.as_str());
     let labels = list_to_db(labels.iter().map(Label::as_str));
     let (now, revision) = (scope.now.0, scope.revision.to_db());
-    let values = params![tenant, user, now, revision, name, folded.as_deref(), labels.as_str()];
+    let values = params![tenant, user, now, revision, name, labels.as_str()];
     if scope.tx.execute(NOTE, values).await? == 1 {
         scope.counts.held_back += 1;
     } else {
-        scope.tx.execute(DELETED, params![tenant, user, name, folded, labels]).await?;
+        scope.tx.execute(DELETED, params![tenant, user, name, labels]).await?;
     }
     Ok(())
 }
 
 /// Of a departure that is not held back nothing may be noted, whatever was before.
-async fn forget_user(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
+async fn forget(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> {
     const FORGET: &str = "DELETE FROM held_back WHERE tenant = $1 AND user_id = $2";
-    forget(scope, FORGET, user.as_bytes().to_vec().into()).await
-}
-
-async fn forget(scope: &mut Scope<'_, '_>, sql: &'static str, key: Value) -> Result<(), Failure> {
     if scope.held_back > 0 {
-        let gone = scope.tx.execute(sql, vec![scope.tenant.as_str().into(), key]).await?;
+        let gone = scope.tx.execute(FORGET, params![scope.tenant.as_str(), user.as_bytes()]).await?;
         scope.counts.held_back -= i64::try_from(gone).unwrap_or(i64::MAX);
     }
     Ok(())

@@ -162,7 +162,6 @@ impl Write for Create {
         if changed.first() != Some(&1) {
             return Err(Failure::NameTaken { attribute: "userName" });
         }
-        held_back::named(scope, &document.folded_name()).await?;
         scope.counts.users += 1;
         scope.counts.inactive += i64::from(!document.active);
         Ok(Applied::Changed(User {
@@ -234,9 +233,6 @@ impl Write for Replace {
         statements.extend(emails(tenant, id, &old.emails, &document.emails));
         statements.extend(labels::of_user(tenant, id.as_bytes(), &old.labels, &document.labels));
         scope.tx.batch(statements).await?;
-        if renamed {
-            held_back::named(scope, &document.folded_name()).await?;
-        }
         match (old.active, document.active) {
             (true, false) => {
                 held_back::deactivated(scope, id).await?;

@@ -158,3 +158,22 @@ async fn who_leaves_with_a_crowd_while_it_is_looked_at_is_held_back() {
     assert!(setup.fakes.change(|world| world.users[&ada].held_back));
     assert_eq!(setup.account("ada"), open(&["STORE@AGENT:1"]));
 }
+
+/// Another comes to bear the name of a user whose account has an older one: that account is still the first user's, and a
+/// release closes it.
+#[tokio::test]
+async fn an_account_under_an_older_name_is_closed_by_the_release() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    setup.change(ada, |user| "eve".clone_into(&mut user.name));
+    setup.change(ada, deleted);
+    setup.settle().await;
+    setup.hire("eve", &[CLERK]);
+    setup.settle().await;
+    let eves = open(&["STORE_ASSISTANT@AGENT:1"]);
+    assert_eq!((setup.account("ada"), setup.account("eve")), (open(&["STORE@AGENT:1"]), eves.clone()));
+    setup.change(ada, released);
+    setup.settle().await;
+    assert_eq!((setup.account("ada"), setup.account("eve")), (CLOSED, eves));
+}
