@@ -15,6 +15,7 @@ mod roles;
 mod search;
 mod users;
 mod wire;
+mod within;
 
 use axum::Router;
 use axum::body::Body;

@@ -21,6 +21,9 @@ use crate::tenants::Tenant;
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long to wait before a lost stream is begun again, or a failed read repeated.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+/// The least time between two looks at the feed: what comes meanwhile is stored and pushed together. What takes access
+/// away does not wait for it: that is looked for by itself.
+const GATHER: Duration = Duration::from_millis(10);
 /// Revisions in one read.
 pub(crate) const PAGE: u32 = 500;
 
@@ -128,11 +131,15 @@ impl Follower {
             if let Err(error) = followed {
                 tracing::warn!(tenant = %tenant.id, error = %runtime::error::Chain(&error), "the feed could not be read");
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(PAUSE), if failed => {}
-                changed = known.changed(), if !failed => if changed.is_err() { return },
-            }
+            let next = async {
+                if failed {
+                    tokio::time::sleep(PAUSE).await;
+                    return Ok(());
+                }
+                tokio::time::sleep(GATHER).await;
+                known.changed().await
+            };
+            let Some(Ok(())) = stop.run_until_cancelled(next).await else { return };
         }
     }
 

@@ -30,6 +30,10 @@ const GRACE: Duration = Duration::from_secs(30);
 const KEPT: usize = 1;
 /// The most finished accounts that are kept while the tables do not answer.
 const FINISHED: usize = 64;
+/// How long those who have ended wait for others that are about to.
+const MOMENT: Duration = Duration::from_millis(2);
+/// How long outcomes wait for others before they are told.
+const GATHER: Duration = Duration::from_millis(20);
 /// The most outcomes told in one call.
 const REPORTS: usize = 1000;
 
@@ -65,7 +69,10 @@ impl Worker {
             let pause = due.map_or(self.config.poll, |due| due.clamp(MIN_PAUSE, self.config.poll));
             tokio::select! {
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
-                Some(ended) = busy.join_next(), if !busy.is_empty() => finished.extend(ended),
+                Some(ended) = busy.join_next(), if !busy.is_empty() => {
+                    finished.extend(ended);
+                    gather(&tenant, &mut busy, &mut finished).await;
+                }
                 () = tenant.work.notified() => {}
                 () = tokio::time::sleep(pause) => self.watch(&tenant).await,
             }
@@ -123,7 +130,11 @@ impl Worker {
             self.report(&tenant).await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tenant.outbox.filled() => {}
+                // What comes within a moment is told together: each call is a commit of identity-store's.
+                () = async {
+                    tenant.outbox.filled().await;
+                    tokio::time::sleep(GATHER).await;
+                } => {}
                 () = tokio::time::sleep(self.config.poll) => {
                     // Where no turn has come by, they are forgotten now; and what has been left untold is looked up.
                     self.forget_told(&tenant).await;
@@ -316,6 +327,21 @@ impl Worker {
             }
             Err(error) => log_store(&error),
         }
+    }
+}
+
+/// Waits a moment for others that are about to end, so that they are given back together; not if there is something new
+/// to be done, and not if none is left.
+async fn gather(tenant: &Tenant, busy: &mut JoinSet<Finished>, finished: &mut Vec<Finished>) {
+    let others = async {
+        while let Some(ended) = busy.join_next().await {
+            finished.extend(ended);
+        }
+    };
+    tokio::select! {
+        () = others => {}
+        () = tenant.work.notified() => tenant.work.notify_one(),
+        () = tokio::time::sleep(MOMENT) => {}
     }
 }
 

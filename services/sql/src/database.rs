@@ -184,6 +184,22 @@ impl Database {
         self.write_lasting(Lasting::Soon, work)
     }
 
+    /// The same for what means nothing to anybody once the machine that holds the database has gone down, such as a lease:
+    /// whoever uses a SQLite file goes down with it, so that its answer does not wait for the disk either. Those who use
+    /// PostgreSQL live on, so there it is a [`Self::write`].
+    pub fn write_while_up<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
+    {
+        let lasting = match self.engine() {
+            Engine::Sqlite => Lasting::Soon,
+            Engine::Postgres => Lasting::AtOnce,
+        };
+        self.write_lasting(lasting, work)
+    }
+
     async fn write_lasting<T, E, F>(&self, lasting: Lasting, work: F) -> Result<T, E>
     where
         T: Send + 'static,

@@ -19,9 +19,27 @@
 //! | `{int:r.record 0}` | the first column of the record, an integer | the same |
 //! | `{text:r.record 0}`, `{bytes:r.record 0}` | the same of a text, of bytes | the same |
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::RwLock;
 
 use crate::database::Engine;
+
+/// What has been translated, by where the program holds it: that says which text it is without reading it.
+type Known = HashMap<(Engine, usize, usize), Arc<str>>;
+
+/// A statement of the program's own text as `engine` reads it. It is translated once.
+pub(crate) fn known(engine: Engine, sql: &'static str) -> Arc<str> {
+    static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
+    let place = (engine, sql.as_ptr() as usize, sql.len());
+    if let Some(known) = KNOWN.read().get(&place) {
+        return Arc::clone(known);
+    }
+    let text = translate(engine, sql);
+    KNOWN.write().insert(place, Arc::clone(&text));
+    text
+}
 
 /// The statement as `engine` reads it.
 pub(crate) fn translate(engine: Engine, sql: &str) -> Arc<str> {
@@ -90,12 +108,16 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::translate;
+    use super::{known, translate};
     use crate::database::Engine;
 
     #[test]
     fn each_engine_reads_its_own_dialect() {
         let sql = "SELECT a FROM t WHERE b = $1 AND c IN {ids:$2} {for update}";
+        for engine in [Engine::Sqlite, Engine::Postgres, Engine::Sqlite, Engine::Postgres] {
+            assert_eq!(known(engine, sql), translate(engine, sql));
+            assert_eq!(known(engine, &sql[..8]), translate(engine, "SELECT a"));
+        }
         assert_eq!(
             &*translate(Engine::Sqlite, sql),
             "SELECT a FROM t WHERE b = ?1 AND c IN (SELECT unhex(value) AS value FROM json_each(?2)) "

@@ -18,7 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Work;
 use crate::database::{Engine, Lasting, Options};
-use crate::dialect::translate;
+use crate::dialect::known;
 use crate::error::Error;
 use crate::tx::{Inner, Statement, Tx};
 use crate::value::{Row, Value};
@@ -88,9 +88,9 @@ impl Postgres {
     }
 
     /// One look-up by key, in one round trip.
-    pub(crate) async fn point(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn point(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let client = self.0.get().await?;
-        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        let statement = client.prepare_cached(&known(Engine::Postgres, sql)).await?;
         rows(&client.query(&statement, &bound(values)).await?)
     }
 
@@ -198,7 +198,7 @@ impl<'c> Session<'c> {
 
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
         let client = self.client;
-        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        let statement = client.prepare_cached(sql).await?;
         self.send(client.execute(&statement, &bound(values))).await
     }
 
@@ -211,14 +211,14 @@ impl<'c> Session<'c> {
     async fn prepared(&self, statements: &[Statement]) -> Result<Vec<Prepared>, Error> {
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
-            prepared.push(self.client.prepare_cached(&translate(Engine::Postgres, statement.sql)).await?);
+            prepared.push(self.client.prepare_cached(&known(Engine::Postgres, statement.sql)).await?);
         }
         Ok(prepared)
     }
 
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let client = self.client;
-        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await?;
+        let statement = client.prepare_cached(sql).await?;
         rows(&self.send(client.query(&statement, &bound(values))).await?)
     }
 
@@ -229,7 +229,7 @@ impl<'c> Session<'c> {
         mut take: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
         let client = self.client;
-        let statement = client.prepare_cached(&translate(Engine::Postgres, sql)).await.map_err(Error::from)?;
+        let statement = client.prepare_cached(sql).await.map_err(Error::from)?;
         let mut rows = std::pin::pin!(self.send(client.query_raw(&statement, values)).await?);
         while let Some(row) = rows.try_next().await.map_err(Error::from)? {
             take(whole(&row)?)?;

@@ -1,18 +1,25 @@
-//! SQLite: one writer on a thread of its own, a pool of readers, a write-ahead log that is synced at every commit.
+//! SQLite: one writer, a pool of readers, a write-ahead log that is synced at every commit.
+//!
+//! Who writes and finds the writer free does the work where it stands: two changes of threads cost as much as a small
+//! transaction. Whoever comes meanwhile waits in the queue of a thread of its own, in order.
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt as _;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ToSql};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::Work;
 use crate::database::{Engine, Lasting, Options};
-use crate::dialect::translate;
+use crate::dialect::known;
+
 use crate::error::Error;
 use crate::tx::{Inner, Tx};
 use crate::value::{Row, Value};
@@ -22,14 +29,24 @@ type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 /// An open SQLite file.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
-    writer: mpsc::UnboundedSender<Job>,
+    writer: Arc<Turns>,
+    queue: mpsc::UnboundedSender<Job>,
     readers: Arc<Readers>,
     /// Connections for single look-ups, which are made where they are asked for.
     points: Arc<Mutex<Vec<Connection>>>,
     wait: std::time::Duration,
 }
 
+/// The writer, and who waits for it.
+#[derive(Debug)]
+struct Turns {
+    writer: Mutex<Writer>,
+    /// Jobs that are in the queue. Nobody overtakes them.
+    waiting: AtomicUsize,
+}
+
 /// The one connection that writes.
+#[derive(Debug)]
 struct Writer {
     connection: Connection,
     /// How it commits now.
@@ -42,6 +59,10 @@ impl Writer {
         E: From<Error>,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
     {
+        if !self.connection.is_autocommit() {
+            // The work before panicked.
+            self.connection.execute_batch("ROLLBACK").map_err(Error::from)?;
+        }
         if self.lasting != lasting {
             let synchronous = match lasting {
                 Lasting::AtOnce => "FULL",
@@ -109,9 +130,12 @@ impl Sqlite {
         })
         .await?;
         let points = idle.split_off(readers);
+        let writer = Writer { connection: writer, lasting: Lasting::AtOnce };
+        let writer = Arc::new(Turns { writer: Mutex::new(writer), waiting: AtomicUsize::new(0) });
         Ok(Self {
             points: Arc::new(Mutex::new(points)),
-            writer: spawn_writer(writer)?,
+            queue: spawn_queue(Arc::clone(&writer))?,
+            writer,
             readers: Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(readers)) }),
             wait: options.wait,
         })
@@ -139,9 +163,9 @@ impl Sqlite {
 
     /// One look-up by key, made on the spot: it takes microseconds, less than handing it to another thread. `None` if
     /// all connections for that are in use.
-    pub(crate) fn point(&self, sql: &str, values: &[Value]) -> Option<Result<Vec<Row>, Error>> {
+    pub(crate) fn point(&self, sql: &'static str, values: &[Value]) -> Option<Result<Vec<Row>, Error>> {
         let mut connection = self.points.lock().pop()?;
-        let rows = Session(&mut connection).rows(sql, values);
+        let rows = Session(&mut connection).rows(&known(Engine::Sqlite, sql), values);
         self.points.lock().push(connection);
         Some(rows)
     }
@@ -152,39 +176,65 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
+        if let Some(mut writer) = self.writer.free() {
+            return on_the_spot(|| caught(|| writer.write(lasting, work)));
+        }
         let (done, answer) = oneshot::channel();
         let job: Job = Box::new(move |writer| {
             // A caller that went away does not hear the answer; the work is done all the same.
-            let _ = done.send(writer.write(lasting, work));
+            let _ = done.send(caught(|| writer.write(lasting, work)));
         });
-        self.writer.send(job).map_err(|_| E::from(Error::unavailable("the writer has stopped")))?;
+        self.writer.waiting.fetch_add(1, Ordering::SeqCst);
+        self.queue.send(job).map_err(|_| E::from(Error::unavailable("the writer has stopped")))?;
         answer.await.map_err(|_| E::from(Error::unavailable("the writer has stopped")))?
     }
+}
+
+impl Turns {
+    /// The writer, if nobody has it and nobody waits for it.
+    fn free(&self) -> Option<MutexGuard<'_, Writer>> {
+        let writer = self.writer.try_lock()?;
+        (self.waiting.load(Ordering::SeqCst) == 0).then_some(writer)
+    }
+}
+
+/// Does on this thread what waits for the disk, and has another look after the tasks of this one meanwhile.
+fn on_the_spot<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // There is no other.
+        _ => work(),
+    }
+}
+
+/// A panic in one piece of work ends that piece: its caller hears that nobody answered, and the next finds the
+/// connection without an open transaction.
+fn caught<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::unavailable("the work panicked").into()))
 }
 
 fn connect(path: &PathBuf, flags: OpenFlags, lock: std::time::Duration) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(lock)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Plans do not depend on the values bound: else a statement is prepared again whenever they change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
     Ok(connection)
 }
 
-fn spawn_writer(connection: Connection) -> Result<mpsc::UnboundedSender<Job>, Error> {
+fn spawn_queue(turns: Arc<Turns>) -> Result<mpsc::UnboundedSender<Job>, Error> {
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
-    let mut writer = Writer { connection, lasting: Lasting::AtOnce };
     std::thread::Builder::new()
         .name("sqlite-writer".into())
         .spawn(move || {
             while let Some(job) = jobs.blocking_recv() {
-                // A panic in one job ends that job: its caller hears that nobody answered, and the next finds the
-                // connection without an open transaction.
-                let done = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut writer)));
-                if done.is_err() {
-                    let _ = writer.connection.execute_batch("ROLLBACK");
-                }
+                let mut writer = turns.writer.lock();
+                turns.waiting.fetch_sub(1, Ordering::SeqCst);
+                job(&mut writer);
             }
         })
         .map_err(Error::unavailable)?;
@@ -233,7 +283,7 @@ where
 
 impl Session<'_> {
     pub(crate) fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
-        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql))?;
+        let mut statement = self.0.prepare_cached(sql)?;
         let changed = statement.execute(rusqlite::params_from_iter(values))?;
         Ok(changed as u64)
     }
@@ -253,7 +303,7 @@ impl Session<'_> {
         values: &[Value],
         mut take: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut statement = self.0.prepare_cached(&translate(Engine::Sqlite, sql)).map_err(Error::from)?;
+        let mut statement = self.0.prepare_cached(sql).map_err(Error::from)?;
         let columns = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {

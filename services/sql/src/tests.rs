@@ -291,6 +291,68 @@ async fn a_panic_ends_one_write_and_no_other() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_writes_keeps_no_other_task_from_its_work() {
+    each(async |fresh| {
+        let (begun, wait_begun) = tokio::sync::oneshot::channel();
+        let (go, wait_go) = std::sync::mpsc::channel::<()>();
+        let database = fresh.database.clone();
+        let writer = tokio::spawn(async move {
+            let write = database.write(move |tx| {
+                Box::pin(async move {
+                    begun.send(()).unwrap();
+                    // On PostgreSQL a wait of this kind would be the thread's; there nothing is done on the spot.
+                    if tx.engine() == Engine::Sqlite {
+                        wait_go.recv().unwrap();
+                    }
+                    Ok::<_, Error>(())
+                })
+            });
+            write.await
+        });
+        tokio::spawn(async move {
+            wait_begun.await.unwrap();
+            let _ = go.send(());
+        });
+        writer.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_while_another_writes_waits_and_nobody_overtakes_it() {
+    each(async |fresh| {
+        let (begun, wait_begun) = tokio::sync::oneshot::channel();
+        let (go, wait_go) = tokio::sync::oneshot::channel::<()>();
+        let database = fresh.database.clone();
+        let first = tokio::spawn(async move {
+            let write = database.write(move |tx| {
+                Box::pin(async move {
+                    begun.send(()).unwrap();
+                    if tx.engine() == Engine::Sqlite {
+                        wait_go.blocking_recv().unwrap();
+                    }
+                    tx.execute("INSERT INTO things (id, name) VALUES ($1, $2)", params![vec![1], "a"]).await
+                })
+            });
+            write.await
+        });
+        wait_begun.await.unwrap();
+        let mut second = std::pin::pin!(insert(&fresh.database, 2, "b"));
+        let waits = futures_util::poll!(second.as_mut()).is_pending();
+        assert!(waits, "the writer is busy");
+        let _ = go.send(());
+        first.await.unwrap().unwrap();
+        // Whoever comes now finds the one before it done, in whatever order their answers are read.
+        insert(&fresh.database, 3, "c").await.unwrap();
+        if fresh.database.engine() == Engine::Sqlite {
+            assert_eq!(all(&fresh.database).await.len(), 3);
+        }
+        second.await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_look_up_sees_what_is_committed() {
     each(async |fresh| {

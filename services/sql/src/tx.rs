@@ -1,6 +1,7 @@
 //! A transaction, the same on both engines.
 
 use crate::database::Engine;
+use crate::dialect::{known, translate};
 use crate::error::Error;
 use crate::value::{Row, Value};
 use crate::{postgres, sqlite};
@@ -43,8 +44,8 @@ impl Tx<'_> {
     /// Runs a statement; answers how many rows it changed.
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
         match &mut self.0 {
-            Inner::Sqlite(session) => session.execute(sql, &values),
-            Inner::Postgres(session) => session.execute(sql, &values).await,
+            Inner::Sqlite(session) => session.execute(&known(Engine::Sqlite, sql), &values),
+            Inner::Postgres(session) => session.execute(&known(Engine::Postgres, sql), &values).await,
         }
     }
 
@@ -52,9 +53,10 @@ impl Tx<'_> {
     /// allows; answers how many rows each changed.
     pub async fn batch(&mut self, statements: Vec<Statement>) -> Result<Vec<u64>, Error> {
         match &mut self.0 {
-            Inner::Sqlite(session) => {
-                statements.iter().map(|statement| session.execute(statement.sql, &statement.values)).collect()
-            }
+            Inner::Sqlite(session) => statements
+                .iter()
+                .map(|statement| session.execute(&known(Engine::Sqlite, statement.sql), &statement.values))
+                .collect(),
             Inner::Postgres(session) => session.batch(&statements).await,
         }
     }
@@ -72,7 +74,7 @@ impl Tx<'_> {
 
     /// Runs a query; answers all its rows. Bound them in the query.
     pub async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
-        self.composed(sql, values).await
+        self.translated(&known(self.engine(), sql), &values).await
     }
 
     /// Runs a query and hands its rows over one after another: they are never together in memory. For answers as long as
@@ -84,22 +86,26 @@ impl Tx<'_> {
         take: impl FnMut(Row) -> Result<(), E> + Send,
     ) -> Result<(), E> {
         match &mut self.0 {
-            Inner::Sqlite(session) => session.each(sql, &values, take),
-            Inner::Postgres(session) => session.each(sql, &values, take).await,
+            Inner::Sqlite(session) => session.each(&known(Engine::Sqlite, sql), &values, take),
+            Inner::Postgres(session) => session.each(&known(Engine::Postgres, sql), &values, take).await,
         }
     }
 
     /// Runs a query; answers its first row, if it has one.
     pub async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, Error> {
-        Ok(self.composed(sql, values).await?.into_iter().next())
+        Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
     /// Runs a query whose text was put together from `&'static str` pieces: for compilers of filters alone. Values never
     /// belong in the text.
     pub async fn composed(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.translated(&translate(self.engine(), sql), &values).await
+    }
+
+    async fn translated(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
         match &mut self.0 {
-            Inner::Sqlite(session) => session.rows(sql, &values),
-            Inner::Postgres(session) => session.rows(sql, &values).await,
+            Inner::Sqlite(session) => session.rows(sql, values),
+            Inner::Postgres(session) => session.rows(sql, values).await,
         }
     }
 
@@ -152,7 +158,7 @@ impl Tx<'_> {
     /// Runs a statement that nothing depends on but those after it: on PostgreSQL it travels with the next.
     fn soon(&mut self, sql: &'static str) -> Result<(), Error> {
         match &mut self.0 {
-            Inner::Sqlite(session) => session.execute(sql, &[]).map(drop),
+            Inner::Sqlite(session) => session.execute(&known(Engine::Sqlite, sql), &[]).map(drop),
             Inner::Postgres(session) => {
                 session.ahead(sql);
                 Ok(())

@@ -139,7 +139,7 @@ impl Store {
         };
         let tenant = tenant.clone();
         self.database
-            .write(move |tx| {
+            .write_while_up(move |tx| {
                 Box::pin(async move {
                     let jobs = claim(tx, &tenant, &owner, (limit, only_revocations), now, term).await?;
                     let all = jobs.len() < limit && !only_revocations;

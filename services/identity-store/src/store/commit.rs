@@ -2,7 +2,8 @@
 //!
 //! Neither the disk's sync nor the tenant's row lock then limits throughput to one change at a time. A change waits in
 //! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
-//! on the queue starts one. The worker takes what waits, opens a transaction, locks the tenants' rows, lets each change
+//! on the queue is its worker for one turn, as far as it need not wait, and leaves the rest to a task. The worker takes
+//! what waits, opens a transaction, locks the tenants' rows, lets each change
 //! do its work in a savepoint of its own and under a revision of its own, commits, and only then answers. A change that
 //! fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the transaction
 //! itself, the others are made again, each in one of its own: what they met was perhaps another's doing, and undone with
@@ -16,6 +17,7 @@ use domain::clock::{Clock, Timestamp};
 use domain::departures::Departures;
 use domain::id::TenantId;
 use domain::revision::{Epoch, Position, Revision};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use sql::{Database, Engine, Statement, Tx, params};
@@ -105,9 +107,13 @@ struct Shared {
     clock: Clock,
     board: Arc<HeadBoard>,
     alarms: Alarms,
-    /// A queue is there exactly while it has a worker. On SQLite the one queue has no name.
-    queues: Mutex<HashMap<Option<TenantId>, Queue>>,
+    /// A queue is there exactly while it has a worker.
+    queues: Mutex<HashMap<QueueName, Queue>>,
 }
+
+/// Whose queue it is; on SQLite, that has one, nobody's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct QueueName(Option<TenantId>);
 
 impl Committer {
     pub(super) fn new(database: Database, clock: Clock, board: Arc<HeadBoard>, alarms: Alarms) -> Self {
@@ -119,53 +125,97 @@ impl Committer {
         let (done, answer) = oneshot::channel();
         let waiting = Box::new(Pending { tenant: tenant.clone(), write, state: PendingState::Waiting, done });
         let queue = (self.0.database.engine() == Engine::Postgres).then(|| tenant.clone());
-        self.enqueue(queue, waiting)?;
+        self.enqueue(QueueName(queue), waiting)?;
         // A worker that lost its transaction drops the changes it carried: their fate is not known.
         answer.await.unwrap_or(Err(Failure::Unavailable))
     }
 
-    fn enqueue(&self, name: Option<TenantId>, waiting: Box<dyn Waiting>) -> Result<(), Failure> {
+    fn enqueue(&self, name: QueueName, waiting: Box<dyn Waiting>) -> Result<(), Failure> {
         let mut queues = self.0.queues.lock();
         if let Some(queue) = queues.get_mut(&name) {
             if queue.len() >= WAITING {
                 return Err(Failure::Busy);
             }
             queue.push_back(waiting);
-        } else {
-            queues.insert(name.clone(), VecDeque::from([waiting]));
-            tokio::spawn(work(Arc::clone(&self.0), name));
+            return Ok(());
+        }
+        queues.insert(name.clone(), VecDeque::from([waiting]));
+        drop(queues);
+        // Where no work has to be waited for, as on SQLite while nobody else writes, the first comer's is done here and
+        // now: a task of its own would have to be woken, and would have to wake.
+        let shared = &self.0;
+        let mut first = Box::pin(turn(Arc::clone(shared), name.clone()));
+        match first.as_mut().now_or_never() {
+            Some(Left::Nothing) => {}
+            Some(Left::More) => drop(tokio::spawn(work(Arc::clone(shared), name))),
+            None => {
+                let shared = Arc::clone(shared);
+                drop(tokio::spawn(async move {
+                    if first.await == Left::More {
+                        work(shared, name).await;
+                    }
+                }));
+            }
         }
         Ok(())
     }
 }
 
+/// Whether anything waits in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing does, and the queue is gone.
+    Nothing,
+    /// Something may.
+    More,
+}
+
 /// Carries out what waits in a queue until nothing does.
-async fn work(shared: Arc<Shared>, name: Option<TenantId>) {
-    loop {
-        let batch: Batch = {
-            let mut queues = shared.queues.lock();
-            let Some(queue) = queues.get_mut(&name) else { return };
-            if queue.is_empty() {
-                queues.remove(&name);
-                return;
+async fn work(shared: Arc<Shared>, name: QueueName) {
+    while turn(Arc::clone(&shared), name.clone()).await == Left::More {}
+}
+
+/// Carries out what waits in a queue now.
+async fn turn(shared: Arc<Shared>, name: QueueName) -> Left {
+    let Some(batch) = shared.take(&name) else { return Left::Nothing };
+    let Err(Aborted { failure, mut batch, lost_by }) = attempt(&shared, batch).await else { return shared.left(&name) };
+    let Some(culprit) = lost_by else {
+        fail(batch, &failure);
+        return Left::More;
+    };
+    batch.remove(culprit).fail(failure);
+    for waiting in batch {
+        if let Err(Aborted { failure, batch, .. }) = attempt(&shared, vec![waiting]).await {
+            if batch.is_empty() {
+                // The database is not there: the rest need not find that out one by one.
+                break;
             }
-            queue.drain(..queue.len().min(BATCH)).collect()
-        };
-        let Err(Aborted { failure, mut batch, lost_by }) = attempt(&shared, batch).await else { continue };
-        let Some(culprit) = lost_by else {
             fail(batch, &failure);
-            continue;
-        };
-        batch.remove(culprit).fail(failure);
-        for waiting in batch {
-            if let Err(Aborted { failure, batch, .. }) = attempt(&shared, vec![waiting]).await {
-                if batch.is_empty() {
-                    // The database is not there: the rest need not find that out one by one.
-                    break;
-                }
-                fail(batch, &failure);
-            }
         }
+    }
+    Left::More
+}
+
+impl Shared {
+    /// What waits in a queue, as much as one transaction carries; `None` if nothing does, and the queue is gone.
+    fn take(&self, name: &QueueName) -> Option<Batch> {
+        let mut queues = self.queues.lock();
+        let queue = queues.get_mut(name)?;
+        if queue.is_empty() {
+            queues.remove(name);
+            return None;
+        }
+        Some(queue.drain(..queue.len().min(BATCH)).collect())
+    }
+
+    /// Ends a queue in which nothing waits.
+    fn left(&self, name: &QueueName) -> Left {
+        let mut queues = self.queues.lock();
+        if queues.get(name).is_some_and(|queue| !queue.is_empty()) {
+            return Left::More;
+        }
+        queues.remove(name);
+        Left::Nothing
     }
 }
 

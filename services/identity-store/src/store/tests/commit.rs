@@ -1,14 +1,19 @@
 //! Changes that share a transaction: what one of them meets is nobody else's affair, and what was undone is told to
 //! nobody as a fact.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use domain::id::UserId;
 use domain::revision::Revision;
-use futures_util::future::join3;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join3};
+use parking_lot::Mutex;
 use sql::Engine;
 
-use super::fixture::each;
+use super::fixture::{Fixture, each};
 use crate::Failure;
-use crate::model::Actor;
+use crate::model::{Actor, Written};
 use crate::store::commit::{Applied, Scope, Write};
 
 /// A change that the database does not answer in time.
@@ -40,14 +45,47 @@ impl Write for Lost {
     }
 }
 
+/// Changes that come while another is at work: they are asked for once, in their order, and go on afterwards.
+struct Meanwhile<T>(Arc<Mutex<BoxFuture<'static, T>>>);
+
+#[async_trait]
+impl<T: 'static> Write for Meanwhile<T> {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
+        assert!(self.0.lock().as_mut().now_or_never().is_none(), "they wait for the one at work");
+        Ok(Applied::Unchanged(()))
+    }
+}
+
+/// What becomes of changes that share a transaction, since they came while another was at work.
+async fn together<T: 'static>(f: &Fixture, changes: impl Future<Output = T> + Send + 'static) -> T {
+    let changes = Arc::new(Mutex::new(changes.boxed()));
+    f.store.committer.write(&f.tenant, Meanwhile(Arc::clone(&changes))).await.unwrap();
+    let changes = std::mem::replace(&mut *changes.lock(), std::future::pending().boxed());
+    changes.await
+}
+
+/// A user's deletion, as one of several changes.
+fn delete(f: &Fixture, user: UserId) -> impl Future<Output = Result<Written<()>, Failure>> + Send + use<> {
+    let (store, tenant, id) = (f.store.clone(), f.tenant.clone(), user.to_string());
+    async move { store.delete_user(&tenant, Actor::default(), &id, Revision(0)).await }
+}
+
+fn change<W: Write>(
+    f: &Fixture,
+    write: W,
+) -> impl Future<Output = Result<Written<W::Answer>, Failure>> + Send + use<W> {
+    let (committer, tenant) = (f.store.committer.clone(), f.tenant.clone());
+    async move { committer.write(&tenant, write).await }
+}
+
 #[tokio::test]
 async fn a_change_that_takes_too_long_fails_alone() {
     each(async |f| {
-        let (ann, bob) = (f.user("ann", &[]).await.to_string(), f.user("bob", &[]).await.to_string());
-        let delete = |id| f.store.delete_user(&f.tenant, Actor::default(), id, Revision(0));
-        // All three wait before the worker runs for the first time.
-        let slow = f.store.committer.write(&f.tenant, Slow);
-        let (first, slow, last) = join3(delete(&ann), slow, delete(&bob)).await;
+        let (ann, bob) = (f.user("ann", &[]).await, f.user("bob", &[]).await);
+        let all = join3(delete(f, ann), change(f, Slow), delete(f, bob));
+        let (first, slow, last) = together(f, all).await;
         assert!(first.is_ok() && last.is_ok());
         assert_eq!(slow.unwrap_err(), Failure::Unavailable);
         assert_eq!(f.head().await.revision, Revision(4));
@@ -59,15 +97,26 @@ async fn a_change_that_takes_too_long_fails_alone() {
 async fn what_was_undone_with_the_transaction_is_made_again() {
     each(async |f| {
         let ann = f.user("ann", &[]).await;
-        let id = ann.to_string();
-        let delete = || f.store.delete_user(&f.tenant, Actor::default(), &id, Revision(0));
-        let lost = f.store.committer.write(&f.tenant, Lost);
-        let (first, retry, lost) = join3(delete(), delete(), lost).await;
+        let all = join3(delete(f, ann), delete(f, ann), change(f, Lost));
+        let (first, retry, lost) = together(f, all).await;
         // The retry found nobody twice: by a deletion that was undone, and by the one that was then made.
         assert_eq!(lost.unwrap_err(), Failure::Unavailable);
         assert!(first.is_ok());
         assert_eq!(retry, Err(Failure::UserNotFound));
         assert_eq!((f.holding(ann).await, f.feed().await.len()), (None, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_comes_while_another_is_at_work_happens_also_if_its_caller_goes_away() {
+    each(async |f| {
+        let ann = f.user("ann", &[]).await;
+        let deletion = Meanwhile(Arc::new(Mutex::new(delete(f, ann).boxed())));
+        f.store.committer.write(&f.tenant, deletion).await.unwrap();
+        // Whoever comes next waits for those before it.
+        f.user("bob", &[]).await;
+        assert_eq!(f.holding(ann).await, None);
     })
     .await;
 }
