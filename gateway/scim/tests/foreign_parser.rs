@@ -222,7 +222,24 @@ const DIFFERENCES: &[Difference] = &[
         |text| text.contains("true") || text.contains("null"),
         "`true` and `null` before an operator are attributes of that name to ours, as the grammar has it",
     ),
+    (
+        |text| {
+            let apart = text.replace('(', " ( ").replace('[', " [ ");
+            let words: Vec<_> = apart.split_whitespace().collect();
+            let opens = |word| ["(", "["].contains(&word);
+            words.windows(2).any(|pair| opens(pair[0]) && ["eq", "co", "pr", "and", "or"].contains(&pair[1]))
+        },
+        "an operator's name after an opening bracket is an attribute of that name to ours, as the grammar has it",
+    ),
 ];
+
+#[test]
+fn an_attribute_named_like_an_operator_is_read_by_ours_alone_after_an_opening_bracket() {
+    let text = "( eq pr )";
+    assert!(Filter::parse(text, Mode::Strict).is_ok());
+    assert!(text.parse::<theirs::Filter>().is_err());
+    agree(text).unwrap();
+}
 
 fn agree(text: &str) -> Result<(), TestCaseError> {
     let (ours, foreign) = (Filter::parse(text, Mode::Strict), text.parse::<theirs::Filter>());
