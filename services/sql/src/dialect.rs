@@ -18,6 +18,10 @@
 //! | `{records:$1}` | a select of the `record`s in a [`Value::records`](crate::Value::records) | the same |
 //! | `{int:r.record 0}` | the first column of the record, an integer | the same |
 //! | `{text:r.record 0}`, `{bytes:r.record 0}` | the same of a text, of bytes | the same |
+//! | `{each:t a WHERE …}` | a `LATERAL` select of `t`'s rows for each row before it | `t a WHERE …` |
+//!
+//! `{each:…}` follows a `CROSS JOIN`: the rows of `t` are looked up one by one, by an index, whatever the engine knows or
+//! does not know yet of the tables' sizes. SQLite takes a cross join in its order by itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -100,6 +104,12 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
         "text" => format!("({column})"),
         "bytes" if sqlite => format!("unhex({column})"),
         "bytes" => format!("decode({column}, 'hex')"),
+        "each" if sqlite => translate(engine, parameter).to_string(),
+        // The offset keeps it apart: the planner would take it for an ordinary join.
+        "each" => {
+            let alias = parameter.split(' ').nth(1).unwrap_or_default();
+            format!("LATERAL (SELECT * FROM {parameter} OFFSET 0) AS {alias}")
+        }
         "texts" => format!("(SELECT value FROM json_array_elements_text(${number}::text::json) AS items(value))"),
         _ => String::new(),
     };
@@ -121,6 +131,12 @@ mod tests {
         assert_eq!(
             &*translate(Engine::Sqlite, sql),
             "SELECT a FROM t WHERE b = ?1 AND c IN (SELECT unhex(value) AS value FROM json_each(?2)) "
+        );
+        let each = "FROM r CROSS JOIN {each:t a WHERE a.b = $1 AND a.c = r.c}";
+        assert_eq!(&*translate(Engine::Sqlite, each), "FROM r CROSS JOIN t a WHERE a.b = ?1 AND a.c = r.c");
+        assert_eq!(
+            &*translate(Engine::Postgres, each),
+            "FROM r CROSS JOIN LATERAL (SELECT * FROM t a WHERE a.b = $1 AND a.c = r.c OFFSET 0) AS a"
         );
         let postgres = translate(Engine::Postgres, sql);
         assert!(postgres.contains("b = $1") && postgres.contains("$2::text::json") && postgres.ends_with("FOR UPDATE"));

@@ -229,10 +229,10 @@ async fn reach(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, 
 
 /// Which groups users are in, from memberships that stand. `UNION` ends it even if groups were nested in a circle.
 pub(super) const REACH: &str = "WITH RECURSIVE reached (user_id, group_id) AS (\
-     SELECT m.member_id, m.group_id FROM members m \
-     WHERE m.tenant = $1 AND m.member_id IN {ids:$2} AND m.removed IS NULL \
-     UNION SELECT r.user_id, m.group_id FROM reached r JOIN members m \
-     ON m.tenant = $1 AND m.member_id = r.group_id AND m.removed IS NULL) \
+     SELECT m.member_id, m.group_id FROM {ids:$2} AS users \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = users.value AND m.removed IS NULL} \
+     UNION SELECT r.user_id, m.group_id FROM reached r \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = r.group_id AND m.removed IS NULL}) \
      SELECT r.user_id, r.group_id, g.stamp FROM reached r JOIN groups g ON g.tenant = $1 AND g.id = r.group_id";
 
 /// Which of the users and their groups are direct members of which of their groups.

@@ -125,3 +125,26 @@ async fn hot_queries_use_their_index() {
     })
     .await;
 }
+
+/// Right after an import PostgreSQL knows nothing of the tables yet and takes a hundred thousand memberships for one.
+#[tokio::test]
+async fn groups_are_looked_up_by_member_also_where_nothing_is_known_of_the_tables() {
+    each(async |f| {
+        if f.store.database.engine() == Engine::Sqlite {
+            return;
+        }
+        let fill = fill(100_000).replace("ANALYZE;", "");
+        f.store.database.write(move |tx| Box::pin(async move { tx.script(&fill).await })).await.unwrap();
+        let explained = f.store.database.read(|tx| {
+            Box::pin(async move {
+                tx.by_indexes();
+                let one = Value::ids([&[1_u8; 16][..]]);
+                Ok::<_, Failure>(tx.explain(holdings::REACH, params!["t", one]).await?)
+            })
+        });
+        let plan = explained.await.unwrap();
+        let by_member = plan.iter().filter(|line| line.contains("Index Cond") && line.contains("member_id = "));
+        assert_eq!(by_member.count(), 2, "{}", plan.join("\n"));
+    })
+    .await;
+}
