@@ -3,11 +3,11 @@
 //! Neither the disk's sync nor the tenant's row lock then limits throughput to one change at a time. A change waits in
 //! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
 //! on the queue is its worker for one turn, as far as it need not wait, and leaves the rest to a task. The worker takes
-//! what waits, opens a transaction, locks the tenants' rows, lets each change
-//! do its work in a savepoint of its own and under a revision of its own, commits, and only then answers. A change that
-//! fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the transaction
-//! itself, the others are made again, each in one of its own: what they met was perhaps another's doing, and undone with
-//! it. If the commit's outcome is unknown, everyone is told just that.
+//! what waits, opens a transaction, locks the tenants' rows, lets each change do its work in a savepoint of its own and
+//! under a revision of its own, commits, and only then answers. A change that fails undoes its own savepoint and nothing
+//! else, also one that took too long. If a change loses the transaction itself, the others are made again, each in one of
+//! its own: what they met was perhaps another's doing, and undone with it. If the commit's outcome is unknown, everyone is
+//! told just that.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
