@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::admin::v1::NamedUsers;
 use proto::admin::v1::release_held_back_request::Which;
-use proto::common::v1::{MassDepartures, Settings};
+use proto::common::v1::{DisplayNames, MassDepartures, Settings};
 use proto::identity::v1::feed_entry::Change;
 use proto::identity::v1::{Holding, UserChanged};
 use runtime::error::Reason;
@@ -234,4 +234,27 @@ pub async fn who_was_deleted_stays_held_back_whoever_bears_its_name(backend: &Ba
     let [entry] = &entries[..] else { panic!("one entry: {entries:?}") };
     let Some(Change::UserChanged(change)) = &entry.change else { panic!("of a user") };
     assert_eq!((&change.user_id, change.exists), (&people[8], false));
+}
+
+/// Its labels are nowhere but with the note, and its account keeps no more than they give: so whatever becomes of roles,
+/// places, rules or settings concerns it.
+pub async fn what_the_ground_gives_concerns_also_the_deleted_who_are_held_back(backend: &Backend) {
+    let (tenant, people) = company(backend).await;
+    tenant.put_catalogue(1, 0, &["A", "B"]).await.unwrap();
+    crowd(&tenant, &people).await;
+    for n in [0, 8] {
+        tenant.delete_user(&people[n], 0).await.unwrap();
+    }
+    let concerned = async || {
+        let affected = tenant.affected(tenant.head().await.revision).await;
+        [0, 8].map(|n| affected.contains(&people[n]))
+    };
+    tenant.put_catalogue(1, 0, &["A"]).await.unwrap();
+    assert_eq!(concerned().await, [false, true], "a role that goes");
+    let names = DisplayNames::Labels.into();
+    let settings =
+        Settings { display_names: names, mass_departures: MassDepartures::Hold.into(), ..Settings::default() };
+    tenant.put_settings(settings).await.unwrap();
+    assert_eq!(concerned().await, [false, true], "what concerns everyone");
+    assert_eq!(tenant.affected(tenant.head().await.revision).await.len(), PEOPLE - 1);
 }

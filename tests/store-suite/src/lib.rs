@@ -172,6 +172,7 @@ macro_rules! behaviours {
                 nobody_is_released_who_came_after_the_list
                 who_is_held_back_stays_so_whatever_the_setting_becomes
                 who_was_deleted_stays_held_back_whoever_bears_its_name
+                what_the_ground_gives_concerns_also_the_deleted_who_are_held_back
             }
             holders {
                 a_label_is_looked_for_in_every_way_it_can_be_read

@@ -10,7 +10,7 @@ use domain::revision::{Position, Revision};
 use sql::{Row, Tx, Value, params};
 
 use super::labels::{self, Holder};
-use super::{Store, feed, group_id, standing, user_id};
+use super::{Store, feed, group_id, held_back, standing, user_id};
 use crate::failure::Failure;
 use crate::model::{Change, Read, Touched, UserState};
 
@@ -31,8 +31,8 @@ pub(crate) struct Affected {
 
 #[derive(Debug)]
 enum Source {
-    /// Everyone.
-    All,
+    /// Everyone, and then those who were deleted and are named.
+    All { deleted: BTreeSet<UserId> },
     /// The users named, then those who were in one of the groups at the revision.
     Named { users: BTreeSet<UserId>, groups: Vec<GroupId>, revision: Revision, in_groups: bool },
 }
@@ -63,7 +63,7 @@ impl Store {
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
                     let source = match add(tx, &tenant, touched, &mut users, &mut roots).await? {
-                        Whole::All => Source::All,
+                        Whole::All => Source::All { deleted: BTreeSet::new() },
                         Whole::No => {
                             let groups = nested(tx, &tenant, &roots, revision).await?;
                             Source::Named { users, groups, revision, in_groups: false }
@@ -99,7 +99,12 @@ impl Store {
             .read(move |tx| {
                 Box::pin(async move {
                     let position = standing(tx, &tenant).await?.position;
-                    let value = Affected { tenant, entry: None, source: Source::All, after: Vec::new() };
+                    let value = Affected {
+                        tenant,
+                        entry: None,
+                        source: Source::All { deleted: BTreeSet::new() },
+                        after: Vec::new(),
+                    };
                     Ok(Read { value, position })
                 })
             })
@@ -111,8 +116,13 @@ impl Store {
         loop {
             let next = self.next_ids(list).await?;
             let full = match (&mut list.source, next) {
-                (Source::All, Next::States(states)) => {
-                    let Some(end) = states.last() else { return Ok(None) };
+                (Source::All { deleted }, Next::States(states)) => {
+                    let Some(end) = states.last() else {
+                        let (users, groups, revision) = (std::mem::take(deleted), Vec::new(), Revision(0));
+                        list.source = Source::Named { users, groups, revision, in_groups: false };
+                        list.after = Vec::new();
+                        continue;
+                    };
                     list.after = end.id.as_bytes().to_vec();
                     return Ok(Some(states));
                 }
@@ -142,7 +152,7 @@ impl Store {
         let page = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let Affected { tenant, entry, source, after } = list;
         match source {
-            Source::All => {
+            Source::All { .. } => {
                 let values = params![tenant.as_str(), after.as_slice(), page];
                 let rows = self
                     .database
@@ -171,9 +181,11 @@ impl Store {
     /// How users stand now; for those who are gone, with the name they had. One whose name is forgotten is left out: the
     /// entry of the deletion is forgotten too.
     async fn states(&self, list: &Affected, ids: Vec<UserId>) -> Result<Vec<UserState>, Failure> {
-        const STATES: &str = "SELECT ids.value, COALESCE(u.user_name, d.user_name), u.active FROM {ids:$2} AS ids \
+        const STATES: &str = "SELECT ids.value, COALESCE(u.user_name, d.user_name, h.deleted_name), u.active \
+             FROM {ids:$2} AS ids \
              LEFT JOIN users u ON u.tenant = $1 AND u.id = ids.value \
-             LEFT JOIN deleted_users d ON d.tenant = $1 AND d.id = ids.value";
+             LEFT JOIN deleted_users d ON d.tenant = $1 AND d.id = ids.value \
+             LEFT JOIN held_back h ON h.tenant = $1 AND h.user_id = ids.value";
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -252,9 +264,12 @@ async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Resul
                 roots.insert(group);
             }
             Change::Rules(touched) | Change::Catalogue(touched) | Change::Settings(touched) => {
+                // What labels the deleted had is nowhere but with the note that they are held back.
+                let deleted = held_back::deleted_before(tx, tenant).await?;
                 if let Whole::All = add(tx, tenant, touched, &mut users, &mut roots).await? {
-                    return Ok(Source::All);
+                    return Ok(Source::All { deleted });
                 }
+                users.extend(deleted);
             }
         }
     }

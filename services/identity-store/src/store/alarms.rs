@@ -47,7 +47,7 @@ impl Alarms {
 
     /// So many of a tenant's users were deactivated or deleted within ten minutes that a slip is likelier than the truth.
     /// `held_back` of the last of them are held back; none where the tenant does not have the guard hold.
-    pub(super) fn crowd_left(&self, tenant: &TenantId, Crowd { departures, users }: Crowd, held_back: i64) {
+    pub(super) fn crowd_left(&self, tenant: &TenantId, Crowd { departures, users }: Crowd, held_back: u64) {
         self.raised.get_or_create(&Of { tenant: tenant.as_str().into(), kind: MASS_DEACTIVATION }).inc();
         if held_back > 0 {
             tracing::error!(%tenant, departures, users, held_back,

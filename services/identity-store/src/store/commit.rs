@@ -96,6 +96,8 @@ pub(super) struct Counts {
     pub(super) departures: u64,
     /// Users who are held back, less those who are no more.
     pub(super) held_back: i64,
+    /// Users who become held back.
+    pub(super) noted: u64,
 }
 
 /// The queues and what their workers need. Clones are the same engine.
@@ -347,6 +349,7 @@ async fn each(
                     standing.counts.groups += counts.groups;
                     standing.counts.ground |= counts.ground;
                     standing.counts.held_back += counts.held_back;
+                    standing.counts.noted += counts.noted;
                     if counts.departures > 0 {
                         let crowd = standing.departed.add(now, counts.departures, standing.users);
                         standing.crowded |= crowd.is_some();
@@ -376,7 +379,7 @@ async fn each(
     // a commit that fails is told again.
     for (tenant, standing) in standings.iter().filter(|(_, standing)| standing.crowded) {
         if let Some(crowd) = standing.departed.crowd() {
-            alarms.crowd_left(tenant, crowd, standing.counts.held_back);
+            alarms.crowd_left(tenant, crowd, standing.counts.noted);
         }
     }
     let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();
@@ -411,7 +414,7 @@ fn advance(tenant: &TenantId, standing: &Standing) -> Statement {
          taken_away = CASE WHEN CAST($6 AS BIGINT) = 0 THEN taken_away ELSE $6 END, departures = $7, \
          held_back = held_back + $8, inactive_count = inactive_count + $9 WHERE id = $1";
     let Standing { began: _, revision, taken_away, users: _, held_back: _, departed, crowded: _, counts } = standing;
-    let Counts { users, inactive, groups, ground, takes_away: _, departures: _, held_back } = *counts;
+    let Counts { users, inactive, groups, ground, takes_away: _, departures: _, held_back, noted: _ } = *counts;
     let revision = revision.to_db();
     let ground = if ground { revision } else { 0 };
     let (taken_away, departed) = (taken_away.to_db(), departed.to_text());

@@ -4,7 +4,7 @@
 //! operator releases it. That is noted beside the departure, in its commit. What else takes access away is not held: the
 //! account keeps no more than what the user's labels give, those it has now or had when it was deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::id::{TenantId, UserId};
@@ -75,6 +75,7 @@ async fn note(
     let values = params![tenant, user, now, revision, name, labels.as_str()];
     if scope.tx.execute(NOTE, values).await? == 1 {
         scope.counts.held_back += 1;
+        scope.counts.noted += 1;
     } else {
         scope.tx.execute(DELETED, params![tenant, user, name, labels]).await?;
     }
@@ -103,6 +104,18 @@ pub(super) async fn among(
     let one =
         |row: &Row| Ok((user_id(row, 0)?, list_from_db(row.text(1)?)?.iter().map(|text| Label::new(text)).collect()));
     rows.iter().map(one).collect()
+}
+
+/// Those who were deleted and are held back: what the ground gives concerns their accounts too.
+pub(super) async fn deleted_before(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<BTreeSet<UserId>, Failure> {
+    const DELETED: &str = "SELECT user_id FROM held_back WHERE tenant = $1 AND deleted_name IS NOT NULL";
+    let mut users = BTreeSet::new();
+    let add = |row: Row| {
+        users.insert(user_id(&row, 0)?);
+        Ok::<_, Failure>(())
+    };
+    tx.each(DELETED, params![tenant.as_str()], add).await?;
+    Ok(users)
 }
 
 impl Store {

@@ -22,7 +22,11 @@ impl Store {
     async fn is_miscounted(&self, tenant: &TenantId) -> Result<bool, Failure> {
         const BOTH: &str = "SELECT inactive_count, (SELECT COUNT(*) FROM users WHERE tenant = $1 AND active = 0) \
              FROM tenants WHERE id = $1";
-        let row = self.database.point(BOTH, params![tenant.as_str()]).await?;
+        let values = params![tenant.as_str()];
+        let row = self
+            .database
+            .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.row(BOTH, values).await?) }))
+            .await?;
         row.map_or(Ok(false), |row| Ok(row.int(0)? != row.int(1)?))
     }
 

@@ -75,7 +75,7 @@ pub(super) async fn add(tx: &mut Tx<'_>, tenant: &TenantId, page: &mut Vec<User>
     Ok(())
 }
 
-/// All groups of all of these users; `None` if one is in more than `most`.
+/// All groups of all of these users; `None` if one of them, or several together, are in more than `most`.
 pub(super) async fn of_all(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
@@ -84,10 +84,11 @@ pub(super) async fn of_all(
 ) -> Result<Option<Groups>, Failure> {
     // One more tells that there are more.
     let bounds = Bounds { of_one: most + 1, together: ON_A_PAGE };
-    let mut all = Groups::new();
+    let (mut all, mut count) = (Groups::new(), 0);
     while !users.is_empty() {
         let (done, groups) = of_first(tx, tenant, users, bounds).await?;
-        if groups.values().any(|groups| groups.len() > most) {
+        count += groups.values().map(Vec::len).sum::<usize>();
+        if count > most {
             return Ok(None);
         }
         all.extend(groups);

@@ -6,6 +6,7 @@ use sql::{Engine, Statement, Value, params};
 use super::fixture::{Fixture, each, many_users, wanted};
 use crate::Failure;
 use crate::model::{ListRequest, Start};
+use crate::store::user_groups::of_all;
 
 /// Puts every user into as many new groups, by their rows alone.
 async fn join(f: &Fixture, users: &[UserId], groups: usize) {
@@ -57,6 +58,28 @@ async fn a_user_in_very_many_groups_shows_a_thousand_and_a_page_of_such_users_en
         assert_eq!(by_place.items, first.items);
         let next = page(Start::After(by_place.next)).await;
         assert!(next.items[0].id == users[first.items.len()], "so it does by place");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_several_users_no_more_groups_are_held_at_once_than_of_one() {
+    each(async |f| {
+        let users = many_users(f, 3).await;
+        join(f, &users, 4).await;
+        let (tenant, users) = (f.tenant.clone(), users.clone());
+        let read = f.store.database.read(move |tx| {
+            Box::pin(async move {
+                let mut found = Vec::new();
+                for (users, most) in
+                    [(&users[..1], 3), (&users[..1], 4), (&users[..2], 8), (&users[..], 8), (&users[..], 12)]
+                {
+                    found.push(of_all(tx, &tenant, users, most).await?.is_some());
+                }
+                Ok::<_, Failure>(found)
+            })
+        });
+        assert_eq!(read.await.unwrap(), [false, true, true, false, true]);
     })
     .await;
 }
