@@ -59,10 +59,6 @@ impl Writer {
         E: From<Error>,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
     {
-        if !self.connection.is_autocommit() {
-            // The work before panicked.
-            self.connection.execute_batch("ROLLBACK").map_err(Error::from)?;
-        }
         if self.lasting != lasting {
             let synchronous = match lasting {
                 Lasting::AtOnce => "FULL",
@@ -72,7 +68,13 @@ impl Writer {
             self.connection.pragma_update(None, "synchronous", synchronous).map_err(Error::from)?;
             self.lasting = lasting;
         }
-        transact(&mut self.connection, "BEGIN IMMEDIATE", work)
+        // A panic in one piece of work ends that piece: its caller hears that nobody answered, and the next finds the
+        // connection without an open transaction.
+        let work = || transact(&mut self.connection, "BEGIN IMMEDIATE", work);
+        std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            Err(Error::unavailable("the work panicked").into())
+        })
     }
 }
 
@@ -177,12 +179,12 @@ impl Sqlite {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E> + Send + 'static,
     {
         if let Some(mut writer) = self.writer.free() {
-            return on_the_spot(|| caught(|| writer.write(lasting, work)));
+            return on_the_spot(|| writer.write(lasting, work));
         }
         let (done, answer) = oneshot::channel();
         let job: Job = Box::new(move |writer| {
             // A caller that went away does not hear the answer; the work is done all the same.
-            let _ = done.send(caught(|| writer.write(lasting, work)));
+            let _ = done.send(writer.write(lasting, work));
         });
         self.writer.waiting.fetch_add(1, Ordering::SeqCst);
         self.queue.send(job).map_err(|_| E::from(Error::unavailable("the writer has stopped")))?;
@@ -205,13 +207,6 @@ fn on_the_spot<T>(work: impl FnOnce() -> T) -> T {
         // There is no other.
         _ => work(),
     }
-}
-
-/// A panic in one piece of work ends that piece: its caller hears that nobody answered, and the next finds the
-/// connection without an open transaction.
-fn caught<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::unavailable("the work panicked").into()))
 }
 
 fn connect(path: &PathBuf, flags: OpenFlags, lock: std::time::Duration) -> Result<Connection, Error> {

@@ -286,7 +286,10 @@ async fn a_panic_ends_one_write_and_no_other() {
             })
         });
         assert_eq!(broken.await.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(insert(&fresh.database, 1, "a").await.unwrap(), 1);
+        // Whoever else has the file finds no lock left behind.
+        let other = Database::open(&fresh.url, Options::default(), "test", SCHEMA).await.unwrap();
+        assert_eq!(insert(&other, 1, "a").await.unwrap(), 1);
+        assert_eq!(insert(&fresh.database, 2, "b").await.unwrap(), 1);
     })
     .await;
 }
