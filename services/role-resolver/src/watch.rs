@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use domain::id::{TenantId, UserId};
 use domain::revision::{Position, Revision};
-use futures_util::future::BoxFuture;
 use runtime::error::{Error, Reason};
 use tokio::sync::watch::Receiver;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::cache::{Change, Dependency, Kept, Stamps, Tail};
 use crate::consistency::Freshness;
@@ -133,16 +134,18 @@ impl Watch {
     }
 }
 
-/// A watch as it goes on: what is told next may take long to read, and meanwhile that is told.
+/// A watch as it goes on: what is told next may take long to read, and meanwhile that is told. It is read by a task of its
+/// own, which goes on also while nobody takes what is told, so that it holds nothing others wait for.
 pub(crate) struct Watching {
     resolver: Arc<Resolver>,
     tenant: TenantId,
-    reading: BoxFuture<'static, (Watch, Result<News, Error>)>,
+    resting: Option<Watch>,
+    reading: Option<AbortOnDropHandle<(Watch, Result<News, Error>)>>,
 }
 
 impl Watching {
     pub(crate) fn new(watch: Watch, resolver: Arc<Resolver>) -> Self {
-        Self { tenant: watch.tenant.clone(), reading: Self::read(watch, Arc::clone(&resolver)), resolver }
+        Self { tenant: watch.tenant.clone(), resolver, resting: Some(watch), reading: None }
     }
 
     /// Whom it watches.
@@ -152,18 +155,21 @@ impl Watching {
 
     /// What is told next.
     pub(crate) async fn next(&mut self) -> Result<News, Error> {
-        let Ok((watch, news)) = tokio::time::timeout(READING, &mut self.reading).await else {
-            return Ok(News::of_nobody(None));
-        };
-        self.reading = Self::read(watch, Arc::clone(&self.resolver));
+        if let Some(mut watch) = self.resting.take() {
+            let resolver = Arc::clone(&self.resolver);
+            let read = async move {
+                let news = watch.next(&resolver).await;
+                (watch, news)
+            };
+            self.reading = Some(AbortOnDropHandle::new(tokio::spawn(read.in_current_span())));
+        }
+        let broken = || Error::new(Reason::INTERNAL, "the watch broke off; begin it again from the last token");
+        let reading = self.reading.as_mut().ok_or_else(broken)?;
+        let Ok(read) = tokio::time::timeout(READING, reading).await else { return Ok(News::of_nobody(None)) };
+        self.reading = None;
+        let (watch, news) = read.map_err(|_| broken())?;
+        self.resting = Some(watch);
         news
-    }
-
-    fn read(mut watch: Watch, resolver: Arc<Resolver>) -> BoxFuture<'static, (Watch, Result<News, Error>)> {
-        Box::pin(async move {
-            let news = watch.next(&resolver).await;
-            (watch, news)
-        })
     }
 }
 
