@@ -73,9 +73,13 @@ async fn serve(listener: std::net::TcpListener, to: String, state: Arc<State>) -
         let Ok(far) = TcpStream::connect(&to).await else { continue };
         let ((asked, answers), (from, into)) = (near.into_split(), far.into_split());
         let counting = Arc::clone(&state);
+        // The end of what came before: a text may come in two parts.
+        let mut before = Vec::new();
         let count = move |bytes: &[u8]| {
-            let found = bytes.windows(counting.counted.len()).filter(|part| *part == counting.counted.as_bytes());
+            before.extend_from_slice(bytes);
+            let found = before.windows(counting.counted.len()).filter(|part| *part == counting.counted.as_bytes());
             counting.count.fetch_add(found.count(), Ordering::Relaxed);
+            before.drain(..before.len().saturating_sub(counting.counted.len().saturating_sub(1)));
             Duration::ZERO
         };
         tokio::spawn(pass(asked, into, count));
@@ -90,7 +94,11 @@ async fn serve(listener: std::net::TcpListener, to: String, state: Arc<State>) -
 }
 
 /// Passes bytes on until either end is closed, each part after a wait.
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, wait: impl Fn(&[u8]) -> Duration) {
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut wait: impl FnMut(&[u8]) -> Duration,
+) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let wait = wait(&buffer[..read]);
