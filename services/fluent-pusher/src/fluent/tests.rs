@@ -5,12 +5,16 @@ use std::time::Duration;
 use domain::clock::Clock;
 use fluent_sim::{Effect, Fault, SimHandle};
 
-use super::{Access, Cause, Client, Error};
+use super::{Access, Cause, Client, Error, Http};
 use crate::account::Status;
 use crate::plan::Update;
 use crate::testing::{clock, http, sim};
 
 fn client(sim: &SimHandle, clock: &Clock, password: &str) -> Client {
+    client_over(http(), sim, clock, password)
+}
+
+fn client_over(http: Http, sim: &SimHandle, clock: &Clock, password: &str) -> Client {
     let access = Access {
         url: sim.url.parse().unwrap(),
         account: "DEV".to_owned(),
@@ -19,7 +23,7 @@ fn client(sim: &SimHandle, clock: &Clock, password: &str) -> Client {
         username: "rolecall".to_owned(),
         password: password.into(),
     };
-    Client::new(access, http(), clock.clone())
+    Client::new(access, http, clock.clone())
 }
 
 async fn signed_in() -> (SimHandle, Clock, Client) {
@@ -81,18 +85,24 @@ async fn signing_in_is_not_tried_more_than_three_times_a_minute() {
 
 #[tokio::test]
 async fn a_read_that_fails_may_be_repeated_and_a_write_that_fails_leaves_a_doubt() {
-    let (sim, _, client) = signed_in().await;
+    let (sim, clock, patient) = signed_in().await;
     sim.sim
         .change(|world| world.put_user(fluent_sim::User { username: "other".into(), ..fluent_sim::User::default() }));
-    let id = client.account("rolecall").await.unwrap().unwrap().id;
+    let id = patient.account("rolecall").await.unwrap().unwrap().id;
+    let impatient = client_over(http().with_timeout(Duration::from_millis(500)), &sim, &clock, "dev-password");
+    // It may give up signing in too, and may try three times a minute.
+    while impatient.account("rolecall").await.is_err() {
+        clock.advance(Duration::from_mins(1));
+    }
     for (effect, cause) in [
-        (Effect::Timeout, Cause::Timeout),
         (Effect::LoseAnswerAfterWrite, Cause::Broken),
         (Effect::status(500), Cause::Status(500)),
         (Effect::Html { status: 200 }, Cause::Malformed),
         (Effect::Huge { bytes: 2 << 20 }, Cause::TooLarge),
         (Effect::WrongUser, Cause::Malformed),
+        (Effect::Timeout, Cause::Timeout),
     ] {
+        let client = if effect == Effect::Timeout { &impatient } else { &patient };
         sim.sim.fault(Fault::once(effect.clone()));
         let read = client.account_by_id(&id).await;
         assert_eq!(read, Err(Error::Retry { after: None, cause: cause.clone() }), "{effect:?}");

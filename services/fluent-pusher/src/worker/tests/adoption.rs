@@ -145,7 +145,7 @@ async fn an_account_that_appears_after_its_user_was_dismissed_is_closed() {
         let setup = Setup::start().await;
         let ada = setup.hire("ada", &[STORE]);
         setup.follow().await;
-        setup.fluent.sim.fault(Fault::once(Effect::Timeout).on("createUser"));
+        setup.fluent.sim.fault(Fault::once(Effect::status(500)).on("createUser"));
         setup.worker.drain(&setup.tenant).await;
         setup.change(ada, |user| {
             user.active = !dismissed;
@@ -169,7 +169,7 @@ async fn an_account_of_power_that_appears_while_it_is_asked_for_again_is_ours() 
     let eve = setup.hire("eve", &[]);
     setup.change(eve, |user| user.grants = vec![("ADMIN".into(), common::ContextType::Account, "0".into())]);
     setup.follow().await;
-    setup.fluent.sim.fault(Fault::once(Effect::Timeout).on("createUser"));
+    setup.fluent.sim.fault(Fault::once(Effect::status(500)).on("createUser"));
     setup.worker.drain(&setup.tenant).await;
     setup.clock.advance(Duration::from_mins(1));
     let appear = async {

@@ -9,7 +9,7 @@ use super::{CLERK, CLOSED, STORE, open, standing};
 use crate::convert::report;
 use crate::outcome::{Outcome, Standing};
 use crate::store::{Ending, Finished, Take};
-use crate::testing::{Seen, Setup, agents};
+use crate::testing::{Seen, Setup, agents, http};
 use crate::worker::REPORTS;
 
 #[tokio::test]
@@ -51,7 +51,10 @@ async fn whatever_fails_once_the_end_is_the_same() {
     ];
     for effect in effects {
         for operation in ["updateUser", "removeUserRolesFromUser", "userById"] {
-            let setup = Setup::start().await;
+            let setup = match effect {
+                Effect::Timeout => Setup::with(http().with_timeout(Duration::from_millis(500))).await,
+                _ => Setup::start().await,
+            };
             let ada = setup.hire("ada", &[STORE, CLERK]);
             setup.settle().await;
             setup.fluent.sim.fault(Fault::once(effect.clone()).on(operation));
