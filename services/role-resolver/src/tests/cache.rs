@@ -59,6 +59,7 @@ async fn a_kept_set_answers_by_id_and_by_name_without_the_store() {
     let world = World::keeping(Config::default()).await;
     let id = world.add_user("ann", true, &[MATCHED]);
     warm(&world, "ann").await;
+    tokio::time::pause();
     let before = world.store().asked;
     for named in [Ref::Id(id.clone()), Ref::UserName("ANN".into())] {
         let request = GetEffectiveRolesRequest { user: Some(UserRef { r#ref: Some(named) }), ..get("") };
@@ -177,6 +178,7 @@ async fn a_change_of_a_group_or_of_the_ground_reaches_those_who_depend_on_it() {
     until(async || asked(&world, get("ann")).await.grants.is_empty()).await;
     // What concerns others is no reason to read anything again.
     warm(&world, "ann").await;
+    tokio::time::pause();
     let before = world.store().asked.holdings;
     let nobody = MembersChanged::default();
     world.change(|store| store.commit(feed_entry::Change::MembersChanged(nobody)));
@@ -277,7 +279,7 @@ async fn asked_by_many(without: Option<Defence>) -> usize {
     world.store().asked.holdings - before
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_who_need_the_same_ask_once_and_without_a_single_flight_each_would() {
     let asked = asked_by_many(None).await;
     assert!(asked <= 2, "{asked} questions for 100 readers of one set");

@@ -258,6 +258,8 @@ async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is
     let redis = Redis::start().unwrap();
     let (_one, two, ann) = two_replicas(&redis, None).await;
     redis.freeze().unwrap();
+    // Redis says nothing more, so time goes on when all wait for it.
+    tokio::time::pause();
     // Many at once find out; from then on nobody waits.
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -272,6 +274,7 @@ async fn a_redis_that_answers_too_late_is_asked_no_more_and_what_it_says_then_is
     right_throughout(&two, &ann, 20).await;
     assert_eq!(counted(&two, "shared_lost_total"), 1, "no command was tried meanwhile");
     redis.thaw().unwrap();
+    tokio::time::resume();
     connected(&two).await;
     right_throughout(&two, &ann, 20).await;
 }
