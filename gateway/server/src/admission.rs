@@ -8,19 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::id::TenantId;
-use governor::clock::{Clock as _, DefaultClock};
+use governor::RateLimiter;
+use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
+use crate::rate::{BURST, Ticking, quota};
 use crate::scim_error::{Refusal, whole_seconds};
-
-/// How many requests may come at once, in seconds' worth.
-const BURST: u32 = 4;
 
 /// What a request costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl Budget {
     }
 }
 
-type Rate = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, DefaultClock, StateInformationMiddleware>;
+type Rate = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, Ticking, StateInformationMiddleware>;
 
 /// Takes requests or refuses them.
 #[derive(Debug)]
@@ -70,7 +68,6 @@ pub(crate) struct Admission {
     reads: Option<(NonZeroU32, Rate)>,
     writes: Option<(NonZeroU32, Rate)>,
     heavy_lists: Option<(NonZeroU32, Rate)>,
-    clock: DefaultClock,
     all: Arc<Semaphore>,
     tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
     tenant_concurrency: usize,
@@ -87,16 +84,13 @@ pub(crate) struct Turn {
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
         let rate = |per_second| {
-            let quota = NonZeroU32::new(per_second)?;
-            let burst = quota.saturating_mul(NonZeroU32::new(BURST)?);
-            let rate = RateLimiter::hashmap(Quota::per_second(quota).allow_burst(burst));
-            Some((quota, rate.with_middleware()))
+            let rate = RateLimiter::hashmap_with_clock(quota(per_second)?, Ticking);
+            Some((NonZeroU32::new(per_second)?, rate.with_middleware()))
         };
         Self {
             reads: rate(limits.reads_per_second),
             writes: rate(limits.writes_per_second),
             heavy_lists: rate(limits.heavy_lists_per_second),
-            clock: DefaultClock::default(),
             all: Arc::new(Semaphore::new(limits.concurrency)),
             tenants: Mutex::default(),
             tenant_concurrency: limits.tenant_concurrency,
@@ -116,7 +110,7 @@ impl Admission {
             Ok(left) => return Ok(Some(Budget::new(*quota, left.remaining_burst_capacity()))),
             Err(not_until) => not_until,
         };
-        let wait = not_until.wait_time_from(self.clock.now());
+        let wait = not_until.wait_time_from(Ticking.now());
         let seconds = whole_seconds(wait);
         let refusal = Refusal::from(scim::Error::new(429, "too many requests; Retry-After says when to try again"));
         let again = (HeaderName::from_static("x-rate-limit-retry-after-seconds"), seconds.into());
@@ -134,7 +128,7 @@ impl Admission {
         match writes.check_key(tenant) {
             Ok(left) if left.remaining_burst_capacity() >= quota.get() => Ok(Duration::ZERO),
             Ok(_) => Ok(Duration::from_secs(2) / quota.get()),
-            Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
+            Err(not_until) => Err(not_until.wait_time_from(Ticking.now())),
         }
     }
 
@@ -179,8 +173,8 @@ mod tests {
         result.map_or_else(|refusal| refusal.into_response().status().as_u16(), |_| 200)
     }
 
-    #[test]
-    fn a_tenant_may_burst_and_then_waits_while_others_go_on() {
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_may_burst_and_then_waits_while_others_go_on() {
         let admission = Admission::new(&Limits { writes_per_second: 1, ..Limits::default() });
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         for _ in 0..4 {
@@ -196,8 +190,8 @@ mod tests {
         assert_eq!(status(admission.count(&other, Cost::Write)), 200);
     }
 
-    #[test]
-    fn many_requests_that_came_as_one_leave_a_place_for_one_that_comes_by_itself() {
+    #[tokio::test(start_paused = true)]
+    async fn many_requests_that_came_as_one_leave_a_place_for_one_that_comes_by_itself() {
         let admission = Admission::new(&Limits { writes_per_second: 1, ..Limits::default() });
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         // One is left after these, a second's worth: from now on each waits twice as long as a place takes to come free.

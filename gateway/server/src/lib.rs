@@ -23,6 +23,7 @@ mod guardrail;
 mod list;
 mod oauth;
 mod query;
+mod rate;
 mod reply;
 mod resource;
 mod respond;

@@ -13,7 +13,7 @@ fn face(limits: Limits) -> Face {
     Face::with(&Config { limits, ..Config::default() })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tenant_that_writes_too_fast_is_told_when_to_come_back_and_may_still_read() {
     let face = face(Limits { writes_per_second: 1, ..Limits::default() });
     for n in 0..4 {
@@ -26,7 +26,7 @@ async fn a_tenant_that_writes_too_fast_is_told_when_to_come_back_and_may_still_r
     assert_eq!(face.call("POST", "/Users/.search", &json!({})).await.status, 200, "a search is a read");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn lists_without_an_exact_filter_have_a_limit_of_their_own() {
     let face = face(Limits { heavy_lists_per_second: 1, ..Limits::default() });
     for _ in 0..4 {
