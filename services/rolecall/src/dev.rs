@@ -381,7 +381,15 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
 async fn first_copy(identity: Transport) -> Result<()> {
     use proto::identity::v1 as pb;
     let mut client = pb::access_service_client::AccessServiceClient::new(identity.with_timeout(FIRST_COPY));
-    let awaiting = client.await_catalogue(pb::AwaitCatalogueRequest { tenant: TENANT.to_owned() });
-    awaiting.await.context("Fluent's catalogue could not be read")?;
-    Ok(())
+    let copied = async {
+        loop {
+            match client.await_catalogue(pb::AwaitCatalogueRequest { tenant: TENANT.to_owned() }).await {
+                // One call waits for less long than the first copy may take.
+                Err(status) if status.code() == tonic::Code::DeadlineExceeded => {}
+                answer => return answer.map(drop),
+            }
+        }
+    };
+    let copied = tokio::time::timeout(FIRST_COPY, copied).await.map_err(anyhow::Error::from);
+    copied.and_then(|answer| Ok(answer?)).context("Fluent's catalogue could not be read")
 }

@@ -7,10 +7,12 @@ use std::process::{ExitStatus, Output};
 use anyhow::{Context as _, Result, ensure};
 use proto::identity::v1::AwaitCatalogueRequest;
 use proto::identity::v1::access_service_client::AccessServiceClient;
-use servers::{Postgres, Redis, fresh_database_on};
+use servers::{Port, Postgres, Redis, fresh_database_on};
+use tokio_postgres::error::SqlState;
+use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::program::{self, Program};
-use crate::{Fluent, Scim};
+use crate::{Fluent, Scim, eventually};
 
 /// How the parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,8 @@ pub struct Family {
     shape: Shape,
     dial: Dial,
     programs: BTreeMap<Part, Program>,
-    listens: BTreeMap<Part, String>,
+    /// Where each part listens, kept for it while it is down.
+    ports: BTreeMap<Part, Port>,
     /// Where parts of a family in several processes tell their metrics, of those that do.
     admins: BTreeMap<Part, String>,
     folder: tempfile::TempDir,
@@ -107,11 +110,15 @@ struct Sim {
     _handle: fluent_sim::SimHandle,
 }
 
-const UNLIMITED: [&str; 4] = [
-    "ROLECALL_GATEWAY__LIMITS__READS_PER_SECOND",
-    "ROLECALL_GATEWAY__LIMITS__WRITES_PER_SECOND",
-    "ROLECALL_GATEWAY__LIMITS__HEAVY_LISTS_PER_SECOND",
-    "ROLECALL_GATEWAY__LIMITS__STRANGERS_PER_SECOND",
+/// Waiting tests look as often as they can, and a machine that stands still for a while is no reason to refuse anything;
+/// a test of a limit sets its own.
+const LIMITS: [(&str, &str); 6] = [
+    ("ROLECALL_GATEWAY__LIMITS__READS_PER_SECOND", "0"),
+    ("ROLECALL_GATEWAY__LIMITS__WRITES_PER_SECOND", "0"),
+    ("ROLECALL_GATEWAY__LIMITS__HEAVY_LISTS_PER_SECOND", "0"),
+    ("ROLECALL_GATEWAY__LIMITS__STRANGERS_PER_SECOND", "0"),
+    ("ROLECALL_GATEWAY__LIMITS__CATALOGUE_WAIT", "1m"),
+    ("ROLECALL_GATEWAY__LIMITS__REQUEST_TIME", "2m"),
 ];
 const ANYWHERE: &str = "127.0.0.1:0";
 /// What the names of databases begin with.
@@ -126,10 +133,9 @@ impl Family {
 
     /// Starts a family.
     pub async fn start_with(shape: Shape, mut dial: Dial) -> Result<Self> {
-        // Waiting tests look as often as they can; a test of the rates sets its own.
-        for rate in UNLIMITED {
-            if !dial.environment.iter().any(|(name, _)| *name == rate) {
-                dial.environment.push((rate, "0".to_owned()));
+        for (limit, value) in LIMITS {
+            if !dial.environment.iter().any(|(name, _)| *name == limit) {
+                dial.environment.push((limit, value.to_owned()));
             }
         }
         match shape {
@@ -139,9 +145,9 @@ impl Family {
     }
 
     async fn start_single(dial: Dial) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let mut program =
-            Program::spawn("dev", folder.path(), &dev_arguments(&dial, folder.path(), None), &dial.environment)?;
+        let (folder, ports) = (tempfile::tempdir()?, ports()?);
+        let arguments = dev_arguments(&dial, folder.path(), &ports, None);
+        let mut program = Program::spawn("dev", folder.path(), &arguments, &dial.environment)?;
         let ready = program.ready().await?;
         let text = |key: &str| ready[key].as_str().map(str::to_owned).with_context(|| format!("{key} in {ready}"));
         Ok(Self {
@@ -154,7 +160,7 @@ impl Family {
             dial,
             // The one process plays all parts; it is filed under the first.
             programs: BTreeMap::from([(Part::Gateway, program)]),
-            listens: BTreeMap::from([(Part::IdentityStore, text("store")?)]),
+            ports,
             admins: BTreeMap::new(),
             folder,
             server: None,
@@ -181,7 +187,7 @@ impl Family {
             shape: Shape::Processes,
             dial,
             programs: BTreeMap::new(),
-            listens: BTreeMap::new(),
+            ports: ports()?,
             admins: BTreeMap::new(),
             folder,
             server: Some(server.clone()),
@@ -210,18 +216,24 @@ impl Family {
             family.run(*part).await?;
         }
         family.first_copy().await?;
-        family.grpc.clone_from(&family.listens[&Part::RoleResolver]);
-        family.scim = Scim::new(&format!("http://{}/scim/v2", family.listens[&Part::Gateway]), &token);
+        family.grpc = family.address(Part::RoleResolver);
+        family.scim = Scim::new(&format!("http://{}/scim/v2", family.address(Part::Gateway)), &token);
         Ok(family)
     }
 
     /// Waits until Fluent's catalogue has been read: before that, nothing that adds labels is accepted.
     async fn first_copy(&self) -> Result<()> {
-        let address = format!("http://{}", self.listens[&Part::IdentityStore]);
+        let address = format!("http://{}", self.address(Part::IdentityStore));
         let channel = tonic::transport::Channel::from_shared(address)?.connect().await?;
-        let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: self.tenant.to_owned() });
-        request.metadata_mut().insert("authorization", format!("Bearer {SECRET}").parse()?);
-        AccessServiceClient::new(channel).await_catalogue(request).await?;
+        let secret: MetadataValue<Ascii> = format!("Bearer {SECRET}").parse()?;
+        let mut client = AccessServiceClient::new(channel);
+        // One call waits for less long than a read takes that fails at first.
+        eventually("Fluent's catalogue has been read", async || {
+            let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: self.tenant.to_owned() });
+            request.metadata_mut().insert("authorization", secret.clone());
+            client.await_catalogue(request).await.ok()
+        })
+        .await?;
         Ok(())
     }
 
@@ -287,13 +299,12 @@ password = {{ file = "{at}/fluent.password" }}
         )
     }
 
-    /// Starts a part, where it was before if it ran before, and waits until it serves.
+    /// Starts a part, always where it was before, and waits until it serves.
     pub async fn run(&mut self, part: Part) -> Result<()> {
         if self.shape == Shape::Single {
             return self.run_single().await;
         }
-        let (program, listen, admin) = self.spawn(part, part.command(), self.listens.get(&part)).await?;
-        self.listens.insert(part, listen);
+        let (program, _, admin) = self.spawn(part, part.command(), Some(self.address(part))).await?;
         self.admins.extend(admin.map(|admin| (part, admin)));
         self.programs.insert(part, program);
         Ok(())
@@ -314,15 +325,10 @@ password = {{ file = "{at}/fluent.password" }}
     }
 
     /// Starts a process; answers where it serves, and where it tells its metrics, if it does.
-    async fn spawn(
-        &self,
-        part: Part,
-        name: &str,
-        listen: Option<&String>,
-    ) -> Result<(Program, String, Option<String>)> {
+    async fn spawn(&self, part: Part, name: &str, listen: Option<String>) -> Result<(Program, String, Option<String>)> {
         let mut environment = self.dial.environment.clone();
         if let Some(listen) = listen {
-            environment.push((listen_variable(part), listen.clone()));
+            environment.push((listen_variable(part), listen));
         }
         for (needed, key) in [
             (Part::IdentityStore, "ROLECALL_ROLE_RESOLVER__IDENTITY_STORE__URI"),
@@ -331,9 +337,7 @@ password = {{ file = "{at}/fluent.password" }}
             (Part::RoleResolver, "ROLECALL_FLUENT_PUSHER__ROLE_RESOLVER__URI"),
             (Part::RoleResolver, "ROLECALL_GATEWAY__ROLE_RESOLVER__URI"),
         ] {
-            if let Some(address) = self.listens.get(&needed) {
-                environment.push((key, format!("http://{address}")));
-            }
+            environment.push((key, format!("http://{}", self.address(needed))));
         }
         let config = self.folder.path().join("rolecall.toml");
         let arguments = [part.command().to_owned(), "--config".to_owned(), config.display().to_string()];
@@ -345,12 +349,10 @@ password = {{ file = "{at}/fluent.password" }}
     }
 
     async fn run_single(&mut self) -> Result<()> {
-        let arguments = dev_arguments(&self.dial, self.folder.path(), Some((&self.scim, &self.grpc)));
+        let arguments = dev_arguments(&self.dial, self.folder.path(), &self.ports, Some(self.scim.token()));
         let mut program = Program::spawn("dev", self.folder.path(), &arguments, &self.dial.environment)?;
         let ready = program.ready().await?;
         self.fluent = Fluent::new(ready["fluent"].as_str().context("the simulator's address")?);
-        let store = ready["store"].as_str().context("the store's address")?;
-        self.listens.insert(Part::IdentityStore, store.to_owned());
         self.programs.insert(Part::Gateway, program);
         Ok(())
     }
@@ -416,6 +418,11 @@ password = {{ file = "{at}/fluent.password" }}
         Ok(())
     }
 
+    /// Where a part listens: `host:port`.
+    fn address(&self, part: Part) -> String {
+        self.ports[&part].address()
+    }
+
     /// Where a part keeps its data.
     fn data(&self, part: Part) -> Result<&str> {
         let url = self.databases.get(&part).with_context(|| format!("{} has no database", part.command()))?;
@@ -432,7 +439,7 @@ password = {{ file = "{at}/fluent.password" }}
     pub fn operate(&self, arguments: &[&str]) -> Result<Output> {
         let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         all.push("--store".into());
-        all.push(format!("http://{}", self.listens[&Part::IdentityStore]));
+        all.push(format!("http://{}", self.address(Part::IdentityStore)));
         all.push("--peer-secret-file".into());
         let folder =
             if self.shape == Shape::Single { self.folder.path().join("data") } else { self.folder.path().into() };
@@ -456,20 +463,22 @@ impl Sim {
     }
 }
 
-/// The first start listens anywhere; later ones where the first did, with the same token.
-fn dev_arguments(dial: &Dial, folder: &Path, before: Option<(&Scim, &str)>) -> Vec<String> {
-    let address = |url: &str| url.trim_start_matches("http://").split('/').next().unwrap_or(ANYWHERE).to_owned();
-    let listen = before.map_or_else(|| ANYWHERE.into(), |(scim, _)| address(scim.base()));
-    let grpc = before.map_or(ANYWHERE, |(_, grpc)| grpc).to_owned();
+/// A port for each part.
+fn ports() -> Result<BTreeMap<Part, Port>> {
+    Part::ALL.into_iter().map(|part| Ok((part, Port::take()?))).collect()
+}
+
+/// The first start makes a token; later ones are told it.
+fn dev_arguments(dial: &Dial, folder: &Path, ports: &BTreeMap<Part, Port>, token: Option<&str>) -> Vec<String> {
     let data: PathBuf = folder.join("data");
-    let mut all: Vec<String> = ["dev", "--listen", &listen, "--grpc-listen", &grpc, "--fluent-listen", ANYWHERE]
-        .into_iter()
-        .chain(["--store-listen", ANYWHERE, "--data", &data.display().to_string()])
-        .map(str::to_owned)
-        .collect();
-    if let Some((scim, _)) = before {
-        all.extend(["--token".to_owned(), scim.token().to_owned()]);
+    let mut all =
+        ["dev", "--fluent-listen", ANYWHERE, "--data", &data.display().to_string()].map(str::to_owned).to_vec();
+    for (part, flag) in
+        [(Part::Gateway, "--listen"), (Part::RoleResolver, "--grpc-listen"), (Part::IdentityStore, "--store-listen")]
+    {
+        all.extend([flag.to_owned(), ports[&part].address()]);
     }
+    all.extend(token.into_iter().flat_map(|token| ["--token".to_owned(), token.to_owned()]));
     all.extend(dial.settings.iter().map(ToString::to_string));
     all
 }
@@ -496,8 +505,16 @@ async fn copy(server: &str, from: &str, to: Option<&str>) -> Result<String> {
     // A process that was killed may have left connections behind.
     let left = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
     admin.batch_execute(&left).await?;
-    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {into} WITH (FORCE)")).await?;
-    admin.batch_execute(&format!("CREATE DATABASE {into} TEMPLATE {from}")).await?;
+    for statement in
+        [format!("DROP DATABASE IF EXISTS {into} WITH (FORCE)"), format!("CREATE DATABASE {into} TEMPLATE {from}")]
+    {
+        // A connection that is ended is gone a little later, and the server waits a few seconds for it.
+        eventually("nobody uses the databases any more", async || match admin.batch_execute(&statement).await {
+            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => None,
+            done => Some(done),
+        })
+        .await??;
+    }
     drop(admin);
     driver.await??;
     Ok(to)

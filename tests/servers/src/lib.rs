@@ -4,26 +4,22 @@
 //! Each is the harness's own child, so that a kill can be waited for and a restart finds the field clear.
 
 mod database;
+mod port;
 mod postgres;
 mod redis;
 mod wire;
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 pub use database::{fresh_database, fresh_database_on};
+pub use port::Port;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use wire::Wire;
-
-/// A port nobody listens on at this moment.
-pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("binding to a free port")?;
-    Ok(listener.local_addr()?.port())
-}
 
 /// Waits until `child` accepts connections on `port`. Gives up when it exits, or after a minute.
 fn await_port(child: &mut Child, name: &str, port: u16) -> Result<()> {

@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{await_port, free_port, pause};
+use crate::{Port, await_port, pause};
 
 /// A running PostgreSQL server. It trusts every local connection: it holds test data alone.
 #[derive(Debug)]
 pub struct Postgres {
     child: Child,
-    port: u16,
+    port: Port,
     data: PathBuf,
     user: Option<User>,
     // Dropped last: the server lives in it.
@@ -43,9 +43,9 @@ impl Postgres {
             .status()
             .context("running initdb")?;
         ensure!(made.success(), "initdb failed: {made}");
-        let port = free_port()?;
-        let mut child = spawn(port, &data, user)?;
-        await_ready(&mut child, port)?;
+        let port = Port::take()?;
+        let mut child = spawn(port.number(), &data, user)?;
+        await_ready(&mut child, port.number())?;
         Ok(Self { child, port, data, user, _folder: folder })
     }
 
@@ -58,7 +58,7 @@ impl Postgres {
     /// A database of it, by name.
     #[must_use]
     pub fn database(&self, name: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+        format!("postgres://postgres@{}/{name}", self.port.address())
     }
 
     /// Kills the postmaster without warning (SIGKILL) and waits until it is gone.
@@ -70,8 +70,8 @@ impl Postgres {
 
     /// Starts it again on the same port and data; it recovers from its log.
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(self.port, &self.data, self.user)?;
-        await_ready(&mut self.child, self.port)
+        self.child = spawn(self.port.number(), &self.data, self.user)?;
+        await_ready(&mut self.child, self.port.number())
     }
 }
 

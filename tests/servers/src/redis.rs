@@ -4,13 +4,13 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{await_port, free_port};
+use crate::{Port, await_port};
 
 /// A running Redis server.
 #[derive(Debug)]
 pub struct Redis {
     child: Child,
-    port: u16,
+    port: Port,
     folder: tempfile::TempDir,
 }
 
@@ -18,9 +18,9 @@ impl Redis {
     /// Starts a server on a free port.
     pub fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let port = free_port()?;
-        let mut child = spawn(port, folder.path())?;
-        await_port(&mut child, "redis-server", port)?;
+        let port = Port::take()?;
+        let mut child = spawn(port.number(), folder.path())?;
+        await_port(&mut child, "redis-server", port.number())?;
         Ok(Self { child, port, folder })
     }
 
@@ -33,7 +33,7 @@ impl Redis {
     /// Where it listens: `host:port`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.port.address()
     }
 
     /// Kills it without warning (SIGKILL) and waits until it is gone.
@@ -61,8 +61,8 @@ impl Redis {
 
     /// Starts it again on the same port, with what it held when it was last told `SAVE`, else empty.
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(self.port, self.folder.path())?;
-        await_port(&mut self.child, "redis-server", self.port)
+        self.child = spawn(self.port.number(), self.folder.path())?;
+        await_port(&mut self.child, "redis-server", self.port.number())
     }
 }
 
