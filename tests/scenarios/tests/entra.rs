@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use harness::{Dial, Family, Scim, Shape};
-use scenarios::{stories, until_state};
+use scenarios::stories;
 use serde_json::json;
 
 stories!(
@@ -13,6 +13,8 @@ stories!(
 
 const CHICAGO: &str = "AGENT_CHIC-01_WAREHOUSE_ASSOCIATE";
 const CHICAGO_GRANT: &str = "WAREHOUSE_ASSOCIATE in AGENT 1023434";
+const NEW_YORK: &str = "AGENT_NYC-05_STORE";
+const NEW_YORK_GRANT: &str = "STORE in AGENT 1023436";
 
 async fn a_groups_name_gives_its_members_roles_where_the_tenant_says_so(shape: Shape) -> Result<()> {
     let family = Family::start_with(shape, Dial::settings(&["--display-names", "labels"])).await?;
@@ -20,12 +22,13 @@ async fn a_groups_name_gives_its_members_roles_where_the_tenant_says_so(shape: S
     let members = json!([{ "value": ann.id() }]);
     let group = family.scim.post("/Groups", &json!({ "displayName": CHICAGO, "members": members })).await?;
     family.fluent.until_works("ann", &[CHICAGO_GRANT]).await?;
-    // One that is not recognised is just a name, and nobody is held for it.
-    let named = json!({ "displayName": "AGENT_NOWHERE_BOSS", "members": members });
-    assert_eq!(family.scim.post("/Groups", &named).await?.status, 201);
-    until_state(&family, ann.id(), "provisioned").await?;
+    // One that is not recognised is just a name, and nobody is held for it: who is held is given nothing.
+    let named = scenarios::group(&family, "AGENT_NOWHERE_BOSS", &[NEW_YORK], &[ann.id()]).await?;
+    family.fluent.until_works("ann", &[CHICAGO_GRANT, NEW_YORK_GRANT]).await?;
     let rename = json!([{"op": "replace", "path": "displayName", "value": "Chicago"}]);
     assert_eq!(family.scim.patch(&format!("/Groups/{}", group.id()), &rename).await?.status, 200);
+    family.fluent.until_works("ann", &[NEW_YORK_GRANT]).await?;
+    assert_eq!(family.scim.delete(&format!("/Groups/{}", named.id())).await?.status, 204);
     family.fluent.until_gone("ann").await?;
     Ok(())
 }

@@ -170,7 +170,7 @@ async fn a_large_group_is_deleted_and_all_its_members_lose_just_what_it_gave(sha
     let ids = made.iter().map(id).collect::<Option<Vec<_>>>().context("everybody has a place")?;
     let members: Vec<_> = ids.iter().map(String::as_str).collect();
     let all = group(&family, "all", &[NEW_YORK], &members).await?;
-    group(&family, "few", &[LAKESIDE], &members[..10]).await?;
+    let few = group(&family, "few", &[LAKESIDE], &members[..10]).await?;
     // What the one at this place holds.
     let wanted = |n: usize, in_all: bool| {
         let own = n.is_multiple_of(2).then_some(CHICAGO_GRANT);
@@ -195,7 +195,7 @@ async fn a_large_group_is_deleted_and_all_its_members_lose_just_what_it_gave(sha
         })
         .await
     };
-    settled(true, all.header("rolecall-revision")).await?;
+    settled(true, few.header("rolecall-revision")).await?;
     let deleted = family.scim.delete(&format!("/Groups/{}", all.id())).await?;
     assert_eq!(deleted.status, 204, "{}", deleted.body);
     settled(false, deleted.header("rolecall-revision")).await?;
