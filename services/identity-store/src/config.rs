@@ -26,6 +26,10 @@ pub struct Config {
     pub limits: HttpLimits,
     /// The database: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`, as a text or, with a password, as a secret.
     pub database: Option<DatabaseUrl>,
+    /// How many connections there are to it, and how long it is waited for. Nothing that an operator sets: tests wait longer,
+    /// for machines that stand still.
+    #[serde(skip)]
+    pub database_options: sql::Options,
     /// The key under which secrets of bearer tokens are hashed; changing it ends every token.
     pub pepper: Option<Secret>,
     /// How often the database is asked what other replicas committed.
@@ -43,6 +47,7 @@ impl Default for Config {
             tls: None,
             limits: HttpLimits::peers(),
             database: None,
+            database_options: sql::Options::default(),
             pepper: None,
             poll: Duration::from_millis(250),
             upkeep: Duration::from_mins(10),

@@ -24,6 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use config::{Config, DatabaseUrl};
 pub use failure::Failure;
+pub use sql::Options as DatabaseOptions;
 pub use store::Store;
 
 /// What identity-store is put together from, besides its configuration.
@@ -89,7 +90,8 @@ pub async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     let missing = |field| Failure::Invalid { field, expected: "it must be configured".into() };
     let url = config.database.as_ref().ok_or_else(|| missing("database"))?;
     let pepper = config.pepper.as_ref().ok_or_else(|| missing("pepper"))?;
-    Store::open(url.expose(), clock, Pepper::derive(pepper.expose().as_bytes())).await
+    let pepper = Pepper::derive(pepper.expose().as_bytes());
+    Store::open_with(url.expose(), config.database_options, clock, pepper).await
 }
 
 /// Opens the database, brings its schema up to date, and puts the services together.

@@ -100,10 +100,15 @@ impl Store {
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`), brings its schema up to date, and begins its first
     /// epoch if it is new.
     pub async fn open(url: &str, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {
+        Self::open_with(url, sql::Options::default(), clock, pepper).await
+    }
+
+    /// The same with other waits.
+    pub async fn open_with(url: &str, options: sql::Options, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {
         let url = url
             .parse()
             .map_err(|error: sql::InvalidUrl| Failure::Invalid { field: "database", expected: error.to_string() })?;
-        let database = Database::open(&url, sql::Options::default(), "identity-store", MIGRATIONS).await?;
+        let database = Database::open(&url, options, "identity-store", MIGRATIONS).await?;
         let epoch = database
             .write(|tx| {
                 Box::pin(async move {

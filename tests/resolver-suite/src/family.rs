@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
+use identity_store::DatabaseOptions;
 use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
 use role_resolver::{CacheConfig, RedisConfig};
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "the secret that all parts of a test share";
+/// How long a call may take. Longer than any does on a slow machine that stands still for a while.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the store keeps its data in.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +47,15 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn roles(&self) -> RoleServiceClient<Transport> {
-        RoleServiceClient::new(self.server.in_process()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+        RoleServiceClient::new(self.transport()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     pub(crate) fn labels(&self) -> LabelServiceClient<Transport> {
-        LabelServiceClient::new(self.server.in_process()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+        LabelServiceClient::new(self.transport()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    fn transport(&self) -> Transport {
+        self.server.in_process().with_timeout(PATIENCE)
     }
 }
 
@@ -63,6 +70,12 @@ impl Family {
         let key = RevisionKey::derive(b"tests");
         let config = identity_store::Config {
             database: Some(url.as_str().into()),
+            database_options: DatabaseOptions {
+                wait: PATIENCE,
+                lock: PATIENCE,
+                statement: PATIENCE + Duration::from_secs(10),
+                ..DatabaseOptions::default()
+            },
             pepper: Some(Secret::new("the pepper of the tests, which is long enough")),
             poll: Duration::from_millis(20),
             ..identity_store::Config::default()
@@ -110,6 +123,6 @@ impl Family {
 
     /// The way to the store.
     pub(crate) fn store(&self) -> Transport {
-        self.store.transport()
+        self.store.transport().with_timeout(PATIENCE)
     }
 }

@@ -109,7 +109,7 @@ pub async fn a_reader_with_an_older_fence_is_refused(backend: &Backend) {
 /// A read that had begun before the call does not serve it; one that began after serves all who wait, though nothing has
 /// changed.
 pub async fn who_awaits_a_catalogue_is_served_by_a_read_that_began_after(backend: &Backend) {
-    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let tenant = Tenant::new(backend).await;
     let before = tenant.watched_head(|_| true).await;
     let first = tokio::spawn(wait_for_catalogue(tenant.clone(), None));
     let asked = tenant.watched_head(|head| head.catalogue_wanted > before.catalogue_wanted).await;

@@ -1,7 +1,5 @@
 //! The feed: every committed change once, in order, with what it means and whom it concerns.
 
-use std::time::Duration;
-
 use proto::common::v1::{Position, Settings};
 use proto::identity::v1::feed_entry::Change;
 use proto::identity::v1::{ListAffectedUsersRequest, Outcome, State};
@@ -153,7 +151,7 @@ pub async fn a_limit_never_cuts_a_revision(backend: &Backend) {
 
 /// A consumer for whom it is urgent reads what takes access away by itself, and hears with the head that there is some.
 pub async fn what_takes_away_is_found_whatever_lies_between(backend: &Backend) {
-    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let tenant = Tenant::new(backend).await;
     let start = tenant.head().await;
     let mut taking = Vec::new();
     let mut after = start.clone();
@@ -249,7 +247,7 @@ pub async fn all_users_are_listed_once(backend: &Backend) {
 /// A watcher is told at once where all tenants stand, and then of every move, never backwards.
 pub async fn a_watcher_hears_of_every_commit(backend: &Backend) {
     const WRITES: u64 = 20;
-    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let tenant = Tenant::new(backend).await;
     let start = tenant.watched_head(|_| true).await.revision;
     let watching = tokio::spawn({
         let tenant = tenant.clone();

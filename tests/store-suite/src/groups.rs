@@ -1,7 +1,5 @@
 //! Groups: members change by deltas that nobody loses, nesting has no cycles, and no order of changes meets an error.
 
-use std::time::Duration;
-
 use proto::identity::v1::UpdateGroupRequest;
 use proto::identity::v1::feed_entry::Change;
 use runtime::error::Reason;
@@ -256,7 +254,7 @@ pub async fn members_are_listed_in_order_and_after_any_of_them(backend: &Backend
 pub async fn users_are_deactivated_beside_fifty_thousand_new_memberships(backend: &Backend) {
     const USERS: usize = 2_500;
     const GROUPS: usize = 20;
-    let tenant = Tenant::new(backend).await.patient(Duration::from_mins(1));
+    let tenant = Tenant::new(backend).await;
     let ids = users(&tenant, "u", USERS).await;
     // Each dismissal has a group in the making before it and one after it.
     let writing = (0..GROUPS).map(|n| {

@@ -1,7 +1,6 @@
 //! A tenant of a behaviour's own, with the calls of the contract in the shape that behaviours need them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use proto::admin::v1::admin_service_client::AdminServiceClient;
 use proto::admin::v1::preview_ground_request::Change;
@@ -77,11 +76,6 @@ impl Tenant {
     /// The name of a tenant that does not exist.
     pub(crate) fn unmade(backend: &Backend) -> Self {
         Self { name: format!("t-{}", uuid::Uuid::new_v4()), transport: backend.transport.clone() }
-    }
-
-    /// The same tenant for calls that may take longer than others.
-    pub(crate) fn patient(self, timeout: Duration) -> Self {
-        Self { transport: self.transport.with_timeout(timeout), ..self }
     }
 
     pub(crate) async fn make(&self) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
 use domain::revision::RevisionKey;
-use identity_store::{App, Config, Parts, build};
+use identity_store::{App, Config, DatabaseOptions, Parts, build};
 use runtime::config::Secret;
 use runtime::grpc::{Transport, TransportConfig};
 use runtime::http_server::{HttpLimits, serve};
@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const SECRET: &str = "the secret that all parts of a test share";
+/// How long a call may take. Longer than any does on a slow machine that stands still for a while.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A store, what it runs on, and what ends it.
 struct Running {
@@ -63,7 +65,7 @@ pub(crate) async fn two_replicas() -> Backend {
     let url = fresh().await;
     let mut running = start(&url, None).await;
     running.others.push(replica(&url, &running.clock).await);
-    let replicas = std::iter::once(&running.app).chain(&running.others).map(App::transport).collect();
+    let replicas = std::iter::once(&running.app).chain(&running.others).map(patient).collect();
     Backend { transport: store_suite::in_turn(replicas), insider: Arc::new(running) }
 }
 
@@ -79,13 +81,17 @@ pub(crate) async fn over_the_network() -> Backend {
     let stopped = stop.clone();
     tokio::spawn(async move { serve(listener, stack, HttpLimits::peers(), None, &Metrics::new(), stopped).await });
     running.listener = Some(stop.drop_guard());
-    let config = TransportConfig { uri, ..TransportConfig::default() };
+    let config = TransportConfig { uri, timeout: PATIENCE, ..TransportConfig::default() };
     let transport = Transport::connect(&config, &PeerSecret::new(SECRET), &Metrics::new()).unwrap();
     Backend { transport, insider: Arc::new(running) }
 }
 
 fn within_the_process(running: Running) -> Backend {
-    Backend { transport: running.app.transport(), insider: Arc::new(running) }
+    Backend { transport: patient(&running.app), insider: Arc::new(running) }
+}
+
+fn patient(app: &App) -> Transport {
+    app.transport().with_timeout(PATIENCE)
 }
 
 async fn start(url: &str, folder: Option<TempDir>) -> Running {
@@ -97,6 +103,12 @@ async fn start(url: &str, folder: Option<TempDir>) -> Running {
 async fn replica(url: &str, clock: &Clock) -> App {
     let config = Config {
         database: Some(url.into()),
+        database_options: DatabaseOptions {
+            wait: PATIENCE,
+            lock: PATIENCE,
+            statement: PATIENCE + Duration::from_secs(10),
+            ..DatabaseOptions::default()
+        },
         pepper: Some(Secret::new("the pepper of the tests, which is long enough")),
         poll: Duration::from_millis(20),
         ..Config::default()
