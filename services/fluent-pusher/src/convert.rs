@@ -91,10 +91,12 @@ pub(crate) fn subjects(users: Vec<identity::UserState>) -> Result<Vec<Subject>, 
     users.into_iter().map(subject).collect()
 }
 
-/// The one user asked for.
-pub(crate) fn present(answer: identity::GetHoldingsResponse) -> Result<Present, Malformed> {
+pub(crate) fn presents(answer: identity::GetHoldingsResponse) -> Vec<Present> {
     let identity::GetHoldingsResponse { position: _, ground_version: _, holdings } = answer;
-    let Ok([holding]) = <[_; 1]>::try_from(holdings) else { return Err(Malformed::Invalid("holdings")) };
+    holdings.into_iter().map(present).collect()
+}
+
+fn present(holding: identity::Holding) -> Present {
     let identity::Holding {
         found,
         user_id: _,
@@ -110,16 +112,16 @@ pub(crate) fn present(answer: identity::GetHoldingsResponse) -> Result<Present, 
         held_back,
     } = holding;
     if found && active {
-        return Ok(Present::Active(Person { user_name, document }));
+        return Present::Active(Person { user_name, document });
     }
     if !held_back {
-        return Ok(Present::Gone);
+        return Present::Gone;
     }
     let mut labels = Labels::default();
     for identity::HeldLabel { label, direct, group_ids, named_by_group_ids: _ } in held {
         if direct || !group_ids.is_empty() { labels.stated.push(label) } else { labels.names.push(label) }
     }
-    Ok(Present::HeldBack(labels))
+    Present::HeldBack(labels)
 }
 
 pub(crate) fn ground(answer: identity::GetGroundResponse) -> Ground {
@@ -208,10 +210,16 @@ pub(crate) fn rules_out(read: RulesRead) -> identity::RulesRead {
     identity::RulesRead { read: Some(read) }
 }
 
-pub(crate) fn effective(answer: roles::GetEffectiveRolesResponse) -> Result<Effective, Malformed> {
-    let roles::GetEffectiveRolesResponse { effective, revision_token: _, position: _ } = answer;
-    let roles::EffectiveSet { user_id: _, active, held, grants, unmatched, has_labels } =
-        effective.ok_or(Malformed::Missing("effective"))?;
+pub(crate) fn effective_sets(
+    answer: roles::BatchGetEffectiveRolesResponse,
+) -> Result<Vec<Option<Effective>>, Malformed> {
+    let roles::BatchGetEffectiveRolesResponse { results, revision_token: _, position: _ } = answer;
+    let result = |roles::BatchResult { effective: set }| set.map(effective).transpose();
+    results.into_iter().map(result).collect()
+}
+
+fn effective(set: roles::EffectiveSet) -> Result<Effective, Malformed> {
+    let roles::EffectiveSet { user_id: _, active, held, grants, unmatched, has_labels } = set;
     let grants = grants
         .into_iter()
         .map(|roles::SourcedGrant { grant: one, labels: _ }| grant(one.ok_or(Malformed::Missing("grant"))?))

@@ -27,6 +27,7 @@ pub mod store;
 pub mod tenants;
 #[cfg(test)]
 mod testing;
+mod together;
 mod worker;
 
 pub use app::{App, Parts, StartError, build};

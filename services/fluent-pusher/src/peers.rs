@@ -19,12 +19,13 @@ use proto::identity::v1::feed_service_client::FeedServiceClient;
 use proto::roles::v1 as roles;
 use proto::roles::v1::label_service_client::LabelServiceClient;
 use proto::roles::v1::role_service_client::RoleServiceClient;
-use runtime::error::{Error, Kind};
+use runtime::error::Error;
 use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 
 use crate::account::Roles;
 use crate::convert::{self, Malformed};
 use crate::store::Change;
+use crate::together::{Question, Together};
 
 /// The most labels of one question.
 const LABELS: usize = 1_000;
@@ -174,6 +175,7 @@ pub(crate) enum RulesRead {
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     access: AccessServiceClient<Transport>,
+    present: Together<HowPresent>,
     feed: FeedServiceClient<Transport>,
     policies: Arc<Mutex<BTreeMap<TenantId, (u64, Policies)>>>,
 }
@@ -181,7 +183,7 @@ pub(crate) struct Identity {
 /// role-resolver.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolver {
-    roles: RoleServiceClient<Transport>,
+    effective: Together<HowEffective>,
     labels: LabelServiceClient<Transport>,
 }
 
@@ -202,28 +204,20 @@ pub(crate) enum CatalogueKept {
 
 impl Identity {
     pub(crate) fn new(transport: Transport) -> Self {
+        let access = AccessServiceClient::new(transport.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Self {
-            access: AccessServiceClient::new(transport.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            present: Together::new(HowPresent(access.clone())),
+            access,
             feed: FeedServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES),
             policies: Arc::default(),
         }
     }
 
-    /// How the user stands now; its document is empty unless it is wanted.
-    pub(crate) async fn present(&self, tenant: &TenantId, user: UserId, with_document: bool) -> Result<Present, Error> {
-        let key = identity::user_key::Key::Id(user.to_string());
-        let users = vec![identity::UserKey { key: Some(key) }];
-        let request = identity::GetHoldingsRequest {
-            tenant: tenant.to_string(),
-            users,
-            with_documents: with_document,
-            with_held_back: true,
-            ..identity::GetHoldingsRequest::default()
-        };
-        let answer = self.access.clone().get_holdings(request).await?.into_inner();
-        convert::present(answer).map_err(nonsense)
+    /// How the user stands now.
+    pub(crate) async fn present(&self, tenant: &TenantId, user: UserId) -> Result<Present, Error> {
+        self.present.ask(tenant, user).await
     }
 
     /// What the tenant chose.
@@ -336,7 +330,9 @@ impl Identity {
 impl Resolver {
     pub(crate) fn new(transport: Transport) -> Self {
         Self {
-            roles: RoleServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            effective: Together::new(HowEffective(
+                RoleServiceClient::new(transport.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )),
             labels: LabelServiceClient::new(transport).max_decoding_message_size(MAX_MESSAGE_BYTES),
         }
     }
@@ -356,16 +352,47 @@ impl Resolver {
     /// The user's effective set as of now; `None` if there is no such user. "As of now" is later than whatever made the
     /// account due.
     pub(crate) async fn effective(&self, tenant: &TenantId, user: UserId) -> Result<Option<Effective>, Error> {
-        let requirement = common::consistency::Requirement::FullyConsistent(true);
-        let request = roles::GetEffectiveRolesRequest {
+        self.effective.ask(tenant, user).await
+    }
+}
+
+/// How users stand in identity-store.
+#[derive(Clone, Debug)]
+struct HowPresent(AccessServiceClient<Transport>);
+
+impl Question for HowPresent {
+    type Answer = Present;
+
+    async fn ask(&self, tenant: &TenantId, users: &[UserId]) -> Result<Vec<Present>, Error> {
+        let key = |user: &UserId| identity::UserKey { key: Some(identity::user_key::Key::Id(user.to_string())) };
+        let request = identity::GetHoldingsRequest {
             tenant: tenant.to_string(),
-            user: Some(roles::UserRef { r#ref: Some(roles::user_ref::Ref::Id(user.to_string())) }),
+            users: users.iter().map(key).collect(),
+            with_documents: true,
+            with_held_back: true,
+            ..identity::GetHoldingsRequest::default()
+        };
+        let answer = self.0.clone().get_holdings(request).await?.into_inner();
+        Ok(convert::presents(answer))
+    }
+}
+
+/// What users may do.
+#[derive(Clone, Debug)]
+struct HowEffective(RoleServiceClient<Transport>);
+
+impl Question for HowEffective {
+    type Answer = Option<Effective>;
+
+    async fn ask(&self, tenant: &TenantId, users: &[UserId]) -> Result<Vec<Option<Effective>>, Error> {
+        let requirement = common::consistency::Requirement::FullyConsistent(true);
+        let by_id = |user: &UserId| roles::UserRef { r#ref: Some(roles::user_ref::Ref::Id(user.to_string())) };
+        let request = roles::BatchGetEffectiveRolesRequest {
+            tenant: tenant.to_string(),
+            users: users.iter().map(by_id).collect(),
             consistency: Some(common::Consistency { requirement: Some(requirement) }),
         };
-        match self.roles.clone().get_effective_roles(request).await.map_err(Error::from) {
-            Ok(answer) => convert::effective(answer.into_inner()).map(Some).map_err(nonsense),
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let answer = self.0.clone().batch_get_effective_roles(request).await?.into_inner();
+        convert::effective_sets(answer).map_err(nonsense)
     }
 }

@@ -85,7 +85,7 @@ enum Found {
 
 impl Push<'_> {
     pub(crate) async fn run(&self) -> Result<Verdict, Failure> {
-        let Job { account, user, gone, .. } = self.job;
+        let Job { account, user, .. } = self.job;
         let ledger = self.store.ledger(&self.tenant.id, account).await?;
         if self.tenant.protects(account) {
             return self.protected(ledger).await;
@@ -94,11 +94,7 @@ impl Push<'_> {
             // Somebody else has taken the name since this was leased.
             return Err(Failure::LeaseLost);
         }
-        let mut present = self.identity.present(&self.tenant.id, *user, !gone).await?;
-        if *gone && matches!(present, Present::Active(_)) {
-            // The feed has been overtaken: the user is back.
-            present = self.identity.present(&self.tenant.id, *user, true).await?;
-        }
+        let present = self.identity.present(&self.tenant.id, *user).await?;
         let Present::Active(person) = present else { return self.left(ledger, present).await };
         if fold(&person.user_name) != *account {
             return self.renamed(ledger, &person).await;
@@ -112,7 +108,7 @@ impl Push<'_> {
 
     /// The user is deleted or inactive, by the resolver's word: whether it is held back, only the store says.
     async fn has_left(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
-        let present = self.identity.present(&self.tenant.id, self.job.user, false).await?;
+        let present = self.identity.present(&self.tenant.id, self.job.user).await?;
         self.left(ledger, present).await
     }
 
@@ -140,7 +136,7 @@ impl Push<'_> {
     /// Nothing is sent to a protected account. If its user is gone, a person must act.
     async fn protected(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
         let Job { user, gone, .. } = self.job;
-        let alert = *gone && matches!(self.identity.present(&self.tenant.id, *user, false).await?, Present::Gone);
+        let alert = *gone && matches!(self.identity.present(&self.tenant.id, *user).await?, Present::Gone);
         let mut outcome = Outcome::without_account(How::Held, vec![PROTECTED.to_owned()]);
         if let Some(Entry { standing: Standing::Ours { fluent_id }, .. }) = ledger {
             outcome.fluent_id = Some(fluent_id);

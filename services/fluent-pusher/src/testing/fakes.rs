@@ -359,55 +359,57 @@ impl FeedService for Fakes {
     }
 }
 
+/// What a user may do, whose SCIM id is `id`.
+fn effective(user: &FakeUser, id: String) -> roles::EffectiveSet {
+    let grants = |(role, kind, context_id): &(String, common::ContextType, String)| roles::SourcedGrant {
+        grant: Some(common::Grant { role: role.clone(), context_type: (*kind).into(), context_id: context_id.clone() }),
+        labels: Vec::new(),
+    };
+    let unmatched = |label: &String| common::UnmatchedLabel {
+        label: label.clone(),
+        reason: common::UnmatchedReason::UnknownRole.into(),
+        suggestion: String::new(),
+    };
+    let has_labels = !(user.grants.is_empty() && user.unmatched.is_empty());
+    roles::EffectiveSet {
+        user_id: id,
+        active: user.active,
+        held: user.active && (!has_labels || !user.unmatched.is_empty()),
+        grants: if user.active { user.grants.iter().map(grants).collect() } else { Vec::new() },
+        unmatched: user.unmatched.iter().map(unmatched).collect(),
+        has_labels,
+    }
+}
+
 #[tonic::async_trait]
 impl RoleService for Fakes {
     async fn get_effective_roles(
         &self,
-        request: Request<roles::GetEffectiveRolesRequest>,
+        _: Request<roles::GetEffectiveRolesRequest>,
     ) -> Result<Response<roles::GetEffectiveRolesResponse>, Status> {
-        let world = self.0.lock();
-        if world.resolver_down {
-            return Err(Error::new(Reason::UNAVAILABLE, "down").into());
-        }
-        let Some(roles::user_ref::Ref::Id(id)) = request.into_inner().user.and_then(|user| user.r#ref) else {
-            return Err(Status::invalid_argument("the pusher asks by id"));
-        };
-        let user = world.users.get(&id.parse().unwrap()).filter(|user| !user.deleted);
-        let user = user.ok_or_else(|| Error::new(Reason::USER_NOT_FOUND, "none"))?;
-        let grants = |(role, kind, context_id): &(String, common::ContextType, String)| roles::SourcedGrant {
-            grant: Some(common::Grant {
-                role: role.clone(),
-                context_type: (*kind).into(),
-                context_id: context_id.clone(),
-            }),
-            labels: Vec::new(),
-        };
-        let unmatched = |label: &String| common::UnmatchedLabel {
-            label: label.clone(),
-            reason: common::UnmatchedReason::UnknownRole.into(),
-            suggestion: String::new(),
-        };
-        let has_labels = !(user.grants.is_empty() && user.unmatched.is_empty());
-        let effective = roles::EffectiveSet {
-            user_id: id,
-            active: user.active,
-            held: user.active && (!has_labels || !user.unmatched.is_empty()),
-            grants: if user.active { user.grants.iter().map(grants).collect() } else { Vec::new() },
-            unmatched: user.unmatched.iter().map(unmatched).collect(),
-            has_labels,
-        };
-        Ok(Response::new(roles::GetEffectiveRolesResponse {
-            effective: Some(effective),
-            revision_token: String::new(),
-            position: Some(world.position()),
-        }))
+        Err(Status::unimplemented("the pusher asks for several at once"))
     }
 
     async fn batch_get_effective_roles(
         &self,
-        _: Request<roles::BatchGetEffectiveRolesRequest>,
+        request: Request<roles::BatchGetEffectiveRolesRequest>,
     ) -> Result<Response<roles::BatchGetEffectiveRolesResponse>, Status> {
-        Err(Status::unimplemented("not asked by the pusher"))
+        let world = self.0.lock();
+        if world.resolver_down {
+            return Err(Error::new(Reason::UNAVAILABLE, "down").into());
+        }
+        let result = |user: roles::UserRef| {
+            let Some(roles::user_ref::Ref::Id(id)) = user.r#ref else {
+                return Err(Status::invalid_argument("the pusher asks by id"));
+            };
+            let user = world.users.get(&id.parse().unwrap()).filter(|user| !user.deleted);
+            Ok(roles::BatchResult { effective: user.map(|user| effective(user, id)) })
+        };
+        Ok(Response::new(roles::BatchGetEffectiveRolesResponse {
+            results: request.into_inner().users.into_iter().map(result).collect::<Result<_, _>>()?,
+            revision_token: String::new(),
+            position: Some(world.position()),
+        }))
     }
 
     async fn check_role(
