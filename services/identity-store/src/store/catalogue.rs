@@ -42,11 +42,10 @@ impl Store {
         let wanted = self.want_catalogue(tenant).await?;
         self.board.announce(tenant, Head { catalogue_wanted: wanted, ..Head::default() });
         loop {
-            let known = self.known_heads();
-            if let Some(head) = known.heads.get(tenant)
+            if let Some((epoch, head)) = self.known_head(tenant)
                 && head.catalogue_served >= wanted
             {
-                return Ok(Position { epoch: known.epoch, revision: head.revision });
+                return Ok(Position { epoch, revision: head.revision });
             }
             watch.moved().await;
         }

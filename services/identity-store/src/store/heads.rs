@@ -25,14 +25,19 @@ pub(crate) struct HeadBoard {
 
 struct State {
     epoch: Epoch,
-    heads: BTreeMap<TenantId, Head>,
+    /// Each head, and the number of its last move.
+    heads: BTreeMap<TenantId, (u64, Head)>,
+    /// Which head made a move, if it made none since; so that news cost what they are, and not what there is.
+    moves: BTreeMap<u64, TenantId>,
+    /// The number of the last move.
+    last: u64,
     /// When the database was last asked, and answered.
     read_at: Instant,
 }
 
 impl HeadBoard {
     pub(super) fn new(epoch: Epoch) -> Self {
-        let state = State { epoch, heads: BTreeMap::new(), read_at: Instant::now() };
+        let state = State::new(epoch, Instant::now());
         Self { state: Mutex::new(state), bell: watch::Sender::new(()) }
     }
 
@@ -48,7 +53,7 @@ impl HeadBoard {
         let mut state = self.state.lock();
         let mut moved = state.epoch != epoch;
         if moved {
-            *state = State { epoch, heads: BTreeMap::new(), read_at: asked };
+            *state = State::new(epoch, asked);
         }
         state.read_at = state.read_at.max(asked);
         for (tenant, head) in heads {
@@ -60,36 +65,58 @@ impl HeadBoard {
         }
     }
 
-    fn all(&self) -> Heads {
-        let state = self.state.lock();
-        Heads { epoch: state.epoch, heads: state.heads.clone(), complete: true }
-    }
-
     fn is_current(&self) -> bool {
         self.state.lock().read_at.elapsed() <= SILENCE
     }
 }
 
 impl State {
+    fn new(epoch: Epoch, read_at: Instant) -> Self {
+        Self { epoch, heads: BTreeMap::new(), moves: BTreeMap::new(), last: 0, read_at }
+    }
+
     fn raise(&mut self, tenant: &TenantId, new: Head) -> bool {
-        let Some(head) = self.heads.get_mut(tenant) else {
-            self.heads.insert(tenant.clone(), new);
-            return true;
+        let raised = match self.heads.get(tenant) {
+            None => new,
+            Some((moved, head)) => {
+                let raised = Head {
+                    revision: head.revision.max(new.revision),
+                    taken_away: head.taken_away.max(new.taken_away),
+                    catalogue_wanted: head.catalogue_wanted.max(new.catalogue_wanted),
+                    catalogue_served: head.catalogue_served.max(new.catalogue_served),
+                };
+                if raised == *head {
+                    return false;
+                }
+                self.moves.remove(moved);
+                raised
+            }
         };
-        let raised = Head {
-            revision: head.revision.max(new.revision),
-            taken_away: head.taken_away.max(new.taken_away),
-            catalogue_wanted: head.catalogue_wanted.max(new.catalogue_wanted),
-            catalogue_served: head.catalogue_served.max(new.catalogue_served),
+        self.last += 1;
+        self.moves.insert(self.last, tenant.clone());
+        self.heads.insert(tenant.clone(), (self.last, raised));
+        true
+    }
+
+    /// What moved after a move; `None` for all there are.
+    fn since(&self, told: Option<u64>) -> Heads {
+        let of = |(tenant, (_, head)): (&TenantId, &(u64, Head))| (tenant.clone(), *head);
+        let heads = match told {
+            Some(told) => {
+                let moved = self.moves.range(told.saturating_add(1)..).map(|(_, tenant)| tenant);
+                moved.filter_map(|tenant| self.heads.get_key_value(tenant)).map(of).collect()
+            }
+            None => self.heads.iter().map(of).collect(),
         };
-        std::mem::replace(head, raised) != raised
+        Heads { epoch: self.epoch, heads, complete: told.is_none() }
     }
 }
 
 /// A consumer's view of the board: what it has been told already.
 pub(crate) struct HeadWatch {
     bell: watch::Receiver<()>,
-    told: Option<Heads>,
+    /// In which life of the database, and the last move it was told of.
+    told: Option<(Epoch, u64)>,
 }
 
 impl HeadWatch {
@@ -118,25 +145,19 @@ impl Store {
         if !self.board.is_current() {
             return Err(Failure::Unavailable);
         }
-        let all = self.board.all();
-        let news = match &watch.told {
-            Some(told) if told.epoch == all.epoch => {
-                let moved = all.heads.iter().filter(|(tenant, head)| told.heads.get(*tenant) != Some(*head));
-                let heads: BTreeMap<_, _> = moved.map(|(tenant, head)| (tenant.clone(), *head)).collect();
-                if heads.is_empty() {
-                    return Ok(None);
-                }
-                Heads { epoch: all.epoch, heads, complete: false }
-            }
-            _ => all.clone(),
-        };
-        watch.told = Some(all);
-        Ok(Some(news))
+        let state = self.board.state.lock();
+        let told = watch.told.filter(|(epoch, _)| *epoch == state.epoch).map(|(_, last)| last);
+        if told == Some(state.last) {
+            return Ok(None);
+        }
+        watch.told = Some((state.epoch, state.last));
+        Ok(Some(state.since(told)))
     }
 
-    /// All heads as last known.
-    pub(crate) fn known_heads(&self) -> Heads {
-        self.board.all()
+    /// A tenant's head as last known, with the life of the database it is of.
+    pub(crate) fn known_head(&self, tenant: &TenantId) -> Option<(Epoch, Head)> {
+        let state = self.board.state.lock();
+        state.heads.get(tenant).map(|(_, head)| (state.epoch, *head))
     }
 
     /// Asks the database where the tenants stand.
@@ -170,4 +191,55 @@ async fn read(tx: &mut Tx<'_>) -> Result<(Epoch, BTreeMap<TenantId, Head>, Vec<(
         heads.insert(tenant, head);
     }
     Ok((epoch, heads, held_back))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tenant(number: u8) -> TenantId {
+        format!("tenant-{number}").parse().unwrap()
+    }
+
+    proptest! {
+        /// What a watch is told adds up to where all stand, however seldom it asks and whatever it forgets.
+        #[test]
+        fn news_add_up_to_all_that_is_known(
+            steps in prop::collection::vec((0..5_u8, 0..20_u64, 0..20_u64, any::<bool>(), any::<bool>()), 1..60),
+        ) {
+            let mut board = State::new(Epoch::new(), Instant::now());
+            let (mut told, mut heads) = (None, BTreeMap::new());
+            for (number, revision, taken_away, asks, forgets) in steps {
+                let (revision, taken_away) = (Revision(revision), Revision(taken_away));
+                board.raise(&tenant(number), Head { revision, taken_away, ..Head::default() });
+                told = told.filter(|_| !forgets);
+                if asks && told != Some(board.last) {
+                    let news = board.since(told);
+                    prop_assert_eq!(news.complete, told.is_none());
+                    heads.extend(news.heads);
+                    told = Some(board.last);
+                    prop_assert_eq!(&heads, &board.heads.iter().map(|(id, (_, head))| (id.clone(), *head)).collect());
+                }
+                prop_assert_eq!(board.moves.len(), board.heads.len());
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_moved_is_told_and_what_did_not_rings_no_bell() {
+        let mut board = State::new(Epoch::new(), Instant::now());
+        let head = |revision| Head { revision: Revision(revision), ..Head::default() };
+        for number in 0..100 {
+            assert!(board.raise(&tenant(number), head(7)));
+        }
+        let told = Some(board.last);
+        assert!(!board.raise(&tenant(3), head(6)), "older news");
+        assert_eq!(board.since(told).heads, BTreeMap::new());
+        for revision in [8, 9] {
+            assert!(board.raise(&tenant(3), head(revision)));
+        }
+        assert_eq!(board.since(told).heads, BTreeMap::from([(tenant(3), head(9))]));
+    }
 }
