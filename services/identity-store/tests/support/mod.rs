@@ -65,8 +65,8 @@ pub(crate) async fn two_replicas() -> Backend {
     let url = fresh().await;
     let mut running = start(&url, None).await;
     running.others.push(replica(&url, &running.clock).await);
-    let replicas = std::iter::once(&running.app).chain(&running.others).map(patient).collect();
-    Backend { transport: store_suite::in_turn(replicas), insider: Arc::new(running) }
+    let replicas = std::iter::once(&running.app).chain(&running.others).map(App::transport).collect();
+    Backend { transport: store_suite::in_turn(replicas).with_timeout(PATIENCE), insider: Arc::new(running) }
 }
 
 /// SQLite, called over a socket.
@@ -87,11 +87,7 @@ pub(crate) async fn over_the_network() -> Backend {
 }
 
 fn within_the_process(running: Running) -> Backend {
-    Backend { transport: patient(&running.app), insider: Arc::new(running) }
-}
-
-fn patient(app: &App) -> Transport {
-    app.transport().with_timeout(PATIENCE)
+    Backend { transport: running.app.transport().with_timeout(PATIENCE), insider: Arc::new(running) }
 }
 
 async fn start(url: &str, folder: Option<TempDir>) -> Running {
