@@ -29,8 +29,10 @@ struct State {
     heads: BTreeMap<TenantId, (u64, Head)>,
     /// Which head made a move, if it made none since; so that news cost what they are, and not what there is.
     moves: BTreeMap<u64, TenantId>,
-    /// The number of the last move.
+    /// The number of the last move. It only grows, also from one life of the database to another.
     last: u64,
+    /// The number at which this life of the database began to be told.
+    began: u64,
     /// When the database was last asked, and answered.
     read_at: Instant,
 }
@@ -53,7 +55,11 @@ impl HeadBoard {
         let mut state = self.state.lock();
         let mut moved = state.epoch != epoch;
         if moved {
-            *state = State::new(epoch, asked);
+            if asked < state.read_at {
+                // Of a life that has ended since: the answer came late.
+                return;
+            }
+            state.begin(epoch);
         }
         state.read_at = state.read_at.max(asked);
         for (tenant, head) in heads {
@@ -72,7 +78,13 @@ impl HeadBoard {
 
 impl State {
     fn new(epoch: Epoch, read_at: Instant) -> Self {
-        Self { epoch, heads: BTreeMap::new(), moves: BTreeMap::new(), last: 0, read_at }
+        Self { epoch, heads: BTreeMap::new(), moves: BTreeMap::new(), last: 0, began: 0, read_at }
+    }
+
+    /// Another life of the database: whatever was told is told no more, also if this life was known before.
+    fn begin(&mut self, epoch: Epoch) {
+        let last = self.last + 1;
+        *self = Self { last, began: last, ..Self::new(epoch, self.read_at) };
     }
 
     fn raise(&mut self, tenant: &TenantId, new: Head) -> bool {
@@ -98,6 +110,13 @@ impl State {
         true
     }
 
+    /// What is news to one who was told of everything up to a move, if anything is: what moved after it, or all there are
+    /// where that was in another life of the database.
+    fn news(&self, told: Option<u64>) -> Option<Heads> {
+        let told = told.filter(|told| *told >= self.began);
+        (told != Some(self.last)).then(|| self.since(told))
+    }
+
     /// What moved after a move; `None` for all there are.
     fn since(&self, told: Option<u64>) -> Heads {
         let of = |(tenant, (_, head)): (&TenantId, &(u64, Head))| (tenant.clone(), *head);
@@ -115,8 +134,8 @@ impl State {
 /// A consumer's view of the board: what it has been told already.
 pub(crate) struct HeadWatch {
     bell: watch::Receiver<()>,
-    /// In which life of the database, and the last move it was told of.
-    told: Option<(Epoch, u64)>,
+    /// The last move it was told of.
+    told: Option<u64>,
 }
 
 impl HeadWatch {
@@ -146,12 +165,9 @@ impl Store {
             return Err(Failure::Unavailable);
         }
         let state = self.board.state.lock();
-        let told = watch.told.filter(|(epoch, _)| *epoch == state.epoch).map(|(_, last)| last);
-        if told == Some(state.last) {
-            return Ok(None);
-        }
-        watch.told = Some((state.epoch, state.last));
-        Ok(Some(state.since(told)))
+        let news = state.news(watch.told);
+        watch.told = Some(state.last);
+        Ok(news)
     }
 
     /// A tenant's head as last known, with the life of the database it is of.
@@ -204,27 +220,56 @@ mod tests {
     }
 
     proptest! {
-        /// What a watch is told adds up to where all stand, however seldom it asks and whatever it forgets.
+        /// What a watch is told adds up to where all stand, however seldom it asks, whatever it forgets, and whichever life
+        /// the database is in.
         #[test]
         fn news_add_up_to_all_that_is_known(
-            steps in prop::collection::vec((0..5_u8, 0..20_u64, 0..20_u64, any::<bool>(), any::<bool>()), 1..60),
+            steps in prop::collection::vec(
+                (0..5_u8, 0..20_u64, 0..20_u64, any::<bool>(), any::<bool>(), prop::option::weighted(0.3, 0..2_usize)),
+                1..60,
+            ),
         ) {
-            let mut board = State::new(Epoch::new(), Instant::now());
-            let (mut told, mut heads) = (None, BTreeMap::new());
-            for (number, revision, taken_away, asks, forgets) in steps {
+            let epochs = [Epoch::new(), Epoch::new()];
+            let board = HeadBoard::new(epochs[0]);
+            let (mut told, mut epoch, mut heads) = (None, epochs[0], BTreeMap::new());
+            for (number, revision, taken_away, asks, forgets, life) in steps {
                 let (revision, taken_away) = (Revision(revision), Revision(taken_away));
-                board.raise(&tenant(number), Head { revision, taken_away, ..Head::default() });
-                told = told.filter(|_| !forgets);
-                if asks && told != Some(board.last) {
-                    let news = board.since(told);
-                    prop_assert_eq!(news.complete, told.is_none());
-                    heads.extend(news.heads);
-                    told = Some(board.last);
-                    prop_assert_eq!(&heads, &board.heads.iter().map(|(id, (_, head))| (id.clone(), *head)).collect());
+                let head = Head { revision, taken_away, ..Head::default() };
+                match life {
+                    Some(life) => {
+                        board.refresh(epochs[life], BTreeMap::from([(tenant(number), head)]), Instant::now());
+                        prop_assert_eq!(board.state.lock().epoch, epochs[life]);
+                    }
+                    None => board.announce(&tenant(number), head),
                 }
-                prop_assert_eq!(board.moves.len(), board.heads.len());
+                let state = board.state.lock();
+                told = told.filter(|_| !forgets);
+                if asks && let Some(news) = state.news(told) {
+                    if news.complete {
+                        heads.clear();
+                        epoch = news.epoch;
+                    }
+                    heads.extend(news.heads);
+                    told = Some(state.last);
+                }
+                if asks {
+                    prop_assert_eq!(epoch, state.epoch);
+                    prop_assert_eq!(&heads, &state.heads.iter().map(|(id, (_, head))| (id.clone(), *head)).collect());
+                }
+                prop_assert_eq!(state.moves.len(), state.heads.len());
             }
         }
+    }
+
+    #[test]
+    fn an_answer_of_another_life_that_comes_late_is_not_heard() {
+        let epochs = [Epoch::new(), Epoch::new()];
+        let board = HeadBoard::new(epochs[0]);
+        let asked = Instant::now();
+        board.refresh(epochs[1], BTreeMap::new(), asked + Duration::from_secs(1));
+        board.refresh(epochs[0], BTreeMap::from([(tenant(1), Head::default())]), asked);
+        let state = board.state.lock();
+        assert!(state.epoch == epochs[1] && state.heads.is_empty());
     }
 
     #[test]
