@@ -59,6 +59,10 @@ impl Writer {
         E: From<Error>,
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> Work<'a, T, E>,
     {
+        if !self.connection.is_autocommit() {
+            // An end of the work before that failed is tried once more.
+            self.connection.execute_batch("ROLLBACK").map_err(Error::from)?;
+        }
         if self.lasting != lasting {
             let synchronous = match lasting {
                 Lasting::AtOnce => "FULL",
