@@ -24,6 +24,7 @@ mod labels;
 mod labels_in_use;
 mod lists;
 mod members;
+mod noted;
 mod outcomes;
 mod pending;
 mod preview;

@@ -118,6 +118,33 @@ pub async fn what_a_deleted_user_held_is_told_as_it_was(backend: &Backend) {
     }
 }
 
+/// Its memberships are as they were when it was deleted; what its groups bear is not.
+pub async fn what_a_deleted_user_held_through_a_group_goes_with_the_group(backend: &Backend) {
+    let (tenant, people) = company(backend).await;
+    let inner = tenant.group(&group("inner").labels(&["A", "B", "C"]), &people[8..9]).await;
+    let outer = tenant.group(&group("outer").labels(&["B", "D"]), std::slice::from_ref(&inner)).await;
+    let other = tenant.group(&group("other").labels(&["D"]), &people[9..10]).await;
+    crowd(&tenant, &people).await;
+    tenant.delete_user(&people[8], 0).await.unwrap();
+    let held = async || {
+        let is_concerned = tenant.affected(tenant.head().await.revision).await.contains(&people[8]);
+        (tenant.labels(&people[8]).await.concat(), is_concerned)
+    };
+    let told = |labels: &str, is_concerned| (labels.to_owned(), is_concerned);
+    assert_eq!(held().await, told("ABCD", true));
+    tenant.delete_group(&other).await.unwrap();
+    assert_eq!(held().await, told("ABCD", false), "a group that the user was not in");
+    tenant.put_group(&inner, &group("inner").labels(&["X"])).await.unwrap();
+    assert_eq!(held().await, told("ABD", true), "A was its own, and B comes through another group too");
+    let back = group("inner").labels(&["C"]);
+    tenant.put_group(&inner, &back).await.unwrap();
+    assert_eq!(held().await, told("ABCD", true), "as it would be of a member");
+    tenant.delete_group(&outer).await.unwrap();
+    assert_eq!(held().await, told("AC", true));
+    tenant.delete_group(&inner).await.unwrap();
+    assert_eq!(held().await, told("A", true));
+}
+
 /// Nothing of it was lost. Whether it is held back the next time it leaves is asked then.
 pub async fn who_returns_is_held_back_no_more_and_is_judged_anew(backend: &Backend) {
     let (tenant, people) = company(backend).await;
@@ -236,25 +263,28 @@ pub async fn who_was_deleted_stays_held_back_whoever_bears_its_name(backend: &Ba
     assert_eq!((&change.user_id, change.exists), (&people[8], false));
 }
 
-/// Its labels are nowhere but with the note, and its account keeps no more than they give: so whatever becomes of roles,
-/// places, rules or settings concerns it.
+/// Its labels are nowhere but with the note, and its account keeps no more than they give: so what becomes of the roles,
+/// places, rules or settings that they name concerns it, and nothing else does.
 pub async fn what_the_ground_gives_concerns_also_the_deleted_who_are_held_back(backend: &Backend) {
     let (tenant, people) = company(backend).await;
-    tenant.put_catalogue(1, 0, &["A", "B"]).await.unwrap();
+    tenant.put_catalogue(1, 0, &["A", "B", "C"]).await.unwrap();
+    tenant.group(&group("g").labels(&["AGENT_1_B"]), &people[8..9]).await;
     crowd(&tenant, &people).await;
-    for n in [0, 8] {
+    for n in [0, 8, 9] {
         tenant.delete_user(&people[n], 0).await.unwrap();
     }
     let concerned = async || {
         let affected = tenant.affected(tenant.head().await.revision).await;
-        [0, 8].map(|n| affected.contains(&people[n]))
+        [0, 8, 9].map(|n| affected.contains(&people[n]))
     };
+    tenant.put_catalogue(1, 0, &["A", "B"]).await.unwrap();
+    assert_eq!(concerned().await, [false, false, false], "a role that none of them had");
     tenant.put_catalogue(1, 0, &["A"]).await.unwrap();
-    assert_eq!(concerned().await, [false, true], "a role that goes");
+    assert_eq!(concerned().await, [false, true, false], "a role that one of them had");
     let names = DisplayNames::Labels.into();
     let settings =
         Settings { display_names: names, mass_departures: MassDepartures::Hold.into(), ..Settings::default() };
     tenant.put_settings(settings).await.unwrap();
-    assert_eq!(concerned().await, [false, true], "what concerns everyone");
+    assert_eq!(concerned().await, [false, true, true], "what concerns everyone");
     assert_eq!(tenant.affected(tenant.head().await.revision).await.len(), PEOPLE - 1);
 }

@@ -167,6 +167,7 @@ macro_rules! behaviours {
                 where_a_tenant_says_so_those_beyond_the_limit_are_held_back
                 a_crowd_that_leaves_at_once_is_held_back_from_the_limit_on
                 what_a_deleted_user_held_is_told_as_it_was
+                what_a_deleted_user_held_through_a_group_goes_with_the_group
                 who_returns_is_held_back_no_more_and_is_judged_anew
                 a_release_is_told_by_the_feed_once_for_each
                 nobody_is_released_who_came_after_the_list

@@ -1,5 +1,7 @@
 //! Holdings, the ground, and reports of outcomes.
 
+use std::collections::BTreeMap;
+
 use domain::catalogue::Catalogue;
 use domain::grant::ContextType;
 use domain::id::{GroupId, MemberId, UserId};
@@ -58,10 +60,19 @@ fn held(held: Held) -> pb::Holding {
 }
 
 /// One who was deleted and is held back.
-fn deleted(user: UserId, labels: Vec<Label>) -> pb::Holding {
-    let label = |label: Label| pb::HeldLabel { label: label.as_str().to_owned(), direct: true, ..Default::default() };
-    let labels = labels.into_iter().map(label).collect();
+fn deleted(user: UserId, labels: BTreeMap<Label, HeldThrough>) -> pb::Holding {
+    let labels = labels.into_iter().map(held_label).collect();
     pb::Holding { user_id: user.to_string(), labels, held_back: true, ..Default::default() }
+}
+
+fn held_label((label, through): (Label, HeldThrough)) -> pb::HeldLabel {
+    let HeldThrough { direct, groups, named_by } = through;
+    pb::HeldLabel {
+        label: label.as_str().to_owned(),
+        direct,
+        group_ids: groups.iter().map(ToString::to_string).collect(),
+        named_by_group_ids: named_by.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn holding(holding: Holding) -> pb::Holding {
@@ -81,15 +92,7 @@ fn holding(holding: Holding) -> pb::Holding {
         user_id: id.to_string(),
         user_name,
         active,
-        labels: labels
-            .into_iter()
-            .map(|(label, HeldThrough { direct, groups, named_by })| pb::HeldLabel {
-                label: label.as_str().to_owned(),
-                direct,
-                group_ids: groups.iter().map(ToString::to_string).collect(),
-                named_by_group_ids: named_by.iter().map(ToString::to_string).collect(),
-            })
-            .collect(),
+        labels: labels.into_iter().map(held_label).collect(),
         stamp: stamp.0,
         groups: groups.into_iter().map(group).collect(),
         version: version.0,

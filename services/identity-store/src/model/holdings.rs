@@ -45,8 +45,8 @@ pub enum Held {
     Unchanged(UserId),
     /// Everything its effective set depends on.
     Read(Holding),
-    /// It was deleted and is held back; with the labels it had.
-    Back(UserId, Vec<Label>),
+    /// It was deleted and is held back; with the labels it had and has not lost with a group since.
+    Back(UserId, BTreeMap<Label, HeldThrough>),
 }
 
 /// An effective set that a caller keeps, named by what it depends on besides the ground.

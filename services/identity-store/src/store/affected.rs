@@ -246,7 +246,7 @@ pub(super) const IN_GROUPS: &str = "SELECT DISTINCT member_id FROM members \
      AND (removed IS NULL OR removed >= $3) AND member_id > $4 ORDER BY member_id LIMIT $5";
 
 async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Result<Source, Failure> {
-    let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
+    let (mut users, mut roots, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for entry in feed::of_revision(tx, tenant, revision).await? {
         match entry.change {
             Change::User { user, .. } => {
@@ -262,10 +262,11 @@ async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Resul
             }
             Change::Group { group, exists: _ } => {
                 roots.insert(group);
+                changed.insert(group);
             }
             Change::Rules(touched) | Change::Catalogue(touched) | Change::Settings(touched) => {
                 // What labels the deleted had is nowhere but with the note that they are held back.
-                let deleted = held_back::deleted_before(tx, tenant).await?;
+                let deleted = held_back::deleted_before(tx, tenant, &touched).await?;
                 if let Whole::All = add(tx, tenant, touched, &mut users, &mut roots).await? {
                     return Ok(Source::All { deleted });
                 }
@@ -273,6 +274,7 @@ async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Resul
             }
         }
     }
+    users.extend(held_back::deleted_who_had_through(tx, tenant, &changed).await?);
     let groups = nested(tx, tenant, &roots, revision).await?;
     Ok(Source::Named { users, groups, revision, in_groups: false })
 }

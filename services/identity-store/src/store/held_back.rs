@@ -2,12 +2,13 @@
 //!
 //! Such a user is gone for everyone who asks for its roles, like any other; only its account in Fluent stays, until an
 //! operator releases it. That is noted beside the departure, in its commit. What else takes access away is not held: the
-//! account keeps no more than what the user's labels give, those it has now or had when it was deleted.
+//! account keeps no more than what the user's labels give, those it has now or had when it was deleted and has not lost
+//! with a group since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use domain::id::{TenantId, UserId};
+use domain::id::{GroupId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::Revision;
 use domain::settings::MassDepartures;
@@ -17,9 +18,10 @@ use sql::{Row, Statement, Tx, Value, params};
 use super::audit::Record;
 use super::commit::{Applied, Scope, Write};
 use super::document::UserDocument;
-use super::{Store, feed, holdings, list_from_db, list_to_db, standing, tenants, time, user_id};
+use super::noted::{self, Naming, Noted};
+use super::{Store, feed, group_id, holdings, standing, tenants, time, user_id};
 use crate::failure::Failure;
-use crate::model::{Actor, Change, HeldBack, Read, Release, Released, UserState, Written};
+use crate::model::{Actor, Change, HeldBack, HeldThrough, Read, Release, Released, Touched, UserState, Written};
 
 /// The most users of one page, of one call that names them, and of one step of a release of all.
 const PAGE: usize = 1_000;
@@ -48,7 +50,7 @@ pub(super) async fn deleted(scope: &mut Scope<'_, '_>, user: UserId, old: &UserD
         return forget(scope, user).await;
     }
     let names = tenants::settings(scope.tx, scope.tenant).await?.display_names;
-    let labels = holdings::labels_of(scope.tx, scope.tenant, user, names).await?;
+    let labels = noted::of(holdings::labels_of(scope.tx, scope.tenant, user).await?, names);
     note(scope, user, Some(old), &labels).await
 }
 
@@ -63,14 +65,14 @@ async fn note(
     scope: &mut Scope<'_, '_>,
     user: UserId,
     deleted: Option<&UserDocument>,
-    labels: &[Label],
+    labels: &[Noted],
 ) -> Result<(), Failure> {
     const NOTE: &str = "INSERT INTO held_back (tenant, user_id, since, revision, deleted_name, labels) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
     const DELETED: &str = "UPDATE held_back SET deleted_name = $3, labels = $4 WHERE tenant = $1 AND user_id = $2";
     let (tenant, user) = (scope.tenant.as_str(), user.as_bytes());
     let name = deleted.map(|old| old.user_name.as_str());
-    let labels = list_to_db(labels.iter().map(Label::as_str));
+    let labels = noted::to_db(labels);
     let (now, revision) = (scope.now.0, scope.revision.to_db());
     let values = params![tenant, user, now, revision, name, labels.as_str()];
     if scope.tx.execute(NOTE, values).await? == 1 {
@@ -92,29 +94,71 @@ async fn forget(scope: &mut Scope<'_, '_>, user: UserId) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Those of some users who are held back, each with the labels it had if it was deleted.
+/// Those of some users who are held back, each with the labels it had if it was deleted, as far as it has them yet: those
+/// it had directly, and those that one of the groups it had them through still bears.
 pub(super) async fn among(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     users: &[UserId],
-) -> Result<BTreeMap<UserId, Vec<Label>>, Failure> {
+) -> Result<BTreeMap<UserId, BTreeMap<Label, HeldThrough>>, Failure> {
     const AMONG: &str = "SELECT user_id, labels FROM held_back WHERE tenant = $1 AND user_id IN {ids:$2}";
     let users = Value::ids(users.iter().map(|id| &id.as_bytes()[..]));
     let rows = tx.rows(AMONG, params![tenant.as_str(), users]).await?;
-    let one =
-        |row: &Row| Ok((user_id(row, 0)?, list_from_db(row.text(1)?)?.iter().map(|text| Label::new(text)).collect()));
-    rows.iter().map(one).collect()
+    let one = |row: &Row| Ok::<_, Failure>((user_id(row, 0)?, noted::from_db(row.text(1)?)?));
+    let noted = rows.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    let groups: BTreeSet<GroupId> = noted.iter().flat_map(|(_, noted)| noted).flat_map(Noted::groups).collect();
+    let mut borne = BTreeMap::new();
+    if !groups.is_empty() {
+        let groups = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
+        for row in tx.rows(holdings::LABELS, params![tenant.as_str(), groups]).await? {
+            borne.insert((group_id(&row, 0)?, Label::new(row.text(1)?)), row.flag(2)?);
+        }
+    }
+    let left = |(user, noted): (UserId, Vec<Noted>)| {
+        (user, noted.into_iter().filter_map(|noted| noted.left(&borne)).collect())
+    };
+    Ok(noted.into_iter().map(left).collect())
 }
 
-/// Those who were deleted and are held back: what the ground gives concerns their accounts too.
-pub(super) async fn deleted_before(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<BTreeSet<UserId>, Failure> {
-    const DELETED: &str = "SELECT user_id FROM held_back WHERE tenant = $1 AND deleted_name IS NOT NULL";
+/// Those who were deleted and are held back, and had a label that a change of the ground touches: what the ground gives
+/// concerns their accounts too.
+pub(super) async fn deleted_before(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    touched: &Touched,
+) -> Result<BTreeSet<UserId>, Failure> {
+    const DELETED: &str = "SELECT user_id, labels FROM held_back WHERE tenant = $1 AND deleted_name IS NOT NULL";
     let mut users = BTreeSet::new();
+    let Some(naming) = Naming::of(touched) else { return Ok(users) };
+    let add = |row: Row| {
+        if naming.any(&noted::from_db(row.text(1)?)?) {
+            users.insert(user_id(&row, 0)?);
+        }
+        Ok::<_, Failure>(())
+    };
+    tx.each(DELETED, params![tenant.as_str()], add).await?;
+    Ok(users)
+}
+
+/// Those who were deleted and are held back, and had a label through one of some groups.
+pub(super) async fn deleted_who_had_through(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    groups: &BTreeSet<GroupId>,
+) -> Result<BTreeSet<UserId>, Failure> {
+    // Who has a label that looks like a group's id is listed once too often.
+    const THROUGH: &str = "SELECT h.user_id FROM held_back h WHERE h.tenant = $1 AND h.deleted_name IS NOT NULL \
+         AND EXISTS (SELECT 1 FROM {texts:$2} AS groups WHERE h.labels LIKE '%' || groups.value || '%')";
+    let mut users = BTreeSet::new();
+    if groups.is_empty() {
+        return Ok(users);
+    }
+    let ids: Vec<_> = groups.iter().map(ToString::to_string).collect();
     let add = |row: Row| {
         users.insert(user_id(&row, 0)?);
         Ok::<_, Failure>(())
     };
-    tx.each(DELETED, params![tenant.as_str()], add).await?;
+    tx.each(THROUGH, params![tenant.as_str(), Value::texts(ids.iter().map(String::as_str))], add).await?;
     Ok(users)
 }
 

@@ -10,7 +10,6 @@ use domain::fold::fold;
 use domain::id::{GroupId, MemberId, TenantId, UserId};
 use domain::label::Label;
 use domain::revision::Revision;
-use domain::settings::DisplayNames;
 use sql::{Row, Tx, Value, params};
 
 use super::{Standing, Store, group_id, held_back, standing, user_id};
@@ -63,8 +62,8 @@ struct Found {
     /// The stamps of groups that kept sets depend on; those that are gone have none.
     groups: HashMap<GroupId, Revision>,
     unchanged: BTreeSet<UserId>,
-    /// Those asked for by id who are held back, each with the labels it had if it was deleted.
-    held_back: BTreeMap<UserId, Vec<Label>>,
+    /// Those asked for by id who are held back, each with what is left of the labels it had if it was deleted.
+    held_back: BTreeMap<UserId, BTreeMap<Label, HeldThrough>>,
     by_name: HashMap<String, UserId>,
     /// `None` where several users have the externalId: which is meant can't be known.
     by_external_id: HashMap<String, Option<UserId>>,
@@ -197,20 +196,17 @@ fn by_id(keys: &[UserKey]) -> Vec<UserId> {
     keys.iter().filter_map(id).collect()
 }
 
-/// The labels of a user, directly and through groups; those that are just the names of groups only where `names` count.
+/// The labels of a user, each with where it comes from.
 pub(super) async fn labels_of(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     user: UserId,
-    names: DisplayNames,
-) -> Result<Vec<Label>, Failure> {
+) -> Result<BTreeMap<Label, HeldThrough>, Failure> {
     let key = UserKey::Id(user.to_string());
     let mut users = Found::read(tx, tenant, &[key], &[], false).await?.users;
     reach(tx, tenant, &mut users).await?;
     label(tx, tenant, &mut users).await?;
-    let counts = |through: &HeldThrough| through.direct || !through.groups.is_empty() || names == DisplayNames::Labels;
-    let labels = users.into_values().flat_map(|holding| holding.labels);
-    Ok(labels.filter(|(_, through)| counts(through)).map(|(label, _)| label).collect())
+    Ok(users.remove(&user).map(|holding| holding.labels).unwrap_or_default())
 }
 
 /// Finds every group each user is in, directly or through nested groups.
