@@ -21,7 +21,7 @@ use crate::peers::{
     CatalogueCopy, Concerned, Effective, FeedEntry, FeedPage, Ground, Head, Labels, Person, Policies, Present,
     RulesRead, Subject,
 };
-use crate::store::Attention;
+use crate::store::{Attention, Presence};
 
 /// A message from another part that does not hold what its contract promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,7 @@ fn feed_entry(entry: identity::FeedEntry) -> Result<FeedEntry, Malformed> {
     let identity::FeedEntry { revision, at_us, takes_away, change } = entry;
     let concerned = match change.ok_or(Malformed::Missing("change"))? {
         Change::UserChanged(identity::UserChanged { user_id, user_name, exists, active, access_changed: _ }) => {
-            Concerned::User(Subject { user: user(&user_id)?, user_name, gone: !(exists && active) })
+            Concerned::User(Subject { user: user(&user_id)?, user_name, presence: Presence::of(exists, active) })
         }
         Change::MembersChanged(_) | Change::GroupChanged(_) => Concerned::Members,
         Change::RulesChanged(_) | Change::CatalogueChanged(_) | Change::SettingsChanged(_) => Concerned::Ground,
@@ -86,20 +86,25 @@ fn feed_entry(entry: identity::FeedEntry) -> Result<FeedEntry, Malformed> {
 pub(crate) fn subjects(users: Vec<identity::UserState>) -> Result<Vec<Subject>, Malformed> {
     let subject = |state| {
         let identity::UserState { user_id, user_name, exists, active } = state;
-        Ok(Subject { user: user(&user_id)?, user_name, gone: !(exists && active) })
+        Ok(Subject { user: user(&user_id)?, user_name, presence: Presence::of(exists, active) })
     };
     users.into_iter().map(subject).collect()
 }
 
-pub(crate) fn presents(answer: identity::GetHoldingsResponse) -> Vec<Present> {
+pub(crate) fn presents(answer: identity::GetHoldingsResponse, asked: &[UserId]) -> Result<Vec<Present>, Malformed> {
     let identity::GetHoldingsResponse { position: _, ground_version: _, holdings } = answer;
-    holdings.into_iter().map(present).collect()
+    holdings.into_iter().zip(asked).map(|(holding, user)| present(holding, *user)).collect()
 }
 
-fn present(holding: identity::Holding) -> Present {
+/// An answer about a user that exists names it: it must be the one that was asked about.
+fn check_user(named: &str, asked: UserId) -> Result<(), Malformed> {
+    if named.is_empty() || user(named)? == asked { Ok(()) } else { Err(Malformed::Invalid("user_id")) }
+}
+
+fn present(holding: identity::Holding, asked: UserId) -> Result<Present, Malformed> {
     let identity::Holding {
         found,
-        user_id: _,
+        user_id,
         user_name,
         active,
         labels: held,
@@ -111,17 +116,18 @@ fn present(holding: identity::Holding) -> Present {
         unchanged: _,
         held_back,
     } = holding;
+    check_user(&user_id, asked)?;
     if found && active {
-        return Present::Active(Person { user_name, document });
+        return Ok(Present::Active(Person { user_name, document }));
     }
     if !held_back {
-        return Present::Gone;
+        return Ok(Present::Gone);
     }
     let mut labels = Labels::default();
     for identity::HeldLabel { label, direct, group_ids, named_by_group_ids: _ } in held {
         if direct || !group_ids.is_empty() { labels.stated.push(label) } else { labels.names.push(label) }
     }
-    Present::HeldBack(labels)
+    Ok(Present::HeldBack(labels))
 }
 
 pub(crate) fn ground(answer: identity::GetGroundResponse) -> Ground {
@@ -212,14 +218,16 @@ pub(crate) fn rules_out(read: RulesRead) -> identity::RulesRead {
 
 pub(crate) fn effective_sets(
     answer: roles::BatchGetEffectiveRolesResponse,
+    asked: &[UserId],
 ) -> Result<Vec<Option<Effective>>, Malformed> {
     let roles::BatchGetEffectiveRolesResponse { results, revision_token: _, position: _ } = answer;
-    let result = |roles::BatchResult { effective: set }| set.map(effective).transpose();
-    results.into_iter().map(result).collect()
+    let result = |(roles::BatchResult { effective: set }, user): (_, &UserId)| set.map(|set| effective(set, *user));
+    results.into_iter().zip(asked).map(|one| result(one).transpose()).collect()
 }
 
-fn effective(set: roles::EffectiveSet) -> Result<Effective, Malformed> {
-    let roles::EffectiveSet { user_id: _, active, held, grants, unmatched, has_labels } = set;
+fn effective(set: roles::EffectiveSet, asked: UserId) -> Result<Effective, Malformed> {
+    let roles::EffectiveSet { user_id, active, held, grants, unmatched, has_labels } = set;
+    check_user(&user_id, asked)?;
     let grants = grants
         .into_iter()
         .map(|roles::SourcedGrant { grant: one, labels: _ }| grant(one.ok_or(Malformed::Missing("grant"))?))

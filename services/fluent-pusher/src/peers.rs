@@ -24,7 +24,7 @@ use runtime::grpc::{MAX_MESSAGE_BYTES, Transport};
 
 use crate::account::Roles;
 use crate::convert::{self, Malformed};
-use crate::store::Change;
+use crate::store::{Change, Presence};
 use crate::together::{Question, Together};
 
 /// The most labels of one question.
@@ -81,14 +81,14 @@ pub(crate) enum Concerned {
 pub(crate) struct Subject {
     pub(crate) user: UserId,
     pub(crate) user_name: String,
-    pub(crate) gone: bool,
+    pub(crate) presence: Presence,
 }
 
 impl Subject {
     /// That its account is to be looked at as of `position`.
     pub(crate) fn changed(self, position: Position, at: Timestamp, takes_away: bool) -> Change {
-        let Self { user, user_name, gone } = self;
-        Change { user, user_name, gone, takes_away, at, position }
+        let Self { user, user_name, presence } = self;
+        Change { user, user_name, presence, takes_away, at, position }
     }
 }
 
@@ -215,9 +215,9 @@ impl Identity {
         }
     }
 
-    /// How the user stands now.
-    pub(crate) async fn present(&self, tenant: &TenantId, user: UserId) -> Result<Present, Error> {
-        self.present.ask(tenant, user).await
+    /// How the user stands now. What is urgent is asked at once, and not together with others.
+    pub(crate) async fn present(&self, tenant: &TenantId, user: UserId, urgent: bool) -> Result<Present, Error> {
+        if urgent { self.present.ask_alone(tenant, user).await } else { self.present.ask(tenant, user).await }
     }
 
     /// What the tenant chose.
@@ -350,9 +350,14 @@ impl Resolver {
     }
 
     /// The user's effective set as of now; `None` if there is no such user. "As of now" is later than whatever made the
-    /// account due.
-    pub(crate) async fn effective(&self, tenant: &TenantId, user: UserId) -> Result<Option<Effective>, Error> {
-        self.effective.ask(tenant, user).await
+    /// account due. What is urgent is asked at once, and not together with others.
+    pub(crate) async fn effective(
+        &self,
+        tenant: &TenantId,
+        user: UserId,
+        urgent: bool,
+    ) -> Result<Option<Effective>, Error> {
+        if urgent { self.effective.ask_alone(tenant, user).await } else { self.effective.ask(tenant, user).await }
     }
 }
 
@@ -373,7 +378,7 @@ impl Question for HowPresent {
             ..identity::GetHoldingsRequest::default()
         };
         let answer = self.0.clone().get_holdings(request).await?.into_inner();
-        Ok(convert::presents(answer))
+        convert::presents(answer, users).map_err(nonsense)
     }
 }
 
@@ -393,6 +398,6 @@ impl Question for HowEffective {
             consistency: Some(common::Consistency { requirement: Some(requirement) }),
         };
         let answer = self.0.clone().batch_get_effective_roles(request).await?.into_inner();
-        convert::effective_sets(answer).map_err(nonsense)
+        convert::effective_sets(answer, users).map_err(nonsense)
     }
 }

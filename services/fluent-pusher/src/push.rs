@@ -94,21 +94,33 @@ impl Push<'_> {
             // Somebody else has taken the name since this was leased.
             return Err(Failure::LeaseLost);
         }
-        let present = self.identity.present(&self.tenant.id, *user).await?;
+        let present = self.present().await?;
         let Present::Active(person) = present else { return self.left(ledger, present).await };
         if fold(&person.user_name) != *account {
             return self.renamed(ledger, &person).await;
         }
-        match self.resolver.effective(&self.tenant.id, *user).await?.filter(|set| set.active) {
+        match self.effective().await?.filter(|set| set.active) {
             Some(set) if self.job.renamed => self.without_its_account(ledger, &person, &set).await,
             Some(set) => self.provision(ledger, &person, &set).await,
             None => self.has_left(ledger).await,
         }
     }
 
+    async fn present(&self) -> Result<Present, Failure> {
+        Ok(self.identity.present(&self.tenant.id, self.job.user, self.is_urgent()).await?)
+    }
+
+    async fn effective(&self) -> Result<Option<Effective>, Failure> {
+        Ok(self.resolver.effective(&self.tenant.id, self.job.user, self.is_urgent()).await?)
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.job.gone || self.job.revokes
+    }
+
     /// The user is deleted or inactive, by the resolver's word: whether it is held back, only the store says.
     async fn has_left(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
-        let present = self.identity.present(&self.tenant.id, self.job.user).await?;
+        let present = self.present().await?;
         self.left(ledger, present).await
     }
 
@@ -135,8 +147,7 @@ impl Push<'_> {
 
     /// Nothing is sent to a protected account. If its user is gone, a person must act.
     async fn protected(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
-        let Job { user, gone, .. } = self.job;
-        let alert = *gone && matches!(self.identity.present(&self.tenant.id, *user).await?, Present::Gone);
+        let alert = self.job.gone && matches!(self.present().await?, Present::Gone);
         let mut outcome = Outcome::without_account(How::Held, vec![PROTECTED.to_owned()]);
         if let Some(Entry { standing: Standing::Ours { fluent_id }, .. }) = ledger {
             outcome.fluent_id = Some(fluent_id);
@@ -193,7 +204,7 @@ impl Push<'_> {
         if self.is_given_up(&entry) {
             return self.stays_closed(entry).await;
         }
-        let Some(set) = self.resolver.effective(&self.tenant.id, self.job.user).await?.filter(|set| set.active) else {
+        let Some(set) = self.effective().await?.filter(|set| set.active) else {
             return self.has_left(Some(entry)).await;
         };
         if entry.decided(Decision::Keep, &person.user_name) {

@@ -21,7 +21,7 @@ use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 use sql::{Database, Migration, Options, Row, Tx, Url, params};
 
-pub use accounts::Change;
+pub use accounts::{Change, Presence};
 pub use backlog::{Attention, Backlog};
 pub use ledger::{Decision, Entry, Standing};
 pub use work::{Ending, Finished, Job, Lease, Report, Take, Turn};

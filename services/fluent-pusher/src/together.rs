@@ -1,17 +1,21 @@
-//! Questions about users that are asked at one time travel in one call. Where that call fails, each is asked alone: what is
-//! wrong with one keeps no other from its answer.
+//! Questions about users that are asked at one time travel in one call. Where that call fails or takes long, each is asked
+//! alone: what is wrong with one keeps no other from its answer. What is urgent waits for nobody and is asked alone at once.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::id::{TenantId, UserId};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use runtime::error::{Error, Reason};
+use runtime::error::{Error, Kind, Reason};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
+
+/// How long one call for several may take. Mostly it takes milliseconds.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// A question that can be asked about several users of a tenant in one call.
 pub(crate) trait Question: Clone + Send + Sync + 'static {
@@ -61,20 +65,33 @@ impl<Q: Question> Together<Q> {
         answer.await.unwrap_or_else(|_| Err(unanswered()))
     }
 
+    /// Asks about one user at once.
+    pub(crate) async fn ask_alone(&self, tenant: &TenantId, user: UserId) -> Result<Q::Answer, Error> {
+        let answers = self.question.ask(tenant, &[user]).await?;
+        answers.into_iter().next().ok_or_else(unanswered)
+    }
+
     async fn ask_for_all(&self, tenant: &TenantId) {
         // Whoever can run now runs first, and may ask too.
         tokio::task::yield_now().await;
         let askers = self.waiting.lock().remove(tenant).unwrap_or_default();
         let users: Vec<_> = askers.iter().map(|(user, _)| *user).collect();
-        match (self.question.ask(tenant, &users).await, askers.len()) {
-            (Err(error), 1) => give::<Q>(askers, [Err(error)]),
-            (Ok(answers), count) if answers.len() == count => give::<Q>(askers, answers.into_iter().map(Ok)),
-            _ => {
-                let alone = users.iter().map(|user| async move {
-                    let answers = self.question.ask(tenant, &[*user]).await?;
-                    answers.into_iter().next().ok_or_else(unanswered)
+        if let [user] = *users {
+            return give::<Q>(askers, [self.ask_alone(tenant, user).await]);
+        }
+        match tokio::time::timeout(TOGETHER, self.question.ask(tenant, &users)).await {
+            Ok(Ok(answers)) if answers.len() == askers.len() => give::<Q>(askers, answers.into_iter().map(Ok)),
+            // That is nobody's fault among them: asking again, one by one, would only make it worse.
+            Ok(Err(error)) if [Kind::Unavailable, Kind::ResourceExhausted].contains(&error.kind()) => {
+                give::<Q>(askers, users.iter().map(|_| Err(error.clone())));
+            }
+            Ok(Ok(_) | Err(_)) | Err(_) => {
+                // Each has its answer as soon as it is there.
+                let alone = askers.into_iter().map(async |one: Asker<Q>| {
+                    let answer = self.ask_alone(tenant, one.0).await;
+                    give::<Q>(vec![one], [answer]);
                 });
-                give::<Q>(askers, join_all(alone).await);
+                join_all(alone).await;
             }
         }
     }

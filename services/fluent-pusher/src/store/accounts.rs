@@ -8,6 +8,35 @@ use domain::fold::fold;
 use domain::id::UserId;
 use domain::revision::Position;
 
+/// How a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is active.
+    Active,
+    /// It is inactive, and bears its name all the same.
+    Inactive,
+    /// It is deleted: its name may be another's by now.
+    Deleted,
+}
+
+impl Presence {
+    /// Of a user that exists or not, and is active or not.
+    #[must_use]
+    pub fn of(exists: bool, active: bool) -> Self {
+        match (exists, active) {
+            (false, _) => Self::Deleted,
+            (true, false) => Self::Inactive,
+            (true, true) => Self::Active,
+        }
+    }
+
+    /// Whether nothing is to be given.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        self != Self::Active
+    }
+}
+
 /// A user whose account is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -15,8 +44,8 @@ pub struct Change {
     pub user: UserId,
     /// The name it bears, or last bore.
     pub user_name: String,
-    /// Whether it is deleted or inactive.
-    pub gone: bool,
+    /// How it is.
+    pub presence: Presence,
     /// Whether the change can take something away.
     pub takes_away: bool,
     /// When it was committed.
@@ -28,7 +57,7 @@ pub struct Change {
 impl Change {
     /// How urgent it is, and since when.
     fn urgency(&self) -> (i64, Option<Timestamp>) {
-        let revokes = if self.gone { 2 } else { i64::from(self.takes_away) };
+        let revokes = if self.presence.is_gone() { 2 } else { i64::from(self.takes_away) };
         (revokes, (revokes > 0).then_some(self.at))
     }
 }
@@ -133,7 +162,7 @@ impl Accounts {
             self.upsert(account, change, renamed);
         }
         let name = fold(&change.user_name);
-        if accounts.is_empty() && change.gone && !self.work.contains_key(&name) {
+        if accounts.is_empty() && change.presence.is_gone() && !self.work.contains_key(&name) {
             self.upsert(&name, change, false);
         }
     }
@@ -158,7 +187,7 @@ impl Accounts {
         let mut accounts = self.accounts_of(change.user, &name);
         if accounts.is_empty() {
             accounts.push(name.clone());
-        } else if !change.gone {
+        } else if !change.presence.is_gone() {
             accounts.truncate(1);
         }
         let mut moved = None;
@@ -191,14 +220,20 @@ impl Accounts {
             let must_move = fold(&other.user_name) != account;
             let is_older = is_after(other.desired, change.position);
             // The account belongs to the user who now bears its name, not to one who did; and one who is gone since, and
-            // so was before, pushes nobody out.
-            if (change.gone && !other.gone && !must_move) || (is_older && (change.gone || !must_move)) {
+            // so was before, pushes nobody out, nor is in the way of one who is there, however late it is heard of again.
+            // And who is deleted bears no name: it pushes nobody out of what is not its own, gone or not.
+            let stays = !must_move && !other.gone;
+            let is_gone = change.presence.is_gone();
+            let is_anothers = change.presence == Presence::Deleted && !self.owns(change.user, account);
+            if is_anothers || (is_gone && (stays || is_older)) || (stays && is_older) {
                 return None;
             }
             if must_move {
                 let loses = self.loses_account(account, &other);
                 let Entry { user, user_name, desired: position, gone, .. } = other;
-                moved = Some((Change { user, user_name, gone, takes_away: false, at: self.now, position }, loses));
+                // One who is gone is moved to where it pushes nobody out.
+                let presence = if gone { Presence::Deleted } else { Presence::Active };
+                moved = Some((Change { user, user_name, presence, takes_away: false, at: self.now, position }, loses));
             }
         }
         if account == name {
@@ -206,6 +241,11 @@ impl Accounts {
         }
         self.upsert(account, change, renamed);
         moved
+    }
+
+    /// Whether the ledger says that an account is a user's.
+    fn owns(&self, user: UserId, account: &str) -> bool {
+        self.ledger.get(account).is_some_and(|owned| owned.user == Some(user))
     }
 
     /// Whether the account is its user's and no operator has said that it be replaced.
@@ -243,7 +283,8 @@ impl Accounts {
     }
 
     fn upsert(&mut self, account: &str, change: &Change, renamed: bool) {
-        let Change { user, ref user_name, gone, takes_away: _, at: _, position } = *change;
+        let Change { user, ref user_name, presence, takes_away: _, at: _, position } = *change;
+        let gone = presence.is_gone();
         let (revokes, since) = change.urgency();
         let Some(entry) = self.work.get_mut(account) else {
             let entry = Entry {

@@ -8,7 +8,7 @@ use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
 
-use super::{Change, Ending, Entry, Finished, Standing, Store, Take};
+use super::{Change, Ending, Entry, Finished, Presence, Standing, Store, Take};
 use crate::testing::clock;
 
 const TERM: Duration = Duration::from_mins(1);
@@ -26,7 +26,8 @@ pub(super) async fn each(test: impl AsyncFn(&Store, &TenantId)) {
 }
 
 fn change(user: UserId, name: &str, gone: bool, position: Position) -> Change {
-    Change { user, user_name: name.to_owned(), gone, takes_away: gone, at: Timestamp(0), position }
+    let presence = Presence::of(true, !gone);
+    Change { user, user_name: name.to_owned(), presence, takes_away: gone, at: Timestamp(0), position }
 }
 
 fn at(epoch: Epoch, revision: u64) -> Position {

@@ -9,7 +9,7 @@ use domain::revision::Position;
 use sql::{ErrorKind, Row, Statement, Tx, params};
 
 use super::enqueue::store_one;
-use super::{Change, Error, Store, make_due, position, user_id};
+use super::{Change, Error, Presence, Store, make_due, position, user_id};
 
 /// An account to be looked at, leased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -382,5 +382,11 @@ async fn release(
                WHERE tenant = $1 AND account = $2 AND user_id = $3";
     tx.execute(sql, params![tenant.as_str(), job.account.as_str(), job.user.as_bytes()]).await?;
     let Job { user, desired: position, .. } = *job;
-    store_one(tx, tenant, Change { user, user_name, gone: false, takes_away: false, at: now, position }, now).await
+    store_one(
+        tx,
+        tenant,
+        Change { user, user_name, presence: Presence::Active, takes_away: false, at: now, position },
+        now,
+    )
+    .await
 }

@@ -1,6 +1,6 @@
 //! identity-store and role-resolver as small fakes behind their real contracts: what they know is a test's to change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub(crate) struct FakeUser {
     pub(crate) grants: Vec<(String, common::ContextType, String)>,
     pub(crate) unmatched: Vec<String>,
     pub(crate) document: serde_json::Value,
+    /// Every name it has borne.
+    pub(crate) names: BTreeSet<String>,
 }
 
 impl FakeUser {
@@ -129,6 +131,7 @@ impl World {
     pub(crate) fn put(&mut self, id: UserId, takes_away: bool, change: impl FnOnce(&mut FakeUser)) {
         let user = self.users.entry(id).or_default();
         change(user);
+        user.names.insert(user.name.clone());
         let changed = identity::UserChanged {
             user_id: id.to_string(),
             user_name: user.name.clone(),

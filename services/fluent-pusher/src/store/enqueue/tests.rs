@@ -10,7 +10,7 @@ use domain::revision::{Epoch, Position, Revision};
 use proptest::prelude::*;
 use sql::params;
 
-use crate::store::{Change, Ending, Standing, Store};
+use crate::store::{Change, Ending, Presence, Standing, Store};
 use crate::testing::clock;
 
 const NAMES: [&str; 4] = ["ada", "Eve", "kim", "zoe"];
@@ -20,9 +20,9 @@ const TERM: Duration = Duration::from_mins(1);
 /// What happens to the tables.
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many changes, each of a user: its name, whether it is gone, whether that takes away; and whether it is told
-    /// again after all that came before it.
-    Store(Vec<(usize, usize, bool, bool, bool)>),
+    /// So many changes, each of a user: its name, how it is, whether that takes away; and whether it is told again after
+    /// all that came before it.
+    Store(Vec<(usize, usize, Presence, bool, bool)>),
     /// Entries are worked on: so many get an account that is made or parked, and are given back, or not.
     Work(usize, bool, bool),
     /// An operator has a renamed user's account replaced.
@@ -30,7 +30,9 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let change = (0..USERS, 0..NAMES.len(), prop::bool::weighted(0.3), any::<bool>(), prop::bool::weighted(0.1));
+    let presence =
+        prop_oneof![6 => Just(Presence::Active), 2 => Just(Presence::Inactive), 2 => Just(Presence::Deleted)];
+    let change = (0..USERS, 0..NAMES.len(), presence, any::<bool>(), prop::bool::weighted(0.1));
     prop_oneof![
         5 => prop::collection::vec(change, 1..12).prop_map(Step::Store),
         3 => (1..4_usize, prop::bool::weighted(0.8), prop::bool::weighted(0.8))
@@ -86,10 +88,10 @@ async fn live(store: &Store, steps: Vec<Step>) -> Result<(), TestCaseError> {
         match step {
             Step::Store(changes) => {
                 let mut page = Vec::new();
-                for (user, name, gone, takes_away, again) in changes {
+                for (user, name, presence, takes_away, again) in changes {
                     let position = Position { epoch, revision: Revision(told.len() as u64 + 1) };
                     let (user, user_name, at) = (users[user], NAMES[name].to_owned(), Timestamp(7));
-                    let change = Change { user, user_name, gone, takes_away, at, position };
+                    let change = Change { user, user_name, presence, takes_away, at, position };
                     page.push(if again { told.get(name * 3).unwrap_or(&change).clone() } else { change.clone() });
                     told.push(change);
                 }

@@ -177,3 +177,32 @@ async fn an_account_under_an_older_name_is_closed_by_the_release() {
     setup.settle().await;
     assert_eq!((setup.account("ada"), setup.account("eve")), (CLOSED, eves));
 }
+
+/// A deleted user bears no name. However often it is heard of, as with every change of the ground, it comes to no account
+/// of another who bore the name after it: that one's dismissal takes its course, and so does its being held back.
+#[tokio::test]
+async fn who_is_deleted_and_held_back_is_in_the_way_of_nobody_who_bore_its_name_since() {
+    let (setup, _, eve) = two().await;
+    setup.settle().await;
+    let both = open(&["STORE@AGENT:1", "STORE_ASSISTANT@AGENT:1"]);
+    let second = setup.hire("eve", &[STORE, CLERK]);
+    setup.settle().await;
+    setup.change(second, |user| user.active = false);
+    setup.change(eve, |_| {});
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), CLOSED);
+
+    setup.change(second, |user| user.active = true);
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), both);
+    setup.change(second, deactivated);
+    setup.change(eve, |_| {});
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), both, "it only shrinks by what its own user has no more");
+    setup.change(eve, released);
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), both, "the second is not released");
+    setup.change(second, released);
+    setup.settle().await;
+    assert_eq!(setup.account("eve"), CLOSED);
+}

@@ -143,3 +143,17 @@ async fn an_account_made_for_one_who_lost_the_name_meanwhile_is_the_next_bearers
     setup.settle().await;
     assert_eq!((setup.account("bob"), setup.account("rob")), (bob, CLOSED));
 }
+
+/// One who bore the name and is gone, of whom something is heard once more, is not in the way of who comes to bear it.
+#[tokio::test]
+async fn who_takes_a_name_gets_its_account_however_late_its_last_bearer_is_heard_of_again() {
+    let setup = Setup::start().await;
+    setup.fakes.change(|world| world.settings.rename = common::Rename::Replace.into());
+    let (eve, ada) = (setup.hire("eve", &[STORE]), setup.hire("ada", &[]));
+    setup.settle().await;
+    setup.change(ada, |user| (user.deleted, user.held_back) = (true, true));
+    setup.change(eve, |user| user.name = "ada".to_owned());
+    setup.change(ada, |user| user.held_back = false);
+    setup.settle().await;
+    assert_eq!((setup.account("ada"), setup.account("eve")), (open(&["STORE@AGENT:1"]), CLOSED));
+}

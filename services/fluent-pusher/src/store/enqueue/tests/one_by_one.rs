@@ -5,7 +5,7 @@ use domain::fold::fold;
 use domain::id::{TenantId, UserId};
 use sql::{Row, Statement, Tx, params};
 
-use crate::store::{Change, Error, position, user_id};
+use crate::store::{Change, Error, Presence, position, user_id};
 
 /// Stores a change; and, where it takes an account over from a user who bears another name by now, that that user is
 /// looked at under its own name, which may push out another in turn. Each of them is then where its name is and is not
@@ -42,7 +42,7 @@ async fn store_one(
     let mut accounts = accounts_of(tx, tenant, change.user, &name).await?;
     if accounts.is_empty() {
         accounts.push(name.clone());
-    } else if !change.gone {
+    } else if !change.presence.is_gone() {
         accounts.truncate(1);
     }
     let mut moved = None;
@@ -83,8 +83,12 @@ async fn store_at(
     if let Some(other) = &other {
         let (theirs, ours) = (other.position, change.position);
         let is_older = theirs.epoch == ours.epoch && theirs.revision > ours.revision;
-        let is_theirs = !must_move && ((change.gone && !other.gone) || is_older);
-        if is_theirs || (must_move && is_older && change.gone) {
+        let is_gone = change.presence.is_gone();
+        let owns = "SELECT 1 FROM push_ledger WHERE tenant = $1 AND account = $2 AND user_id = $3";
+        let owns = tx.row(owns, params![tenant.as_str(), account, change.user.as_bytes()]).await?.is_some();
+        let is_theirs = !must_move && !other.presence.is_gone() && (is_gone || is_older);
+        let is_nobodys = change.presence == Presence::Deleted && !owns;
+        if is_theirs || is_nobodys || (is_older && is_gone) {
             return Ok(None);
         }
     }
@@ -114,7 +118,9 @@ async fn loses_account(tx: &mut Tx<'_>, tenant: &TenantId, account: &str, other:
 fn entry(row: &Row, now: Timestamp) -> Result<Option<Change>, Error> {
     let (user, position) = (user_id(row, 0)?, position(row, 3, 4)?);
     let (user_name, gone) = (row.text(1)?.to_owned(), row.flag(2)?);
-    let change = |(user, position)| Change { user, user_name, gone, takes_away: false, at: now, position };
+    // One who is gone is moved to where it pushes nobody out.
+    let presence = if gone { Presence::Deleted } else { Presence::Active };
+    let change = |(user, position)| Change { user, user_name, presence, takes_away: false, at: now, position };
     Ok(user.zip(position).map(change))
 }
 
@@ -155,8 +161,9 @@ async fn upsert(
     renamed: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Change { user, user_name, gone, takes_away, at, position } = change;
-    let revokes = if *gone { 2 } else { i64::from(*takes_away) };
+    let Change { user, user_name, presence, takes_away, at, position } = change;
+    let gone = presence.is_gone();
+    let revokes = if gone { 2 } else { i64::from(*takes_away) };
     // An older change, met again after a crash, changes nothing. A new entry's fence begins anywhere, so that the lease
     // of an entry that was deleted is not mistaken for one of its successor.
     let sql = "INSERT INTO push_work (tenant, account, user_id, user_name, desired_epoch, desired_revision, gone, \
@@ -180,7 +187,7 @@ async fn upsert(
         user_name,
         position.epoch.as_bytes(),
         position.revision.to_db(),
-        *gone,
+        gone,
         revokes,
         (revokes > 0).then_some(at.0),
         now.0,
