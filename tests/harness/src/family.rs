@@ -9,6 +9,7 @@ use proto::identity::v1::AwaitCatalogueRequest;
 use proto::identity::v1::access_service_client::AccessServiceClient;
 use servers::{Port, Postgres, Redis, fresh_database_on};
 use tokio_postgres::error::SqlState;
+use tonic::Code;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::program::{self, Program};
@@ -231,9 +232,12 @@ impl Family {
         eventually("Fluent's catalogue has been read", async || {
             let mut request = tonic::Request::new(AwaitCatalogueRequest { tenant: self.tenant.to_owned() });
             request.metadata_mut().insert("authorization", secret.clone());
-            client.await_catalogue(request).await.ok()
+            match client.await_catalogue(request).await {
+                Err(status) if [Code::DeadlineExceeded, Code::Unavailable].contains(&status.code()) => None,
+                answer => Some(answer),
+            }
         })
-        .await?;
+        .await??;
         Ok(())
     }
 
