@@ -22,10 +22,8 @@ pub(crate) use counts::{Counts, Source};
 #[cfg(test)]
 pub(crate) use defence::Defence;
 pub(crate) use entry::{CacheKey, Dependency, Entry, NameTag};
-pub(crate) use flight::{Flights, Turn};
+pub(crate) use flight::{Flights, LEASE, Turn};
 pub(crate) use near::{Kept, Near};
 pub(crate) use replica::{Change, Stamps};
-#[cfg(test)]
-pub(crate) use shared::COMMAND;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{COMMAND, Shared};
 pub(crate) use tail::{FeedPage, Following, Heads, Standing, Tail, Tails};

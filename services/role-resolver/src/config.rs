@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 #[cfg(test)]
 use crate::cache::Defence;
-use crate::cache::{CacheKey, Following};
+use crate::cache::{COMMAND, CacheKey, Following, LEASE};
 
 /// The longest that a revoked token may go on working here.
 const LONGEST_TTL: Duration = Duration::from_secs(5);
@@ -58,6 +58,10 @@ pub struct CacheConfig {
     pub confirmed_within: Duration,
     /// How many changed users and groups are remembered of each tenant.
     pub stamps: usize,
+    /// How long one who needs what another asks for waits for it. Nothing that an operator sets: tests wait longer, for
+    /// machines that stand still.
+    #[serde(skip)]
+    pub lease: Duration,
     /// The defence that a test turns off.
     #[cfg(test)]
     #[serde(skip)]
@@ -71,6 +75,7 @@ impl Default for CacheConfig {
             ttl: Duration::from_hours(1),
             confirmed_within: Duration::from_secs(5),
             stamps: 200_000,
+            lease: LEASE,
             #[cfg(test)]
             without: None,
         }
@@ -101,13 +106,22 @@ impl Validate for CacheConfig {
 }
 
 /// The shared cache; there is none without a `url`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
     /// Where it is: a secret that holds `redis://…`, or `rediss://…` with TLS.
     pub url: Option<Secret>,
     /// What entries are authenticated with; the same in all replicas. Redis never sees it.
     pub secret: Option<Secret>,
+    /// How long a command may take. Nothing that an operator sets: tests wait longer, for machines that stand still.
+    #[serde(skip)]
+    pub command: Duration,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self { url: None, secret: None, command: COMMAND }
+    }
 }
 
 impl RedisConfig {

@@ -83,10 +83,8 @@ pub async fn build(config: &Config, parts: Parts) -> Result<Server, BuildError> 
     let layers = Layers {
         tails: Tails::new(store.clone(), revision_key.clone(), config.cache.following(), counts.clone()),
         near: Near::new(config.cache.near_bytes, config.cache.ttl),
-        shared: config
-            .redis
-            .client()
-            .map(|client| Shared::new(client, cache_key.clone(), config.cache.ttl, counts.clone(), readiness)),
+        shared: Shared::new(&config.redis, cache_key.clone(), config.cache.ttl, counts.clone(), readiness),
+        lease: config.cache.lease,
         cache_key,
         counts,
     };

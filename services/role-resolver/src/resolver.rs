@@ -117,6 +117,8 @@ pub(crate) struct Layers {
     pub(crate) near: Near,
     pub(crate) shared: Option<Shared>,
     pub(crate) cache_key: CacheKey,
+    /// How long one waits for another who asks the same.
+    pub(crate) lease: Duration,
     pub(crate) counts: Counts,
 }
 
@@ -152,8 +154,8 @@ impl Question<'_> {
 
 impl Resolver {
     pub(crate) fn new(store: Store, key: RevisionKey, layers: Layers) -> Self {
-        let Layers { tails, near, shared, cache_key, counts } = layers;
-        let (grounds, flights) = (Grounds::default(), Flights::default());
+        let Layers { tails, near, shared, cache_key, lease, counts } = layers;
+        let (grounds, flights) = (Grounds::default(), Flights::new(lease));
         Self { store, key, grounds, tails, near, shared, cache_key, flights, counts }
     }
 

@@ -104,7 +104,7 @@ impl Family {
     /// One more replica.
     pub(crate) async fn add(&mut self, how: &'static str, cache: CacheConfig, redis: Option<&str>) {
         let secret = Some("the secret under which entries are kept".into());
-        let redis = RedisConfig { url: redis.map(Secret::new), secret };
+        let redis = RedisConfig { url: redis.map(Secret::new), secret, ..RedisConfig::default() };
         let config = role_resolver::Config { cache, redis, ..role_resolver::Config::default() };
         let metrics = Metrics::new();
         let parts = role_resolver::Parts {

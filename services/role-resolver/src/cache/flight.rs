@@ -9,18 +9,22 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// How long one waits for another at most. In tests a machine that stands still is no reason to ask alone.
-const LEASE: Duration = Duration::from_secs(if cfg!(test) { 8 } else { 2 });
+/// How long one waits for another at most, unless a test says otherwise.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 type Landing<T> = watch::Receiver<Option<T>>;
 
 /// The flights under way.
 #[derive(Debug)]
-pub(crate) struct Flights<K, T>(Arc<Mutex<HashMap<K, Landing<T>>>>);
+pub(crate) struct Flights<K, T> {
+    under_way: Arc<Mutex<HashMap<K, Landing<T>>>>,
+    lease: Duration,
+}
 
-impl<K, T> Default for Flights<K, T> {
-    fn default() -> Self {
-        Self(Arc::default())
+impl<K, T> Flights<K, T> {
+    /// None yet; in which one waits for another for `lease` at most.
+    pub(crate) fn new(lease: Duration) -> Self {
+        Self { under_way: Arc::default(), lease }
     }
 }
 
@@ -48,15 +52,15 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
     /// Takes off, or waits for the one who has.
     pub(crate) async fn join(&self, key: &K) -> Turn<K, T> {
         let mut landing = {
-            let mut flights = self.0.lock();
+            let mut flights = self.under_way.lock();
             let Some(landing) = flights.get(key) else {
                 let (tell, landing) = watch::channel(None);
                 flights.insert(key.clone(), landing);
-                return Turn::Fly(Flight { flights: Arc::clone(&self.0), key: key.clone(), tell: Some(tell) });
+                return Turn::Fly(Flight { flights: Arc::clone(&self.under_way), key: key.clone(), tell: Some(tell) });
             };
             landing.clone()
         };
-        let told = tokio::time::timeout(LEASE, landing.wait_for(Option::is_some)).await;
+        let told = tokio::time::timeout(self.lease, landing.wait_for(Option::is_some)).await;
         match told {
             Ok(Ok(told)) => told.clone().map_or(Turn::Alone, Turn::Told),
             Ok(Err(_)) | Err(_) => Turn::Alone,
@@ -99,14 +103,14 @@ mod tests {
 
     impl Wake for Looks {
         fn wake(self: Arc<Self>) {
-            self.1.store(self.0.0.lock().is_empty(), Ordering::Relaxed);
+            self.1.store(self.0.under_way.lock().is_empty(), Ordering::Relaxed);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flight_is_over_before_anybody_hears_of_it() {
         for lands in [true, false] {
-            let looks = Arc::new(Looks(Flights::default(), AtomicBool::new(false)));
+            let looks = Arc::new(Looks(Flights::new(LEASE), AtomicBool::new(false)));
             let Turn::Fly(flight) = looks.0.join(&1).await else { panic!("the first flies") };
             let (mut joined, waker) = (pin!(looks.0.join(&1)), Waker::from(Arc::clone(&looks)));
             assert!(joined.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -121,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_asks_and_all_are_told() {
-        let flights = Flights::<u8, u32>::default();
+        let flights = Flights::<u8, u32>::new(LEASE);
         let Turn::Fly(flight) = flights.join(&1).await else { panic!("the first flies") };
         assert!(matches!(flights.join(&2).await, Turn::Fly(_)), "another key, another flight");
         let (told, ()) = tokio::join!(flights.join(&1), async { flight.land(7) });
@@ -131,13 +135,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_one_who_gave_up_or_takes_too_long() {
-        let flights = Flights::<u8, u32>::default();
+        let flights = Flights::<u8, u32>::new(LEASE);
         let Turn::Fly(flight) = flights.join(&1).await else { panic!("the first flies") };
         let begun = tokio::time::Instant::now();
         assert!(matches!(flights.join(&1).await, Turn::Alone));
         assert_eq!(begun.elapsed(), LEASE);
         let (waited, ()) = tokio::join!(flights.join(&1), async { drop(flight) });
         assert!(matches!(waited, Turn::Alone));
-        assert!(flights.0.lock().is_empty());
+        assert!(flights.under_way.lock().is_empty());
     }
 }

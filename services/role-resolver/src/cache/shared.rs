@@ -21,9 +21,10 @@ use super::counts::{Counts, Fill};
 use super::entry::{CacheKey, Entry};
 use super::near::Kept;
 use super::seal::{FORMAT, HEAD, open, seal};
+use crate::RedisConfig;
 
-/// How long a command may take. In tests a machine that stands still is no slow Redis: those of one stop the clock.
-pub(crate) const COMMAND: Duration = Duration::from_millis(if cfg!(test) { 8_000 } else { 100 });
+/// How long a command may take, unless a test says otherwise.
+pub(crate) const COMMAND: Duration = Duration::from_millis(100);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_millis(500);
 /// The waits between attempts to connect.
@@ -77,6 +78,8 @@ enum Job {
 struct Link {
     connection: RwLock<Option<(u64, MultiplexedConnection)>>,
     lost: Notify,
+    /// How long a command may take.
+    command: Duration,
     counts: Counts,
     readiness: Readiness,
 }
@@ -88,10 +91,17 @@ impl std::fmt::Debug for Link {
 }
 
 impl Shared {
-    /// A layer in the server that `client` knows, whose entries are dropped after `ttl` at the latest.
-    pub(crate) fn new(client: Client, key: CacheKey, ttl: Duration, counts: Counts, readiness: Readiness) -> Self {
-        let link =
-            Arc::new(Link { connection: RwLock::default(), lost: Notify::new(), counts: counts.clone(), readiness });
+    /// A layer in the server that `config` names, if it names one, whose entries are dropped after `ttl` at the latest.
+    pub(crate) fn new(
+        config: &RedisConfig,
+        key: CacheKey,
+        ttl: Duration,
+        counts: Counts,
+        readiness: Readiness,
+    ) -> Option<Self> {
+        let (client, command) = (config.client()?, config.command);
+        let (connection, lost) = (RwLock::default(), Notify::new());
+        let link = Arc::new(Link { connection, lost, command, counts: counts.clone(), readiness });
         let (fills, jobs) = mpsc::channel(WAITING);
         let stop = CancellationToken::new();
         let (keeper, stopped) = (Arc::clone(&link), stop.clone());
@@ -99,7 +109,7 @@ impl Shared {
         let filler = Filler { link: Arc::clone(&link), key: key.clone(), ttl, counts: counts.clone() };
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(filler.run(jobs)).await });
-        Self { link, key, fills, counts, _stop: stop.drop_guard() }
+        Some(Self { link, key, fills, counts, _stop: stop.drop_guard() })
     }
 
     /// What is kept of some users, in that order. Any failure is a miss, and so is what is no entry of ours.
@@ -143,7 +153,7 @@ impl Link {
 
     async fn on<T>(&self, ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> Option<T> {
         let (number, connection) = self.connection.read().clone()?;
-        match tokio::time::timeout(COMMAND, ask(connection)).await {
+        match tokio::time::timeout(self.command, ask(connection)).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => self.give_up(number, &error.to_string()),
             Err(_) => self.give_up(number, "no answer in time"),
@@ -168,8 +178,9 @@ impl Link {
     async fn keep(&self, client: Client) {
         let (mut number, mut failures) = (0, 0);
         loop {
-            let config =
-                AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(COMMAND));
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(CONNECT))
+                .set_response_timeout(Some(self.command));
             let connected = tokio::time::timeout(CONNECT, async {
                 let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                 redis::cmd("PING").exec_async(&mut connection).await?;
@@ -259,9 +270,9 @@ mod tests {
         let (metrics, readiness) = (Metrics::new(), Readiness::default());
         let mut key = CacheKey::derive(b"key");
         key.without = without;
-        let client = Client::open(redis.url()).unwrap();
-        let ttl = Duration::from_hours(1);
-        let shared = Shared::new(client.clone(), key.clone(), ttl, Counts::new(&metrics), readiness);
+        let (url, command, ttl) = (redis.url(), Duration::from_secs(8), Duration::from_hours(1));
+        let config = RedisConfig { url: Some(url.as_str().into()), command, ..RedisConfig::default() };
+        let shared = Shared::new(&config, key.clone(), ttl, Counts::new(&metrics), readiness).unwrap();
         let (acme, ann, epoch) = ("acme".parse().unwrap(), UserId::new(), Epoch::new());
         let name = key.name(&acme, "ann");
         let entry = |revision| Entry {
@@ -283,7 +294,7 @@ mod tests {
             shared.put(&acme, &Kept::new(entry(revision), 0));
             crate::tests::until(async || filled(&metrics.encode()) == number).await;
         }
-        let mut connection = client.get_connection().unwrap();
+        let mut connection = Client::open(url).unwrap().get_connection().unwrap();
         let value: Vec<u8> = redis::cmd("GET").arg(place(&acme, ann)).query(&mut connection).unwrap();
         u64::from_be_bytes(value[17..HEAD].try_into().unwrap())
     }
