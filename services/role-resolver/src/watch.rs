@@ -168,8 +168,10 @@ impl Watching {
         let Ok(read) = tokio::time::timeout(READING, reading).await else { return Ok(News::of_nobody(None)) };
         self.reading = None;
         let (watch, news) = read.map_err(|_| broken())?;
+        // It may have been read a while ago.
+        let of_one_history = watch.is_of_one_history();
         self.resting = Some(watch);
-        news
+        of_one_history.and(news)
     }
 }
 
