@@ -1,5 +1,9 @@
 //! PostgreSQL: a pool of connections, statements prepared once each, independent statements sent together.
 //!
+//! All statements look rows up by keys, and the server is told so: a plan is kept with its statement, and was often made
+//! while the tables were empty or nothing was known of them. One that reads whole tables, right for a hundred rows, would
+//! still be followed when there are a hundred thousand.
+//!
 //! What opens, divides or ends a transaction is not waited for by itself: it travels with the statement after it, or with
 //! the last one. So a round trip is spent only on answers that something depends on.
 
@@ -8,7 +12,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::try_join_all;
 use futures_util::{FutureExt as _, TryStreamExt as _, try_join};
 use tokio::sync::oneshot;
@@ -22,6 +26,15 @@ use crate::dialect::known;
 use crate::error::Error;
 use crate::tx::{Inner, Statement, Tx};
 use crate::value::{Row, Value};
+
+/// How the server is to find rows: one by one, by indexes. It guesses that a list in a parameter or a recursive part has
+/// very many rows, and would rather read a table than look a thousand up.
+const BY_INDEXES: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+
+/// After so many uses of a connection the plans of its statements are made anew, and more often while it is young. Until the
+/// server has statistics of a table it plans by its size, and nothing tells it that the table has grown: with a few rows,
+/// one index is as good as another.
+pub(crate) const PLANS_LAST: usize = 256;
 
 /// A pool of connections to a PostgreSQL server.
 #[derive(Clone)]
@@ -61,7 +74,7 @@ impl Postgres {
     pub(crate) fn open(config: &Config, options: Options) -> Result<Self, Error> {
         let mut config = config.clone();
         config.options(format!(
-            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=10000 -c jit=off {}",
+            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=10000 -c jit=off {BY_INDEXES} {}",
             options.statement.as_millis(),
             options.lock.as_millis(),
             config.get_options().unwrap_or_default(),
@@ -72,6 +85,15 @@ impl Postgres {
             .max_size(options.connections)
             .wait_timeout(Some(options.wait))
             .create_timeout(Some(options.wait))
+            .post_recycle(Hook::async_fn(|client, metrics| {
+                Box::pin(async move {
+                    let uses = metrics.recycle_count + 1;
+                    if uses.is_power_of_two() || uses.is_multiple_of(PLANS_LAST) {
+                        client.batch_execute("DISCARD PLANS").await.map_err(HookError::Backend)?;
+                    }
+                    Ok(())
+                })
+            }))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(Error::defect)?;

@@ -430,3 +430,66 @@ fn a_wait_for_a_lock_ends_as_such_and_not_as_a_statement_that_took_too_long() {
     let options = Options::default();
     assert!(options.lock < options.statement);
 }
+
+/// Which rows an index finds is not known of tables without statistics, and a plan made while there were few is kept: it
+/// goes through all of `a` once there are many.
+#[tokio::test]
+async fn plans_are_made_anew_as_tables_grow() {
+    const FIND: &str = "SELECT w FROM wide WHERE a = $1 AND b = $2";
+    // As long as their texts, which none holds, each row counts for hundreds of bytes: a tenth of them are one row.
+    const WIDE: &str = "CREATE TABLE wide (a TEXT NOT NULL, b TEXT NOT NULL, c TEXT NOT NULL, d TEXT, e TEXT, f TEXT, \
+         g TEXT, h TEXT, i TEXT, w BIGINT NOT NULL, PRIMARY KEY (a, b)); CREATE INDEX wide_c ON wide (a, c); \
+         ALTER TABLE wide SET (autovacuum_enabled = false)";
+    const GROW: &str =
+        "INSERT INTO wide SELECT 'x', n, n, '', '', '', '', '', '', n FROM generate_series(1, 30000) AS n";
+    async fn script(database: &Database, sql: &'static str) {
+        database.write(move |tx| Box::pin(async move { tx.script(sql).await })).await.unwrap();
+    }
+    async fn find(database: &Database) -> Vec<Row> {
+        database.read(|tx| Box::pin(async move { tx.rows(FIND, params!["x", "7"]).await })).await.unwrap()
+    }
+    let options = Options { connections: 1, ..Options::default() };
+    each_with(options, async |Fresh { database, .. }| {
+        if database.engine() == Engine::Sqlite {
+            return;
+        }
+        script(database, WIDE).await;
+        for _ in 0..10 {
+            assert!(find(database).await.is_empty());
+        }
+        script(database, GROW).await;
+        for _ in 0..crate::postgres::PLANS_LAST {
+            assert_eq!(find(database).await[0].int(0).unwrap(), 7);
+        }
+        let plan = database.read(|tx| {
+            Box::pin(async move {
+                let name =
+                    tx.rows("SELECT name FROM pg_prepared_statements WHERE statement = $1", params![FIND]).await?;
+                let sql = format!("EXPLAIN EXECUTE {}('x', '7')", name[0].text(0)?);
+                tx.composed(&sql, vec![]).await
+            })
+        });
+        let plan: Vec<_> = plan.await.unwrap().iter().map(|row| row.text(0).unwrap().to_owned()).collect();
+        assert!(plan.iter().any(|line| line.contains("Cond: ((a = $1) AND (b = $2))")), "{}", plan.join("\n"));
+    })
+    .await;
+}
+
+/// Right for a hundred rows of which much is known, wrong for the hundred thousand that come next.
+#[tokio::test]
+async fn few_rows_are_found_by_their_key_like_many() {
+    each(async |Fresh { database, .. }| {
+        insert(database, 1, "a").await.unwrap();
+        let plan = database.write(|tx| {
+            Box::pin(async move {
+                if tx.engine() == Engine::Postgres {
+                    tx.script("ANALYZE things").await?;
+                }
+                tx.explain("SELECT n FROM things WHERE id = $1", params![vec![1]]).await
+            })
+        });
+        let plan = plan.await.unwrap().join("\n");
+        assert!(plan.contains("things_pkey") || plan.contains("id=?"), "{plan}");
+    })
+    .await;
+}

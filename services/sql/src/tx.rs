@@ -127,19 +127,6 @@ impl Tx<'_> {
         rows.iter().map(|row| row.text(column).map(str::to_owned)).collect()
     }
 
-    /// Has what follows in this transaction find its rows by indexes. For questions of a few rows among very many:
-    /// PostgreSQL guesses how many rows a list in a parameter or a recursive part has, guesses high, and would rather read
-    /// a table of a hundred thousand rows than look a thousand up. The setting travels with the next statement.
-    pub fn by_indexes(&mut self) {
-        match &mut self.0 {
-            // It is told of its rows in fixed statistics.
-            Inner::Sqlite(_) => {}
-            Inner::Postgres(session) => session.ahead(
-                "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
-            ),
-        }
-    }
-
     /// Begins a part of the transaction that can be undone by itself.
     pub fn savepoint(&mut self) -> Result<(), Error> {
         self.soon("SAVEPOINT part")

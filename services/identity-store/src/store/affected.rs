@@ -44,7 +44,6 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    tx.by_indexes();
                     is_told(tx, &tenant, entry).await?;
                     let source = source(tx, &tenant, entry.revision).await?;
                     Ok(Affected { tenant, entry: Some(entry), source, after: Vec::new() })
@@ -59,7 +58,6 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    tx.by_indexes();
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let (mut users, mut roots) = (BTreeSet::new(), BTreeSet::new());
                     let source = match add(tx, &tenant, touched, &mut users, &mut roots).await? {
@@ -81,7 +79,6 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    tx.by_indexes();
                     let revision = standing(tx, &tenant).await?.position.revision;
                     let groups = nested(tx, &tenant, &BTreeSet::from([group]), revision).await?;
                     let source = Source::Named { users: BTreeSet::new(), groups, revision, in_groups: true };
@@ -181,11 +178,6 @@ impl Store {
     /// How users stand now; for those who are gone, with the name they had. One whose name is forgotten is left out: the
     /// entry of the deletion is forgotten too.
     async fn states(&self, list: &Affected, ids: Vec<UserId>) -> Result<Vec<UserState>, Failure> {
-        const STATES: &str = "SELECT ids.value, COALESCE(u.user_name, d.user_name, h.deleted_name), u.active \
-             FROM {ids:$2} AS ids \
-             LEFT JOIN users u ON u.tenant = $1 AND u.id = ids.value \
-             LEFT JOIN deleted_users d ON d.tenant = $1 AND d.id = ids.value \
-             LEFT JOIN held_back h ON h.tenant = $1 AND h.user_id = ids.value";
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -212,7 +204,6 @@ impl Store {
         let tenant = tenant.clone();
         let rows = self.database.read(move |tx| {
             Box::pin(async move {
-                tx.by_indexes();
                 if let Some(entry) = entry {
                     is_told(tx, &tenant, entry).await?;
                 }
@@ -222,6 +213,13 @@ impl Store {
         rows.await
     }
 }
+
+/// How some users stand. A select of its own finds each row by its key.
+pub(super) const STATES: &str = "SELECT ids.value, COALESCE(\
+     (SELECT u.user_name FROM users u WHERE u.tenant = $1 AND u.id = ids.value), \
+     (SELECT d.user_name FROM deleted_users d WHERE d.tenant = $1 AND d.id = ids.value), \
+     (SELECT h.deleted_name FROM held_back h WHERE h.tenant = $1 AND h.user_id = ids.value)), \
+     (SELECT u.active FROM users u WHERE u.tenant = $1 AND u.id = ids.value) FROM {ids:$2} AS ids";
 
 /// An error unless the feed tells of an entry.
 async fn is_told(tx: &mut Tx<'_>, tenant: &TenantId, entry: Position) -> Result<(), Failure> {
@@ -241,9 +239,9 @@ enum Next {
 }
 
 /// Who was in one of some groups just before or just after a revision. Who left at it is concerned by it too.
-pub(super) const IN_GROUPS: &str = "SELECT DISTINCT member_id FROM members \
-     WHERE tenant = $1 AND group_id IN {ids:$2} AND is_group = 0 AND added <= $3 \
-     AND (removed IS NULL OR removed >= $3) AND member_id > $4 ORDER BY member_id LIMIT $5";
+pub(super) const IN_GROUPS: &str = "SELECT DISTINCT m.member_id FROM {ids:$2} AS ids CROSS JOIN {each:members m \
+     WHERE m.tenant = $1 AND m.group_id = ids.value AND m.is_group = 0 AND m.added <= $3 \
+     AND (m.removed IS NULL OR m.removed >= $3) AND m.member_id > $4} ORDER BY m.member_id LIMIT $5";
 
 async fn source(tx: &mut Tx<'_>, tenant: &TenantId, revision: Revision) -> Result<Source, Failure> {
     let (mut users, mut roots, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -331,18 +329,18 @@ async fn holders(
     Ok(())
 }
 
-pub(super) const HOLDERS_BY_ROLE: &str =
-    "SELECT DISTINCT holder, holder_kind FROM label_readings WHERE tenant = $1 AND role IN {texts:$2}";
-pub(super) const HOLDERS_BY_LABEL: &str =
-    "SELECT DISTINCT holder, holder_kind FROM labels WHERE tenant = $1 AND label IN {texts:$2}";
-pub(super) const HOLDERS_BY_CONTEXT: &str = "SELECT DISTINCT holder, holder_kind FROM label_readings \
-     WHERE tenant = $1 AND context_type = $2 AND context IN {texts:$3}";
+pub(super) const HOLDERS_BY_ROLE: &str = "SELECT DISTINCT r.holder, r.holder_kind FROM {texts:$2} AS roles \
+     CROSS JOIN {each:label_readings r WHERE r.tenant = $1 AND r.role = roles.value}";
+pub(super) const HOLDERS_BY_LABEL: &str = "SELECT DISTINCT l.holder, l.holder_kind FROM {texts:$2} AS texts \
+     CROSS JOIN {each:labels l WHERE l.tenant = $1 AND l.label = texts.value}";
+pub(super) const HOLDERS_BY_CONTEXT: &str = "SELECT DISTINCT r.holder, r.holder_kind FROM {texts:$3} AS contexts \
+     CROSS JOIN {each:label_readings r WHERE r.tenant = $1 AND r.context_type = $2 AND r.context = contexts.value}";
 
 /// The groups `$2` and all that were nested in them. `UNION` ends it even if groups were nested in a circle.
 pub(super) const NESTED: &str = "WITH RECURSIVE inside (id) AS (\
      SELECT roots.value FROM {ids:$2} AS roots \
-     UNION SELECT m.member_id FROM inside i JOIN members m ON m.tenant = $1 AND m.group_id = i.id \
-     AND m.is_group = 1 AND m.added <= $3 AND (m.removed IS NULL OR m.removed >= $3)) \
+     UNION SELECT m.member_id FROM inside i CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = i.id \
+     AND m.is_group = 1 AND m.added <= $3 AND (m.removed IS NULL OR m.removed >= $3)}) \
      SELECT id FROM inside";
 
 /// The groups, and all that were nested in them just before or just after a revision.

@@ -14,7 +14,6 @@ use crate::failure::Failure;
 /// one change may hold.
 pub(super) async fn check(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[GroupId]) -> Result<(), Failure> {
     let most = tenants::settings(tx, tenant).await?.change_limit.most(standing(tx, tenant).await?.users);
-    tx.by_indexes();
     let roots = Value::ids(groups.iter().map(|id| &id.as_bytes()[..]));
     let rows = tx.rows(INSIDE, params![tenant.as_str(), roots]).await?;
     let inside = rows.iter().map(|row| group_id(row, 0)).collect::<Result<Vec<_>, _>>()?;
@@ -30,13 +29,13 @@ pub(super) async fn check(tx: &mut Tx<'_>, tenant: &TenantId, groups: &[GroupId]
 /// Some groups and those nested in them. `UNION` ends it even if groups were nested in a circle.
 pub(super) const INSIDE: &str = "WITH RECURSIVE inside (id) AS (\
      SELECT roots.value FROM {ids:$2} AS roots \
-     UNION SELECT m.member_id FROM inside i JOIN members m \
-     ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \
+     UNION SELECT m.member_id FROM inside i \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL}) \
      SELECT id FROM inside";
 
 /// How many active users are in some groups, counted up to a limit. The members are found first: a planner that sees the
 /// limit would rather walk through all users until it has met enough.
-pub(super) const ACTIVE_INSIDE: &str = "WITH people (id) AS MATERIALIZED (SELECT DISTINCT member_id FROM members \
-     WHERE tenant = $1 AND group_id IN {ids:$2} AND is_group = 0 AND removed IS NULL) \
+pub(super) const ACTIVE_INSIDE: &str = "WITH people (id) AS MATERIALIZED (SELECT DISTINCT m.member_id FROM {ids:$2} AS ids \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND m.is_group = 0 AND m.removed IS NULL}) \
      SELECT COUNT(*) FROM (SELECT p.id FROM people p \
-     JOIN users u ON u.tenant = $1 AND u.id = p.id AND u.active = 1 LIMIT $3) AS counted";
+     CROSS JOIN {each:users u WHERE u.tenant = $1 AND u.id = p.id AND u.active = 1} LIMIT $3) AS counted";

@@ -172,15 +172,15 @@ fn selects(named: &Named, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
     if let Some(groups) = list_of(groups, values) {
         selects.push(format!(
             "SELECT d.id FROM (WITH RECURSIVE inside (id, is_group) AS (SELECT roots.value, CAST(1 AS BIGINT) FROM {groups} AS roots \
-             UNION SELECT m.member_id, m.is_group FROM inside i JOIN members m ON m.tenant = $1 \
-             AND m.group_id = i.id AND m.removed IS NULL WHERE i.is_group = 1) \
+             UNION SELECT m.member_id, m.is_group FROM inside i CROSS JOIN {{each:members m \
+             WHERE i.is_group = 1 AND m.tenant = $1 AND m.group_id = i.id AND m.removed IS NULL}}) \
              SELECT id FROM inside WHERE is_group = 0) AS d"
         ));
     }
     if let Some(members) = list_of(members, values) {
         selects.push(format!(
-            "SELECT m.group_id AS id FROM members m WHERE m.tenant = $1 AND m.member_id IN {members} \
-             AND m.removed IS NULL"
+            "SELECT m.group_id AS id FROM {members} AS named CROSS JOIN {{each:members m WHERE m.tenant = $1 \
+             AND m.member_id = named.value AND m.removed IS NULL}}"
         ));
     }
     selects

@@ -101,7 +101,6 @@ pub(super) async fn among(
     tenant: &TenantId,
     users: &[UserId],
 ) -> Result<BTreeMap<UserId, BTreeMap<Label, HeldThrough>>, Failure> {
-    const AMONG: &str = "SELECT user_id, labels FROM held_back WHERE tenant = $1 AND user_id IN {ids:$2}";
     let users = Value::ids(users.iter().map(|id| &id.as_bytes()[..]));
     let rows = tx.rows(AMONG, params![tenant.as_str(), users]).await?;
     let one = |row: &Row| Ok::<_, Failure>((user_id(row, 0)?, noted::from_db(row.text(1)?)?));
@@ -119,6 +118,10 @@ pub(super) async fn among(
     };
     Ok(noted.into_iter().map(left).collect())
 }
+
+/// Those of some who are held back.
+pub(super) const AMONG: &str = "SELECT h.user_id, h.labels FROM {ids:$2} AS ids \
+     CROSS JOIN {each:held_back h WHERE h.tenant = $1 AND h.user_id = ids.value}";
 
 /// Those who were deleted and are held back, and had a label that a change of the ground touches: what the ground gives
 /// concerns their accounts too.

@@ -42,7 +42,6 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    tx.by_indexes();
                     let position = standing(tx, &tenant).await?.position;
                     let rows = tx.rows(HOLDERS, values).await?;
                     Ok(Read { value: rows.iter().map(|row| user_id(row, 0)).collect::<Result<_, _>>()?, position })
@@ -54,15 +53,16 @@ impl Store {
 
 /// Who bears such a label, then the users among them and in the groups among them. `UNION` ends it even if groups were
 /// nested in a circle.
-pub(super) const HOLDERS: &str = "WITH RECURSIVE bearers (id, kind) AS (\
-     SELECT holder, holder_kind FROM label_readings \
-     WHERE tenant = $1 AND context_type = $2 AND context IN {texts:$3} AND role IN {texts:$4} \
-     UNION SELECT holder, holder_kind FROM labels WHERE tenant = $1 AND label IN {texts:$5} \
+pub(super) const HOLDERS: &str = "WITH RECURSIVE roles (value) AS (SELECT value FROM {texts:$4} AS named), bearers (id, kind) AS (\
+     SELECT r.holder, r.holder_kind FROM {texts:$3} AS contexts CROSS JOIN {each:label_readings r \
+     WHERE r.tenant = $1 AND r.context_type = $2 AND r.context = contexts.value AND r.role IN (SELECT value FROM roles)} \
+     UNION SELECT l.holder, l.holder_kind FROM {texts:$5} AS texts \
+     CROSS JOIN {each:labels l WHERE l.tenant = $1 AND l.label = texts.value} \
      UNION SELECT holder, holder_kind FROM label_readings WHERE tenant = $1 AND role = $6), \
      inside (id) AS (SELECT id FROM bearers WHERE kind <> $9 \
-     UNION SELECT m.member_id FROM inside i JOIN members m \
-     ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL) \
+     UNION SELECT m.member_id FROM inside i \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL}) \
      SELECT id FROM bearers WHERE kind = $9 AND id > $7 \
-     UNION SELECT m.member_id FROM inside i JOIN members m \
-     ON m.tenant = $1 AND m.group_id = i.id AND m.is_group = 0 AND m.removed IS NULL AND m.member_id > $7 \
+     UNION SELECT m.member_id FROM inside i CROSS JOIN {each:members m \
+     WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 0 AND m.removed IS NULL AND m.member_id > $7} \
      ORDER BY 1 LIMIT $8";

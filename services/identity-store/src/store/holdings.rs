@@ -35,7 +35,6 @@ impl Store {
         self.database
             .read(move |tx| {
                 Box::pin(async move {
-                    tx.by_indexes();
                     let stands = standing(tx, &tenant).await?;
                     let mut found = Found::read(tx, &tenant, &keys, &kept, include.documents).await?;
                     found.leave_out(&kept, &stands);
@@ -77,25 +76,6 @@ impl Found {
         kept: &[KeptSet],
         documents: bool,
     ) -> Result<Self, Failure> {
-        macro_rules! select {
-            ($condition:literal) => {
-                concat!(
-                    "SELECT id, user_name, user_name_folded, external_id, active, stamp, version, \
-                     CASE WHEN CAST($5 AS BIGINT) = 1 THEN document END FROM users WHERE tenant = $1 AND ",
-                    $condition
-                )
-            };
-        }
-        const FIND: &str = concat!(
-            select!("id IN {ids:$2}"),
-            " UNION ALL ",
-            select!("user_name_folded IN {texts:$3}"),
-            " UNION ALL ",
-            select!("external_id IN {texts:$4}"),
-            // Groups have no folded userName: that tells them from users.
-            " UNION ALL SELECT id, '', NULL, NULL, 0, stamp, version, NULL FROM groups \
-             WHERE tenant = $1 AND id IN {ids:$6}",
-        );
         let ids = by_id(keys);
         let (mut names, mut external_ids) = (Vec::new(), Vec::new());
         for key in keys {
@@ -191,6 +171,30 @@ impl Found {
     }
 }
 
+macro_rules! users {
+    ($keys:literal, $is_key:literal) => {
+        concat!(
+            "SELECT u.id, u.user_name, u.user_name_folded, u.external_id, u.active, u.stamp, u.version, \
+             CASE WHEN CAST($5 AS BIGINT) = 1 THEN u.document END FROM ",
+            $keys,
+            " AS keys CROSS JOIN {each:users u WHERE u.tenant = $1 AND ",
+            $is_key,
+            "}"
+        )
+    };
+}
+/// Users by id, name and externalId, and the stamps of groups.
+pub(super) const FIND: &str = concat!(
+    users!("{ids:$2}", "u.id = keys.value"),
+    " UNION ALL ",
+    users!("{texts:$3}", "u.user_name_folded = keys.value"),
+    " UNION ALL ",
+    users!("{texts:$4}", "u.external_id = keys.value"),
+    // Groups have no folded userName: that tells them from users.
+    " UNION ALL SELECT g.id, '', NULL, NULL, 0, g.stamp, g.version, NULL FROM {ids:$6} AS keys \
+     CROSS JOIN {each:groups g WHERE g.tenant = $1 AND g.id = keys.value}",
+);
+
 fn by_id(keys: &[UserKey]) -> Vec<UserId> {
     let id = |key: &UserKey| if let UserKey::Id(id) = key { id.parse().ok() } else { None };
     keys.iter().filter_map(id).collect()
@@ -229,7 +233,8 @@ pub(super) const REACH: &str = "WITH RECURSIVE reached (user_id, group_id) AS (\
      CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = users.value AND m.removed IS NULL} \
      UNION SELECT r.user_id, m.group_id FROM reached r \
      CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = r.group_id AND m.removed IS NULL}) \
-     SELECT r.user_id, r.group_id, g.stamp FROM reached r JOIN groups g ON g.tenant = $1 AND g.id = r.group_id";
+     SELECT r.user_id, r.group_id, g.stamp FROM reached r \
+     CROSS JOIN {each:groups g WHERE g.tenant = $1 AND g.id = r.group_id}";
 
 /// Which of the users and their groups are direct members of which of their groups.
 async fn nest(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, Holding>) -> Result<(), Failure> {
@@ -260,11 +265,13 @@ async fn nest(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, H
 }
 
 /// What users and groups are direct members of.
-const EDGES: &str = "SELECT group_id, member_id, is_group FROM members \
-     WHERE tenant = $1 AND member_id IN {ids:$2} AND removed IS NULL ORDER BY group_id, member_id";
+pub(super) const EDGES: &str = "SELECT m.group_id, m.member_id, m.is_group FROM {ids:$2} AS ids \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = ids.value AND m.removed IS NULL} \
+     ORDER BY m.group_id, m.member_id";
 
 /// The labels of users and groups.
-pub(super) const LABELS: &str = "SELECT holder, label, named FROM labels WHERE tenant = $1 AND holder IN {ids:$2}";
+pub(super) const LABELS: &str = "SELECT l.holder, l.label, l.named FROM {ids:$2} AS ids \
+     CROSS JOIN {each:labels l WHERE l.tenant = $1 AND l.holder = ids.value}";
 
 /// Gives each user the labels it holds, with where each comes from.
 async fn label(tx: &mut Tx<'_>, tenant: &TenantId, users: &mut BTreeMap<UserId, Holding>) -> Result<(), Failure> {

@@ -20,7 +20,7 @@ use serde_json::{Map, Value as Json, json};
 use sql::{Row, Tx};
 
 #[cfg(test)]
-pub(super) use self::memberships::WITNESSES;
+pub(super) use self::memberships::{MEMBERS, WITNESSES};
 use self::order::Order;
 pub(super) use self::scans::Scans;
 use self::walk::Walk;
@@ -89,7 +89,6 @@ impl Store {
                 Box::pin(async move {
                     // Given back when the read ends, which is not when its caller goes away.
                     let _turn = turn;
-                    tx.by_indexes();
                     let stands = standing(tx, &tenant).await?;
                     let (order, criterion) = match parsed {
                         Ok(parsed) => parsed,

@@ -107,14 +107,12 @@ async fn present(
     wanted: &Wanted,
 ) -> Result<BTreeMap<Id, MemberId>, Failure> {
     const ALL: &str = "SELECT member_id, is_group FROM members WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
-    const NAMED: &str = "SELECT member_id, is_group FROM members \
-         WHERE tenant = $1 AND group_id = $2 AND removed IS NULL AND member_id IN {ids:$3}";
     let mut values = params![tenant.as_str(), group.as_bytes()];
     let sql = if wanted.replace {
         ALL
     } else {
         values.push(ids(wanted.add.union(&wanted.remove)));
-        NAMED
+        AMONG
     };
     tx.rows(sql, values)
         .await?
@@ -126,14 +124,16 @@ async fn present(
         .collect()
 }
 
+/// Those of some who are members of a group.
+pub(super) const AMONG: &str = "SELECT m.member_id, m.is_group FROM {ids:$3} AS named CROSS JOIN {each:members m \
+     WHERE m.tenant = $1 AND m.group_id = $2 AND m.member_id = named.value AND m.removed IS NULL}";
+
 /// Finds out who users and who groups are, and who is neither.
 async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> Result<BTreeMap<Id, MemberId>, Failure> {
-    const GROUPS: &str = "SELECT id, 1 FROM groups WHERE tenant = $1 AND id IN {ids:$2} \
-         UNION ALL SELECT id, 0 FROM users WHERE tenant = $1 AND id IN {ids:$2}";
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows = tx.rows(GROUPS, params![tenant.as_str(), ids(wanted)]).await?;
+    let rows = tx.rows(KINDS, params![tenant.as_str(), ids(wanted)]).await?;
     rows.iter()
         .map(|row| {
             let member = member(row)?;
@@ -142,10 +142,14 @@ async fn look_up(tx: &mut Tx<'_>, tenant: &TenantId, wanted: &BTreeSet<Id>) -> R
         .collect()
 }
 
+/// Which of some are groups, and which are users.
+pub(super) const KINDS: &str = "SELECT g.id, 1 FROM {ids:$2} AS ids \
+     CROSS JOIN {each:groups g WHERE g.tenant = $1 AND g.id = ids.value} \
+     UNION ALL SELECT u.id, 0 FROM {ids:$2} AS ids CROSS JOIN {each:users u WHERE u.tenant = $1 AND u.id = ids.value}";
+
 /// Those of the groups that are `group` itself, or contain it directly or through others.
 async fn above(tx: &mut Tx<'_>, tenant: &TenantId, group: GroupId, groups: &[&Id]) -> Result<BTreeSet<Id>, Failure> {
     let own = ids([group.as_bytes()]);
-    tx.by_indexes();
     let rows = tx.rows(ABOVE, params![tenant.as_str(), own, ids(groups.iter().copied())]).await?;
     rows.iter().map(|row| Ok(*super::group_id(row, 0)?.as_bytes())).collect()
 }
@@ -153,8 +157,8 @@ async fn above(tx: &mut Tx<'_>, tenant: &TenantId, group: GroupId, groups: &[&Id
 /// The groups among some that a group is, or is in.
 pub(super) const ABOVE: &str = "WITH RECURSIVE above (id) AS (\
      SELECT own.value FROM {ids:$2} AS own \
-     UNION SELECT m.group_id FROM above a JOIN members m \
-     ON m.tenant = $1 AND m.member_id = a.id AND m.removed IS NULL) \
+     UNION SELECT m.group_id FROM above a \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = a.id AND m.removed IS NULL}) \
      SELECT id FROM above WHERE id IN {ids:$3}";
 
 /// The statements that carry a delta out: rows, stamps of those who joined or left, and feed entries, of which `part` is
@@ -162,10 +166,6 @@ pub(super) const ABOVE: &str = "WITH RECURSIVE above (id) AS (\
 pub(super) fn change(scope: &mut Scope<'_, '_>, group: GroupId, delta: &Delta, part: i64) -> Vec<Statement> {
     const JOIN: &str = "INSERT INTO members (tenant, group_id, member_id, added, is_group) \
          SELECT $1, $2, joining.value, $3, $4 FROM {ids:$5} AS joining";
-    const LEAVE: &str = "UPDATE members SET removed = $3 \
-         WHERE tenant = $1 AND group_id = $2 AND removed IS NULL AND member_id IN {ids:$4}";
-    const STAMP_USERS: &str = "UPDATE users SET stamp = $2 WHERE tenant = $1 AND id IN {ids:$3}";
-    const STAMP_GROUPS: &str = "UPDATE groups SET stamp = $2 WHERE tenant = $1 AND id IN {ids:$3}";
     let (tenant, revision) = (scope.tenant.as_str(), scope.revision.to_db());
     let Delta { added, removed } = delta;
     let mut statements = Vec::new();
@@ -194,6 +194,13 @@ pub(super) fn change(scope: &mut Scope<'_, '_>, group: GroupId, delta: &Delta, p
     }
     statements
 }
+
+/// Ends the memberships of some in a group. No revision is zero: put like this, the condition is no index's, and all are
+/// looked up by their key.
+pub(super) const LEAVE: &str =
+    "UPDATE members SET removed = $3 WHERE {by ids:$1 group_id=$2 member_id=$4} AND COALESCE(removed, 0) = 0";
+pub(super) const STAMP_USERS: &str = "UPDATE users SET stamp = $2 WHERE {by ids:$1 id=$3}";
+pub(super) const STAMP_GROUPS: &str = "UPDATE groups SET stamp = $2 WHERE {by ids:$1 id=$3}";
 
 /// The statements that end every membership of one who is deleted. Each group it was in has one member less, which is a
 /// change of that group.

@@ -46,15 +46,6 @@ impl Write for Report {
     type Answer = ();
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
-        const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
-             pushed_at, effective_roles) \
-             SELECT u.tenant, u.id, $2, {int:r.record 1}, {text:r.record 2}, {text:r.record 3}, {text:r.record 4}, \
-             {int:r.record 5}, {text:r.record 6} \
-             FROM {records:$3} AS r JOIN users u ON u.tenant = $1 AND u.id = {bytes:r.record 0} WHERE u.tenant = $1 \
-             ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, \
-             state = excluded.state, reasons = excluded.reasons, fluent_user_id = excluded.fluent_user_id, \
-             pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
-             WHERE outcomes.epoch <> excluded.epoch OR outcomes.revision <= excluded.revision";
         let Self { epoch, outcomes } = self;
         if epoch_of(scope.tx).await? != *epoch {
             return Ok(Applied::Unchanged(()));
@@ -75,6 +66,18 @@ impl Write for Report {
         Ok(Applied::Unchanged(()))
     }
 }
+
+/// The outcomes of those users who are there.
+pub(super) const PUT: &str = "INSERT INTO outcomes (tenant, user_id, epoch, revision, state, reasons, fluent_user_id, \
+     pushed_at, effective_roles) \
+     SELECT u.tenant, u.id, $2, {int:r.record 1}, {text:r.record 2}, {text:r.record 3}, {text:r.record 4}, \
+     {int:r.record 5}, {text:r.record 6} \
+     FROM (SELECT r.record, {bytes:r.record 0} AS id FROM {records:$3} AS r) AS r \
+     CROSS JOIN {each:users u WHERE u.tenant = $1 AND u.id = r.id} \
+     ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, \
+     state = excluded.state, reasons = excluded.reasons, fluent_user_id = excluded.fluent_user_id, \
+     pushed_at = excluded.pushed_at, effective_roles = excluded.effective_roles \
+     WHERE outcomes.epoch <> excluded.epoch OR outcomes.revision <= excluded.revision";
 
 /// One outcome a user: the newest, and of two that are as new the last. In order of user, so that two reports do not
 /// wait for each other.

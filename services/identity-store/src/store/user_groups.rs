@@ -22,11 +22,11 @@ macro_rules! list {
         "CASE WHEN EXISTS (SELECT 1 FROM members m WHERE m.tenant = $1 AND m.member_id = $2 AND m.removed IS NULL) THEN \
          (WITH RECURSIVE reached (id, direct) AS (\
          SELECT m.group_id, 1 FROM members m WHERE m.tenant = $1 AND m.member_id = $2 AND m.removed IS NULL \
-         UNION SELECT m.group_id, 0 FROM reached r JOIN members m \
-         ON m.tenant = $1 AND m.member_id = r.id AND m.removed IS NULL), \
+         UNION SELECT m.group_id, 0 FROM reached r \
+         CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = r.id AND m.removed IS NULL}), \
          shown (id, direct) AS (SELECT id, MAX(direct) FROM reached GROUP BY id ORDER BY 2 DESC, 1 LIMIT 1000) \
          SELECT CAST({list of rows}({list}({hex:g.id}, g.display_name, s.direct)) AS TEXT) \
-         FROM shown s JOIN groups g ON g.tenant = $1 AND g.id = s.id) END"
+         FROM shown s CROSS JOIN {each:groups g WHERE g.tenant = $1 AND g.id = s.id}) END"
     };
 }
 pub(super) use list;
@@ -50,13 +50,14 @@ pub(super) fn listed(column: Option<&str>) -> Result<Vec<UserGroup>, Failure> {
 
 /// The groups of many users, in order of user; direct ones first. `$3` is the most rows.
 pub(super) const OF_MANY: &str = "WITH RECURSIVE reached (user_id, id, direct) AS (\
-     SELECT m.member_id, m.group_id, 1 FROM members m \
-     WHERE m.tenant = $1 AND m.member_id IN {ids:$2} AND m.removed IS NULL \
-     UNION SELECT r.user_id, m.group_id, 0 FROM reached r JOIN members m \
-     ON m.tenant = $1 AND m.member_id = r.id AND m.removed IS NULL), \
+     SELECT m.member_id, m.group_id, 1 FROM {ids:$2} AS users \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = users.value AND m.removed IS NULL} \
+     UNION SELECT r.user_id, m.group_id, 0 FROM reached r \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.member_id = r.id AND m.removed IS NULL}), \
      shown (user_id, id, direct) AS (SELECT user_id, id, MAX(direct) FROM reached GROUP BY user_id, id \
      ORDER BY 1, 3 DESC, 2 LIMIT $3) \
-     SELECT s.user_id, s.id, g.display_name, s.direct FROM shown s JOIN groups g ON g.tenant = $1 AND g.id = s.id \
+     SELECT s.user_id, s.id, g.display_name, s.direct FROM shown s \
+     CROSS JOIN {each:groups g WHERE g.tenant = $1 AND g.id = s.id} \
      ORDER BY s.user_id, s.direct DESC, s.id";
 
 /// The groups of each user, by user.

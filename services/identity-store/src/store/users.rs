@@ -314,15 +314,16 @@ async fn name_taken(tx: &mut Tx<'_>, tenant: &TenantId, document: &UserDocument)
     Ok(tx.row(TAKEN, params![tenant.as_str(), document.folded_name()]).await?.is_some())
 }
 
+pub(super) const FORGET_EMAILS: &str = "DELETE FROM user_emails WHERE {by texts:$1 user_id=$2 folded=$3}";
+
 /// The statements that turn a user's `old` addresses into the `new` ones.
 fn emails(tenant: &TenantId, id: UserId, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Statement> {
-    const DELETE: &str = "DELETE FROM user_emails WHERE tenant = $1 AND user_id = $2 AND folded IN {texts:$3}";
     const INSERT: &str =
         "INSERT INTO user_emails (tenant, folded, user_id) SELECT $1, new.value, $2 FROM {texts:$3} AS new";
     let gone: Vec<_> = old.difference(new).map(String::as_str).collect();
     let mut statements = Vec::new();
     if !gone.is_empty() {
-        statements.push(Statement::new(DELETE, params![tenant.as_str(), id.as_bytes(), Value::texts(gone)]));
+        statements.push(Statement::new(FORGET_EMAILS, params![tenant.as_str(), id.as_bytes(), Value::texts(gone)]));
     }
     let added: Vec<_> = new.difference(old).map(String::as_str).collect();
     if !added.is_empty() {

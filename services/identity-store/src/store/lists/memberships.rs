@@ -138,13 +138,14 @@ async fn groups(tx: &mut Tx<'_>, tenant: &TenantId, base_url: &str, ids: &[[u8; 
 }
 
 /// The members of the groups `$2`; at most `$3` of them.
-const MEMBERS: &str = "SELECT m.group_id, m.member_id, m.is_group FROM members m \
-     WHERE m.tenant = $1 AND m.group_id IN {ids:$2} AND m.removed IS NULL LIMIT $3";
+pub(in super::super) const MEMBERS: &str = "SELECT m.group_id, m.member_id, m.is_group FROM {ids:$2} AS ids \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND m.removed IS NULL} LIMIT $3";
 
 /// Of the groups `$2`, the members `$3`, and of each one other user and one other group.
 pub(in super::super) const WITNESSES: &str = "\
-     SELECT m.group_id, m.member_id, m.is_group FROM members m \
-     WHERE m.tenant = $1 AND m.group_id IN {ids:$2} AND m.member_id IN {ids:$3} AND m.removed IS NULL \
+     SELECT m.group_id, m.member_id, m.is_group FROM {ids:$2} AS ids CROSS JOIN {ids:$3} AS named \
+     CROSS JOIN {each:members m \
+     WHERE m.tenant = $1 AND m.group_id = ids.value AND m.member_id = named.value AND m.removed IS NULL} \
      UNION ALL SELECT w.group_id, w.member_id, 0 FROM (SELECT g.value AS group_id, (SELECT m.member_id FROM members m \
      WHERE m.tenant = $1 AND m.group_id = g.value AND m.is_group = 0 AND m.removed IS NULL \
      AND m.member_id NOT IN {ids:$3} ORDER BY m.member_id LIMIT 1) AS member_id FROM {ids:$2} AS g) w \

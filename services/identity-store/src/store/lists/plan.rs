@@ -38,12 +38,6 @@ impl Store {
         let reach = criterion.reach();
         let walk = Walk { tenant, criterion, reach, order, start, count, base_url, kept: None, with_groups: false };
         let (sql, values) = walk.first::<T>()?;
-        let explain = self.database.read(move |tx| {
-            Box::pin(async move {
-                tx.by_indexes();
-                tx.explain(&sql, values).await
-            })
-        });
-        Ok(explain.await?)
+        Ok(self.database.read(move |tx| Box::pin(async move { tx.explain(&sql, values).await })).await?)
     }
 }

@@ -311,7 +311,7 @@ impl Walk<'_> {
 
     /// The resources at these places.
     async fn named<T: Listed>(&self, tx: &mut Tx<'_>, places: &[Spot]) -> Result<BTreeMap<[u8; 16], T>, Failure> {
-        let sql = format!("SELECT {}{} WHERE r.tenant = $1 AND r.id IN {{ids:$2}}", T::COLUMNS, T::FROM);
+        let sql = format!("SELECT {}{} WHERE {{by ids:$1 r.id=$2}}", T::COLUMNS, T::FROM);
         let ids = Value::ids(places.iter().map(|place| &place.id[..]));
         let rows = tx.composed(&sql, params![self.tenant.as_str(), ids]).await?;
         rows.iter().map(|row| Ok((row.bytes(0)?.try_into().map_err(|_| Failure::Internal)?, T::read(row)?))).collect()
