@@ -134,18 +134,19 @@ async fn store(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], way: Way,
     Ok(())
 }
 
-/// The entries under some names, and those of some users (a cross join: SQLite then begins with the users). They stay locked: a worker that is about to write down an
-/// account of one of the users holds its entry, and is waited for.
-pub(super) const WORK: &str = "SELECT account, user_id, user_name, desired_epoch, desired_revision, renamed, gone, revokes, \
-     revokes_since, due_at, attempts, lease_until, fence FROM push_work \
-     WHERE tenant = $1 AND account IN (SELECT value FROM {texts:$2} AS named \
-     UNION SELECT w.account FROM {ids:$3} AS users CROSS JOIN push_work w WHERE w.tenant = $1 AND w.user_id = users.value \
-     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value) \
-     ORDER BY account {for update}";
+/// The entries under some names, and those of some users. They stay locked: a worker that is about to write down an account
+/// of one of the users holds its entry, and is waited for. They are locked as they are found, in order of account.
+pub(super) const WORK: &str = "SELECT w.account, w.user_id, w.user_name, w.desired_epoch, w.desired_revision, w.renamed, \
+     w.gone, w.revokes, w.revokes_since, w.due_at, w.attempts, w.lease_until, w.fence FROM (SELECT value FROM {texts:$2} AS named \
+     UNION SELECT w.account FROM {ids:$3} AS users CROSS JOIN {each:push_work w WHERE w.tenant = $1 AND w.user_id = users.value} \
+     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN {each:push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value} \
+     ORDER BY value) AS names \
+     CROSS JOIN {each:push_work w WHERE w.tenant = $1 AND w.account = names.value} {for update:w}";
 /// What the ledger says under some names, and of some users.
-pub(super) const LEDGER: &str = "SELECT account, user_id, standing, decision, decided_for FROM push_ledger \
-     WHERE tenant = $1 AND account IN (SELECT value FROM {texts:$2} AS named \
-     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value)";
+pub(super) const LEDGER: &str = "SELECT o.account, o.user_id, o.standing, o.decision, o.decided_for FROM (\
+     SELECT value FROM {texts:$2} AS named \
+     UNION SELECT l.account FROM {ids:$3} AS users CROSS JOIN {each:push_ledger l WHERE l.tenant = $1 AND l.user_id = users.value}\
+     ) AS names CROSS JOIN {each:push_ledger o WHERE o.tenant = $1 AND o.account = names.value}";
 
 /// All there is of the accounts that changes concern, and of those to which they may push others, and so on.
 async fn read(tx: &mut Tx<'_>, tenant: &TenantId, changes: &[Change], now: Timestamp) -> Result<Accounts, Error> {
@@ -224,7 +225,7 @@ const CHANGE: &str = entries!(
      gone = excluded.gone, revokes = excluded.revokes, revokes_since = excluded.revokes_since, \
      due_at = excluded.due_at, attempts = excluded.attempts, lease_until = excluded.lease_until, fence = excluded.fence"
 );
-pub(super) const DELETE: &str = "DELETE FROM push_work WHERE tenant = $1 AND account IN {texts:$2}";
+pub(super) const DELETE: &str = "DELETE FROM push_work WHERE {by texts:$1 account=$2}";
 const CLAIM: &str = "UPDATE push_ledger SET user_id = $3, decision = NULL, decided_for = NULL \
      WHERE tenant = $1 AND account = $2";
 

@@ -7,16 +7,30 @@ use std::time::Duration;
 use domain::clock::Timestamp;
 use domain::id::{TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
+use sql::{Engine, Value, params};
 
-use super::{Change, Ending, Entry, Finished, Presence, Standing, Store, Take};
+use super::{Change, Ending, Entry, Finished, Presence, Standing, Store, Take, enqueue};
 use crate::testing::clock;
 
 const TERM: Duration = Duration::from_mins(1);
 
 pub(super) async fn each(test: impl AsyncFn(&Store, &TenantId)) {
+    each_on(std::env::var("ROLECALL_TEST_POSTGRES").ok(), test).await;
+}
+
+/// The same with tables of its own: nobody else fills them or makes statistics of them.
+async fn each_of_its_own(test: impl AsyncFn(&Store, &TenantId)) {
+    let postgres = match std::env::var("ROLECALL_TEST_POSTGRES") {
+        Ok(server) => Some(servers::fresh_database_on(&server, "push").await.unwrap()),
+        Err(_) => None,
+    };
+    each_on(postgres, test).await;
+}
+
+async fn each_on(postgres: Option<String>, test: impl AsyncFn(&Store, &TenantId)) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = format!("sqlite:{}", folder.path().join("push.db").display());
-    for url in [Some(sqlite), std::env::var("ROLECALL_TEST_POSTGRES").ok()].into_iter().flatten() {
+    for url in [Some(sqlite), postgres].into_iter().flatten() {
         // Tests share a server's tables; each has a tenant of its own, and is an instance of its own.
         let name = format!("t{}", UserId::new());
         let store = Store::open(&url.parse().unwrap(), sql::Options::default(), clock(), &name).await.unwrap();
@@ -166,6 +180,35 @@ async fn two_replicas_that_store_the_same_at_once_store_it_once() {
         let (one, other) = tokio::join!(store.enqueue(tenant, all), store.enqueue(tenant, backwards));
         assert!(one.and(other).is_ok());
         assert_eq!(store.backlog(tenant).await.unwrap().due, 600);
+    })
+    .await;
+}
+
+/// By name and by user. Whoever would lease them meanwhile passes them over, and leases what is beside them.
+#[tokio::test]
+async fn entries_that_changes_concern_stay_locked_until_they_are_written() {
+    each(async |store, tenant| {
+        if store.database.engine() == Engine::Sqlite {
+            return;
+        }
+        let (epoch, ada) = (Epoch::new(), UserId::new());
+        let changes = vec![
+            change(ada, "Ada", false, at(epoch, 1)),
+            change(UserId::new(), "Bob", false, at(epoch, 2)),
+            change(UserId::new(), "Cy", false, at(epoch, 3)),
+        ];
+        store.enqueue(tenant, changes).await.unwrap();
+        let (name, other) = (tenant.clone(), store.clone());
+        let jobs = store.database.write(move |tx| {
+            Box::pin(async move {
+                let users = Value::ids([&ada.as_bytes()[..]]);
+                let values = params![name.as_str(), Value::texts(["bob", "dan"]), users];
+                assert_eq!(tx.rows(enqueue::WORK, values).await?.len(), 2);
+                other.claim(&name, 9, TERM).await
+            })
+        });
+        let accounts: Vec<_> = jobs.await.unwrap().into_iter().map(|job| job.account).collect();
+        assert_eq!(accounts, ["cy"]);
     })
     .await;
 }
