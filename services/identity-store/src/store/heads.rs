@@ -17,10 +17,16 @@ use crate::model::{Head, Heads};
 /// How long a consumer hears nothing at most, and how old what it hears may be.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 
-/// The newest heads known, and a bell that rings when one moves.
+/// How long those who were told something hear nothing more, but of what takes access away and of what somebody waits
+/// for: a consumer does the same for a hundred moves as for one, and a commit is not to wake all of them each time.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The newest heads known, and bells that ring when one moves.
 pub(crate) struct HeadBoard {
     state: Mutex<State>,
     bell: watch::Sender<()>,
+    /// Rings for moves of which consumers are told at once.
+    alarm: watch::Sender<()>,
 }
 
 struct State {
@@ -40,40 +46,62 @@ struct State {
 impl HeadBoard {
     pub(super) fn new(epoch: Epoch) -> Self {
         let state = State::new(epoch, Instant::now());
-        Self { state: Mutex::new(state), bell: watch::Sender::new(()) }
+        Self { state: Mutex::new(state), bell: watch::Sender::new(()), alarm: watch::Sender::new(()) }
     }
 
     /// Takes note of a head. Heads only ever grow within an epoch, so news may arrive in any order.
     pub(super) fn announce(&self, tenant: &TenantId, head: Head) {
-        if self.state.lock().raise(tenant, head) {
+        let moved = self.state.lock().raise(tenant, head);
+        self.ring(moved);
+    }
+
+    fn ring(&self, moved: Move) {
+        if moved >= Move::Usual {
             self.bell.send_replace(());
+        }
+        if moved == Move::Urgent {
+            self.alarm.send_replace(());
         }
     }
 
     /// Takes note of all heads as they were when they were asked for, at `asked`.
     fn refresh(&self, epoch: Epoch, heads: BTreeMap<TenantId, Head>, asked: Instant) {
         let mut state = self.state.lock();
-        let mut moved = state.epoch != epoch;
-        if moved {
+        let mut moved = Move::None;
+        if state.epoch != epoch {
             if asked < state.read_at {
                 // Of a life that has ended since: the answer came late.
                 return;
             }
             state.begin(epoch);
+            moved = Move::Urgent;
         }
         state.read_at = state.read_at.max(asked);
         for (tenant, head) in heads {
-            moved |= state.raise(&tenant, head);
+            moved = moved.max(state.raise(&tenant, head));
         }
         drop(state);
-        if moved {
-            self.bell.send_replace(());
-        }
+        self.ring(moved);
+    }
+
+    fn watch(&self) -> HeadWatch {
+        HeadWatch { bell: self.bell.subscribe(), alarm: self.alarm.subscribe(), told: None }
     }
 
     fn is_current(&self) -> bool {
         self.state.lock().read_at.elapsed() <= SILENCE
     }
+}
+
+/// Whether a head moved, and how soon that must be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Move {
+    /// It did not.
+    None,
+    /// In a moment will do.
+    Usual,
+    /// Something was taken away, or somebody waits for a catalogue.
+    Urgent,
 }
 
 impl State {
@@ -87,9 +115,9 @@ impl State {
         *self = Self { last, began: last, ..Self::new(epoch, self.read_at) };
     }
 
-    fn raise(&mut self, tenant: &TenantId, new: Head) -> bool {
-        let raised = match self.heads.get(tenant) {
-            None => new,
+    fn raise(&mut self, tenant: &TenantId, new: Head) -> Move {
+        let (raised, urgent) = match self.heads.get(tenant) {
+            None => (new, true),
             Some((moved, head)) => {
                 let raised = Head {
                     revision: head.revision.max(new.revision),
@@ -98,16 +126,16 @@ impl State {
                     catalogue_served: head.catalogue_served.max(new.catalogue_served),
                 };
                 if raised == *head {
-                    return false;
+                    return Move::None;
                 }
                 self.moves.remove(moved);
-                raised
+                (raised, Head { revision: head.revision, ..raised } != *head)
             }
         };
         self.last += 1;
         self.moves.insert(self.last, tenant.clone());
         self.heads.insert(tenant.clone(), (self.last, raised));
-        true
+        if urgent { Move::Urgent } else { Move::Usual }
     }
 
     /// What is news to one who was told of everything up to a move, if anything is: what moved after it, or all there are
@@ -134,15 +162,24 @@ impl State {
 /// A consumer's view of the board: what it has been told already.
 pub(crate) struct HeadWatch {
     bell: watch::Receiver<()>,
+    alarm: watch::Receiver<()>,
     /// The last move it was told of.
     told: Option<u64>,
 }
 
 impl HeadWatch {
-    /// Waits until the board may have moved.
+    /// Waits until the board may have moved, and a moment at least if nothing is urgent.
     pub(crate) async fn moved(&mut self) {
-        if self.bell.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        let Self { bell, alarm, told: _ } = self;
+        let usual = async {
+            tokio::time::sleep(GATHER).await;
+            bell.changed().await
+        };
+        tokio::select! {
+            Ok(()) = alarm.changed() => {}
+            Ok(()) = usual => {}
+            // The board is gone.
+            else => std::future::pending().await,
         }
     }
 
@@ -155,7 +192,7 @@ impl HeadWatch {
 impl Store {
     /// Begins to watch.
     pub(crate) fn watch_heads(&self) -> HeadWatch {
-        HeadWatch { bell: self.board.bell.subscribe(), told: None }
+        self.board.watch()
     }
 
     /// The heads that moved since `watch` was last told; all of them the first time and in a new epoch. Unavailable if
@@ -261,6 +298,38 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_was_told_hears_usual_moves_after_a_moment_and_urgent_ones_at_once() {
+        let board = HeadBoard::new(Epoch::new());
+        let mut watch = board.watch();
+        let began = Instant::now();
+        let usual = |revision| board.announce(&tenant(0), Head { revision: Revision(revision), ..Head::default() });
+        usual(1);
+        watch.moved().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "a tenant nobody knew");
+        usual(2);
+        usual(3);
+        watch.moved().await;
+        assert_eq!(began.elapsed(), GATHER, "one news of two moves");
+        tokio::time::advance(GATHER * 2).await;
+        usual(4);
+        let urgent = [
+            Head { revision: Revision(5), taken_away: Revision(5), ..Head::default() },
+            Head { catalogue_wanted: 1, ..Head::default() },
+            Head { catalogue_served: 1, ..Head::default() },
+        ];
+        for head in urgent {
+            let announced = Instant::now();
+            board.announce(&tenant(0), head);
+            watch.moved().await;
+            assert_eq!(announced.elapsed(), Duration::ZERO, "{head:?}");
+        }
+        board.refresh(Epoch::new(), BTreeMap::new(), Instant::now());
+        let announced = Instant::now();
+        watch.moved().await;
+        assert_eq!(announced.elapsed(), Duration::ZERO, "another life of the database");
+    }
+
     #[test]
     fn an_answer_of_another_life_that_comes_late_is_not_heard() {
         let epochs = [Epoch::new(), Epoch::new()];
@@ -277,13 +346,13 @@ mod tests {
         let mut board = State::new(Epoch::new(), Instant::now());
         let head = |revision| Head { revision: Revision(revision), ..Head::default() };
         for number in 0..100 {
-            assert!(board.raise(&tenant(number), head(7)));
+            assert_eq!(board.raise(&tenant(number), head(7)), Move::Urgent, "new");
         }
         let told = Some(board.last);
-        assert!(!board.raise(&tenant(3), head(6)), "older news");
+        assert_eq!(board.raise(&tenant(3), head(6)), Move::None, "older news");
         assert_eq!(board.since(told).heads, BTreeMap::new());
         for revision in [8, 9] {
-            assert!(board.raise(&tenant(3), head(revision)));
+            assert_eq!(board.raise(&tenant(3), head(revision)), Move::Usual);
         }
         assert_eq!(board.since(told).heads, BTreeMap::from([(tenant(3), head(9))]));
     }
