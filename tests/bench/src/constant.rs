@@ -1,11 +1,12 @@
-//! The floor of GET: a server in a process of its own that answers everything with one body, through the same HTTP stack.
+//! The floor of GET, and the least that a POST can cost: a server in a process of its own that answers everything with
+//! one body, through the same HTTP stack.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum::routing::get;
+use axum::routing::any;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG};
 use runtime::http_server::{self, HttpLimits};
@@ -58,7 +59,7 @@ pub(crate) async fn serve() -> Result<()> {
     std::io::stdin().read_to_end(&mut body)?;
     let body = Bytes::from(body);
     let answer = async move || ([(CONTENT_TYPE, "application/scim+json"), (ETAG, "W/\"1\"")], body.clone());
-    let router: Router = Router::new().route("/scim/v2/Users/{id}", get(answer));
+    let router: Router = Router::new().route("/scim/v2/Users/{id}", any(answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}/scim/v2", listener.local_addr()?);
     let forever = CancellationToken::new();

@@ -1,4 +1,7 @@
 //! POST of users without labels, beside the same rows written one transaction at a time.
+//!
+//! Beside both stands a constant that the same HTTP stack answers at once: a client that has one request under way waits
+//! for that and for the transaction at least, so no server of this kind has a better ratio than `ceiling`.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,6 +14,7 @@ use anyhow::Result;
 use harness::{Family, Shape};
 use http::{Method, StatusCode};
 
+use crate::constant::Constant;
 use crate::cpu::Processes;
 use crate::floor::{Floor, Way};
 use crate::load::{self, Asks, Load, Target};
@@ -28,6 +32,7 @@ struct Contest {
     target: Target,
     processes: Processes,
     floor: Floor,
+    bare: (Target, Constant),
     next: Arc<AtomicUsize>,
     posts: usize,
     family: Family,
@@ -48,7 +53,7 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
     report.section(
         "posts",
         "POST /Users, no labels; floor: the same rows, one prepared transaction at a time by one thread",
-        &["posts/s", "floor/s", "ratio", "cpu us/post", "p50 ms", "p99 ms", "fdatasync ms"],
+        &["posts/s", "floor/s", "http/s", "ratio", "ceiling", "cpu us/post", "p50 ms", "p99 ms", "fdatasync ms"],
     );
     contest.rows("SQLite, one process", options, report).await?;
     drop(contest);
@@ -63,13 +68,16 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
     }
     let none = f64::NAN;
     let name = "floor, each transaction sent at once";
-    report.row(name, &[none, median(rates), none, none, none, none, none], None)
+    report.row(name, &[none, median(rates), none, none, none, none, none, none, none], None)
 }
 
 impl Contest {
     fn new(family: Family, floor: Floor, options: &Options) -> Result<Self> {
+        let constant = Constant::start(person::document("constant").as_bytes())?;
+        let of = |url: &str| Target::new(url, family.scim.token(), "application/scim+json");
         Ok(Self {
-            target: Target::new(family.scim.base(), family.scim.token(), "application/scim+json")?,
+            bare: (of(&constant.url)?, constant),
+            target: of(family.scim.base())?,
             processes: Processes::new(family.pids())?,
             floor,
             next: Arc::default(),
@@ -82,14 +90,17 @@ impl Contest {
         self.turn(16).await?;
         self.floor(Way::OneByOne).await?;
         for connections in CONNECTIONS {
-            let (mut turns, mut floors, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut turns, mut floors, mut bare, mut syncs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for _ in 0..options.rounds {
                 syncs.push(sync(self.family.folder())?);
                 turns.push(self.turn(connections).await?);
                 floors.push(self.floor(Way::OneByOne).await?);
+                bare.push(self.bare(connections).await?);
             }
             let rate = median(turns.iter().map(|turn| turn.load.rate()));
             let ratio = median(turns.iter().zip(&floors).map(|(turn, floor)| turn.load.rate() / floor));
+            let ceiling = median(floors.iter().zip(&bare).map(|(floor, bare)| bare / (bare + floor)));
+            let ceiling = if connections == 1 { ceiling } else { f64::NAN };
             let cpu = median(turns.iter().map(|turn| turn.cpu));
             let latencies = Summary::of(turns.into_iter().flat_map(|turn| turn.load.latencies).collect());
             let goal = (connections == 1).then_some(Goal::AtLeast("ratio", 0.7));
@@ -97,7 +108,7 @@ impl Contest {
             let name = format!("{name}, {connections} connection{ending}");
             report.row(
                 &name,
-                &[rate, median(floors), ratio, cpu, latencies.p50, latencies.p99, median(syncs)],
+                &[rate, median(floors), median(bare), ratio, ceiling, cpu, latencies.p50, latencies.p99, median(syncs)],
                 goal,
             )?;
         }
@@ -117,6 +128,13 @@ impl Contest {
         self.processes.settle().await?;
         let used = self.processes.used()?.saturating_sub(before);
         Ok(Turn { load, cpu: used.as_secs_f64() * 1e6 / number(self.posts) })
+    }
+
+    /// The constant's turn: answers in a second.
+    async fn bare(&self, connections: usize) -> Result<f64> {
+        let target = self.bare.0.clone();
+        let asks: Asks = Arc::new(move |_| target.ask(Method::POST, "/Users/1", person::posted("constant", &[])));
+        Ok(load::run(&self.bare.0, connections, self.posts, StatusCode::OK, asks).await?.rate())
     }
 
     /// The floor's turn: transactions in a second.
