@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::clock::Timestamp;
 use crate::id::TenantId;
-use crate::token::{BearerToken, InvalidToken, Pepper, TokenHash, TokenId, checksum};
+use crate::token::{BearerToken, InvalidToken, Pepper, Peppers, TokenHash, TokenId, checksum};
 
 const PREFIX: &str = "rla";
 const MAC: usize = 64;
@@ -145,6 +145,35 @@ impl AccessKey {
     fn mac(&self, tenant: &TenantId, token: &AccessToken) -> blake3::Hash {
         // No part holds a space.
         blake3::keyed_hash(&self.0, format!("{} {}", tenant.as_str(), token.body()).as_bytes())
+    }
+}
+
+/// The keys that go with the pepper in use and with a second one.
+#[derive(Clone, Debug)]
+pub struct AccessKeys {
+    current: AccessKey,
+    second: Option<AccessKey>,
+}
+
+impl AccessKeys {
+    /// The keys that go with these peppers.
+    #[must_use]
+    pub fn derive(peppers: &Peppers) -> Self {
+        let Peppers { current, second } = peppers;
+        Self { current: AccessKey::derive(current), second: second.as_ref().map(AccessKey::derive) }
+    }
+
+    /// A token as [`AccessKey::make`] makes it, with the key in use.
+    #[must_use]
+    pub fn make(&self, tenant: &TenantId, parent: &TokenId, scopes: &[Scope], ends: Timestamp) -> AccessToken {
+        self.current.make(tenant, parent, scopes, ends)
+    }
+
+    /// Whether the token was made with one of them for this tenant.
+    #[must_use]
+    pub fn made(&self, tenant: &TenantId, token: &AccessToken) -> bool {
+        let by_current = self.current.made(tenant, token);
+        self.second.as_ref().is_some_and(|second| second.made(tenant, token)) || by_current
     }
 }
 

@@ -92,6 +92,40 @@ impl Pepper {
     }
 }
 
+/// The pepper in use, and a second one while tokens are moved from one to the other.
+#[derive(Clone, Debug)]
+pub struct Peppers {
+    /// Under which tokens are kept.
+    pub current: Pepper,
+    /// Whose tokens are good too.
+    pub second: Option<Pepper>,
+}
+
+impl From<Pepper> for Peppers {
+    fn from(current: Pepper) -> Self {
+        Self { current, second: None }
+    }
+}
+
+/// Under which pepper a token is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The one in use.
+    Current,
+    /// The second one: it is to be kept under the other from now on.
+    Second,
+}
+
+impl Peppers {
+    /// Whether `kept` is the token's hash. It takes the same time whatever the answer is.
+    #[must_use]
+    pub fn keep(&self, kept: TokenHash, token: &BearerToken) -> Option<Kept> {
+        let current = kept == token.hash(&self.current);
+        let second = self.second.as_ref().is_some_and(|second| kept == token.hash(second));
+        if current { Some(Kept::Current) } else { second.then_some(Kept::Second) }
+    }
+}
+
 /// What is stored of a token's secret.
 ///
 /// Comparison takes the same time wherever two hashes differ.

@@ -30,8 +30,12 @@ pub struct Config {
     /// for machines that stand still.
     #[serde(skip)]
     pub database_options: sql::Options,
-    /// The key under which secrets of bearer tokens are hashed; changing it ends every token.
+    /// The key under which secrets of bearer tokens are hashed. Exchanged for another without [`Self::second_pepper`], it
+    /// ends every token.
     pub pepper: Option<Secret>,
+    /// A second key, whose tokens are good too: the one before, or the one to come while replicas are restarted one by
+    /// one. A token kept under it is kept under `pepper` from its next use on.
+    pub second_pepper: Option<Secret>,
     /// How often the database is asked what other replicas committed.
     #[serde(with = "humantime_serde")]
     pub poll: Duration,
@@ -49,6 +53,7 @@ impl Default for Config {
             database: None,
             database_options: sql::Options::default(),
             pepper: None,
+            second_pepper: None,
             poll: Duration::from_millis(250),
             upkeep: Duration::from_mins(10),
         }
@@ -63,12 +68,11 @@ impl Validate for Config {
             "it is missing or names no database",
             "sqlite:PATH or postgres://USER@HOST/DATABASE",
         );
-        problems.require(
-            self.pepper.as_ref().is_some_and(|pepper| pepper.expose().len() >= PEPPER),
-            "pepper",
-            "it is missing or shorter than 32 bytes",
-            "a secret, as `openssl rand -hex 32` prints one",
-        );
+        let long_enough = |pepper: &Secret| pepper.expose().len() >= PEPPER;
+        let right = "a secret, as `openssl rand -hex 32` prints one";
+        let (first, second) = (self.pepper.as_ref(), self.second_pepper.as_ref());
+        problems.require(first.is_some_and(long_enough), "pepper", "it is missing or shorter than 32 bytes", right);
+        problems.require(second.is_none_or(long_enough), "second_pepper", "it is shorter than 32 bytes", right);
         problems.section("limits", &self.limits);
         for (key, time) in [("poll", self.poll), ("upkeep", self.upkeep)] {
             problems.require(!time.is_zero(), key, "it would never rest", "a duration such as \"250ms\"");

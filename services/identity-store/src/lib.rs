@@ -16,7 +16,8 @@ mod upkeep;
 
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
-use domain::token::Pepper;
+use domain::token::{Pepper, Peppers};
+use runtime::config::Secret;
 use runtime::grpc::{Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
@@ -90,8 +91,9 @@ pub async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     let missing = |field| Failure::Invalid { field, expected: "it must be configured".into() };
     let url = config.database.as_ref().ok_or_else(|| missing("database"))?;
     let pepper = config.pepper.as_ref().ok_or_else(|| missing("pepper"))?;
-    let pepper = Pepper::derive(pepper.expose().as_bytes());
-    Store::open_with(url.expose(), config.database_options, clock, pepper).await
+    let derive = |secret: &Secret| Pepper::derive(secret.expose().as_bytes());
+    let peppers = Peppers { current: derive(pepper), second: config.second_pepper.as_ref().map(derive) };
+    Store::open_with(url.expose(), config.database_options, clock, peppers).await
 }
 
 /// Opens the database, brings its schema up to date, and puts the services together.

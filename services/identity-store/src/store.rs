@@ -38,11 +38,11 @@ mod users;
 
 use std::sync::Arc;
 
-use domain::access_token::AccessKey;
+use domain::access_token::AccessKeys;
 use domain::clock::{Clock, Timestamp};
 use domain::id::{GroupId, TenantId, UserId};
 use domain::revision::{Epoch, Position, Revision};
-use domain::token::{BearerToken, Pepper, TokenHash};
+use domain::token::{BearerToken, Peppers, TokenHash};
 use sql::{Database, Engine, Migration, Row, Tx, params};
 
 use self::alarms::Alarms;
@@ -79,10 +79,10 @@ pub struct Store {
     board: Arc<HeadBoard>,
     scans: Scans,
     clock: Clock,
-    pepper: Arc<Pepper>,
+    peppers: Arc<Peppers>,
     /// A hash no token has, for comparing where there is no token.
     dummy: TokenHash,
-    access_key: AccessKey,
+    access_keys: AccessKeys,
 }
 
 impl std::fmt::Debug for Store {
@@ -100,12 +100,18 @@ impl Store {
 
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`), brings its schema up to date, and begins its first
     /// epoch if it is new.
-    pub async fn open(url: &str, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {
-        Self::open_with(url, sql::Options::default(), clock, pepper).await
+    pub async fn open(url: &str, clock: Clock, peppers: impl Into<Peppers>) -> Result<Self, Failure> {
+        Self::open_with(url, sql::Options::default(), clock, peppers).await
     }
 
     /// The same with other waits.
-    pub async fn open_with(url: &str, options: sql::Options, clock: Clock, pepper: Pepper) -> Result<Self, Failure> {
+    pub async fn open_with(
+        url: &str,
+        options: sql::Options,
+        clock: Clock,
+        peppers: impl Into<Peppers>,
+    ) -> Result<Self, Failure> {
+        let peppers = peppers.into();
         let url = url
             .parse()
             .map_err(|error: sql::InvalidUrl| Failure::Invalid { field: "database", expected: error.to_string() })?;
@@ -125,11 +131,11 @@ impl Store {
         let board = Arc::new(HeadBoard::new(epoch));
         let alarms = Alarms::default();
         let committer = Committer::new(database.clone(), clock.clone(), Arc::clone(&board), alarms.clone());
-        let dummy = BearerToken::generate().hash(&pepper);
-        let access_key = AccessKey::derive(&pepper);
+        let dummy = BearerToken::generate().hash(&peppers.current);
+        let access_keys = AccessKeys::derive(&peppers);
         let scans = Scans::default();
         let store =
-            Self { database, committer, alarms, board, scans, clock, dummy, access_key, pepper: Arc::new(pepper) };
+            Self { database, committer, alarms, board, scans, clock, dummy, access_keys, peppers: Arc::new(peppers) };
         store.refresh_heads().await?;
         Ok(store)
     }

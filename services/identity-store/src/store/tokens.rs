@@ -5,9 +5,9 @@ use std::time::Duration;
 use domain::access_token::{Presented, Scope};
 use domain::clock::Timestamp;
 use domain::id::TenantId;
-use domain::token::{BearerToken, TokenHash, TokenId};
+use domain::token::{BearerToken, Kept, TokenHash, TokenId};
 use domain::token_age::Ageing;
-use sql::{Row, Statement, params};
+use sql::{Row, Statement, Value, params};
 
 use super::audit::Record;
 use super::{Store, list_from_db, list_to_db, time};
@@ -62,7 +62,7 @@ impl Store {
         }
         let now = self.clock.now();
         let expires_at = now.plus(DAY * days);
-        let hash = token.hash(&self.pepper);
+        let hash = token.hash(&self.peppers.current);
         let (tenant, id, note) = (tenant.clone(), token.id().clone(), note.to_owned());
         self.database
             .write(move |tx| {
@@ -174,7 +174,7 @@ impl Store {
             }
         };
         let ends = self.clock.now().plus(lifetime).min(expires_at);
-        let token = self.access_key.make(&tenant, &id, &wanted, ends);
+        let token = self.access_keys.make(&tenant, &id, &wanted, ends);
         Ok(IssuedAccessToken { expires_at: token.ends(), scopes: token.scopes(), token })
     }
 
@@ -187,17 +187,20 @@ impl Store {
             .database
             .read(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.row(FIND, params![sought.as_str()]).await?) }))
             .await?;
+        let mut moves = None;
         let same = match presented {
             Presented::Issued(token) => {
-                let kept = match &row {
+                let hash = match &row {
                     Some(row) => TokenHash::from_slice(row.bytes(1)?).ok_or(Failure::Internal)?,
                     None => self.dummy,
                 };
-                kept == token.hash(&self.pepper)
+                let kept = self.peppers.keep(hash, token);
+                moves = (kept == Some(Kept::Second)).then(|| (hash, token.hash(&self.peppers.current)));
+                kept.is_some()
             }
             Presented::Access(token) => {
                 let tenant = row.as_ref().map_or(Ok("nobody"), |row| row.text(0))?.parse()?;
-                self.access_key.made(&tenant, token)
+                self.access_keys.made(&tenant, token)
             }
         };
         let now = self.clock.now();
@@ -212,25 +215,37 @@ impl Store {
         if row.maybe_int(4)?.is_some() || expires_at <= now {
             return Err(Failure::TokenInvalid);
         }
+        if let Some((from, to)) = moves {
+            self.move_over(&id, from, to);
+        }
         if row.maybe_int(5)?.is_none_or(|used| now.since(Timestamp(used)) >= HOUR) {
-            self.record_use(id.clone(), now);
+            self.record_use(&id, now);
         }
         Ok(VerifiedToken { id, tenant: row.text(0)?.parse()?, scopes, expires_at })
     }
 
-    /// Notes that a token was used, without making its holder wait.
-    fn record_use(&self, id: TokenId, now: Timestamp) {
+    /// Notes that a token was used.
+    fn record_use(&self, id: &TokenId, now: Timestamp) {
         const USED: &str = "UPDATE tokens SET last_used_at = $2 WHERE id = $1 \
              AND (last_used_at IS NULL OR last_used_at < $2)";
+        self.note(USED, params![id.as_str(), now.0]);
+    }
+
+    /// Keeps a token under the pepper in use.
+    fn move_over(&self, id: &TokenId, from: TokenHash, to: TokenHash) {
+        const MOVE: &str = "UPDATE tokens SET hash = $3 WHERE id = $1 AND hash = $2";
+        self.note(MOVE, params![id.as_str(), from.as_bytes(), to.as_bytes()]);
+    }
+
+    /// Writes something about a token down without making its holder wait: it is written when it is used again.
+    fn note(&self, sql: &'static str, values: Vec<Value>) {
         let database = self.database.clone();
         tokio::spawn(async move {
             let noted = database
-                .write(move |tx| {
-                    Box::pin(async move { Ok::<_, Failure>(tx.execute(USED, params![id.as_str(), now.0]).await?) })
-                })
+                .write(move |tx| Box::pin(async move { Ok::<_, Failure>(tx.execute(sql, values).await?) }))
                 .await;
             if let Err(failure) = noted {
-                tracing::warn!(%failure, "the last use of a token was not recorded");
+                tracing::warn!(%failure, "what was to be noted of a token was not written");
             }
         });
     }

@@ -1,14 +1,17 @@
 //! Bearer tokens and settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::access_token::Scope;
+use domain::access_token::{AccessKeys, Scope};
+use domain::clock::Timestamp;
 use domain::settings::{Guardrail, Settings};
+use domain::token::{Pepper, Peppers};
 use domain::token_age::Ageing;
 
 use super::fixture::{Fixture, each};
-use crate::Failure;
 use crate::model::Include;
+use crate::{Failure, Store};
 
 async fn issue(f: &Fixture, days: u32) -> Result<String, Failure> {
     let issued = f.store.issue_token(&f.tenant, &["scim".into()], days, "a note").await?;
@@ -29,6 +32,71 @@ async fn a_token_is_good_until_it_is_revoked_or_ends() {
         let listed = f.store.list_tokens(&f.tenant).await.unwrap();
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().all(|token| token.revoked_at.is_some() == (token.id == id)));
+    })
+    .await;
+}
+
+/// A replica of the store with other peppers.
+fn under(f: &Fixture, current: &[u8], second: Option<&[u8]>) -> Store {
+    let peppers = Peppers { current: Pepper::derive(current), second: second.map(Pepper::derive) };
+    Store { access_keys: AccessKeys::derive(&peppers), peppers: Arc::new(peppers), ..f.store.clone() }
+}
+
+#[tokio::test]
+async fn a_pepper_is_exchanged_while_every_token_stays_good() {
+    each(async |f| {
+        let (old, new) = (&b"the old pepper"[..], &b"the new pepper"[..]);
+        let [before, during, after] = [under(f, old, None), under(f, new, Some(old)), under(f, new, None)];
+        // While replicas are restarted one by one, one that keeps tokens under the old pepper knows the new one already.
+        let ahead = under(f, old, Some(new));
+        let mut tokens = Vec::new();
+        for store in [&before, &during] {
+            tokens.push(store.issue_token(&f.tenant, &["scim".into()], 30, "").await.unwrap().token.expose());
+        }
+        let hour = Duration::from_hours(1);
+        let access = before.issue_access_token(&tokens[0], &[], hour).await.unwrap().token.expose();
+        for store in [&ahead, &during] {
+            for token in tokens.iter().chain([&access]) {
+                assert!(store.verify_token(token).await.is_ok());
+            }
+        }
+        let unknown = domain::token::BearerToken::generate().expose();
+        assert_eq!(during.verify_token(&unknown).await, Err(Failure::TokenInvalid));
+        // Noted behind the answer.
+        for token in &tokens {
+            while after.verify_token(token).await.is_err() {
+                assert!(during.verify_token(token).await.is_ok());
+            }
+        }
+        assert_eq!(after.verify_token(&access).await, Err(Failure::TokenInvalid), "made with the old pepper");
+        for token in &tokens {
+            assert_eq!(before.verify_token(token).await, Err(Failure::TokenInvalid), "kept under the new one");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_token_is_noted_once_an_hour() {
+    each(async |f| {
+        let token = issue(f, 30).await.unwrap();
+        let used = async || f.store.list_tokens(&f.tenant).await.unwrap()[0].last_used_at;
+        let until = async |at: Timestamp| {
+            while used().await != Some(at) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(used().await, None);
+        let first = f.clock.now();
+        f.store.verify_token(&token).await.unwrap();
+        until(first).await;
+        f.clock.advance(Duration::from_mins(59));
+        f.store.verify_token(&token).await.unwrap();
+        f.clock.advance(Duration::from_mins(1));
+        f.store.verify_token(&token).await.unwrap();
+        until(f.clock.now()).await;
+        assert!(f.store.verify_token("rlc_x").await.is_err());
+        assert_eq!(used().await, Some(first.plus(Duration::from_hours(1))));
     })
     .await;
 }
