@@ -20,6 +20,7 @@
 //! | `{int:r.record 0}` | the first column of the record, an integer | the same |
 //! | `{text:r.record 0}`, `{bytes:r.record 0}` | the same of a text, of bytes | the same |
 //! | `{each:t a WHERE …}` | a `LATERAL` select of `t`'s rows for each row before it | `t a WHERE …` |
+//! | `{each or none:t a ON …}` | the same after a `LEFT JOIN` | `t a ON …` |
 //! | `{by ids:$1 a=$2 b=$3}` | the row's key `(tenant, a, b)` is one of `$1`, `$2` and an id in `$3` | the same, by column |
 //! | `{by texts:$1 a=$2 b=$3}` | the same of the texts in `$3` | the same |
 //!
@@ -113,11 +114,16 @@ fn expand(engine: Engine, token: &str, out: &mut String) {
         "text" => format!("({column})"),
         "bytes" if sqlite => format!("unhex({column})"),
         "bytes" => format!("decode({column}, 'hex')"),
-        "each" if sqlite => translate(engine, parameter).to_string(),
+        "each" | "each or none" if sqlite => translate(engine, parameter).to_string(),
         // The offset keeps it apart: the planner would take it for an ordinary join.
         "each" => {
             let alias = parameter.split(' ').nth(1).unwrap_or_default();
             format!("LATERAL (SELECT * FROM {parameter} OFFSET 0) AS {alias}")
+        }
+        "each or none" => {
+            let (table, condition) = parameter.split_once(" ON ").unwrap_or((parameter, "true"));
+            let alias = table.split(' ').nth(1).unwrap_or_default();
+            format!("LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {alias} ON true")
         }
         "texts" => format!("(SELECT value FROM json_array_elements_text(${number}::text::json) AS items(value))"),
         _ => String::new(),
@@ -166,6 +172,12 @@ mod tests {
         assert_eq!(
             &*translate(Engine::Postgres, each),
             "FROM r CROSS JOIN LATERAL (SELECT * FROM t a WHERE a.b = $1 AND a.c = r.c OFFSET 0) AS a"
+        );
+        let or_none = "FROM r LEFT JOIN {each or none:t a ON a.b = $1 AND a.c = r.c} WHERE 1 = 1";
+        assert_eq!(&*translate(Engine::Sqlite, or_none), "FROM r LEFT JOIN t a ON a.b = ?1 AND a.c = r.c WHERE 1 = 1");
+        assert_eq!(
+            &*translate(Engine::Postgres, or_none),
+            "FROM r LEFT JOIN LATERAL (SELECT * FROM t a WHERE a.b = $1 AND a.c = r.c OFFSET 0) AS a ON true WHERE 1 = 1"
         );
         let by = "DELETE FROM t WHERE {by texts:$1 b=$2 c=$3}";
         assert!(

@@ -36,6 +36,6 @@ pub(super) const INSIDE: &str = "WITH RECURSIVE inside (id) AS (\
 /// How many active users are in some groups, counted up to a limit. The members are found first: a planner that sees the
 /// limit would rather walk through all users until it has met enough.
 pub(super) const ACTIVE_INSIDE: &str = "WITH people (id) AS MATERIALIZED (SELECT DISTINCT m.member_id FROM {ids:$2} AS ids \
-     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND m.is_group = 0 AND m.removed IS NULL}) \
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND m.is_group = 0 AND COALESCE(m.removed, 0) = 0}) \
      SELECT COUNT(*) FROM (SELECT p.id FROM people p \
      CROSS JOIN {each:users u WHERE u.tenant = $1 AND u.id = p.id AND u.active = 1} LIMIT $3) AS counted";

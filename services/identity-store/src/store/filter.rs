@@ -173,7 +173,7 @@ fn selects(named: &Named, kind: Kind, values: &mut Vec<Value>) -> Vec<String> {
         selects.push(format!(
             "SELECT d.id FROM (WITH RECURSIVE inside (id, is_group) AS (SELECT roots.value, CAST(1 AS BIGINT) FROM {groups} AS roots \
              UNION SELECT m.member_id, m.is_group FROM inside i CROSS JOIN {{each:members m \
-             WHERE i.is_group = 1 AND m.tenant = $1 AND m.group_id = i.id AND m.removed IS NULL}}) \
+             WHERE i.is_group = 1 AND m.tenant = $1 AND m.group_id = i.id AND COALESCE(m.removed, 0) = 0}}) \
              SELECT id FROM inside WHERE is_group = 0) AS d"
         ));
     }

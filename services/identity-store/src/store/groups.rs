@@ -293,7 +293,8 @@ impl Write for Delete {
 
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         const DELETE: &str = "DELETE FROM groups WHERE tenant = $1 AND id = $2";
-        const DISMISS: &str = "UPDATE members SET removed = $3 WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
+        const DISMISS: &str = "UPDATE members SET removed = $3 \
+             WHERE tenant = $1 AND group_id = $2 AND COALESCE(removed, 0) = 0";
         let Self { id, expected, ref actor } = *self;
         let tenant = scope.tenant;
         stored(scope.tx, tenant, id, expected).await?;

@@ -232,7 +232,7 @@ const LIMIT: i64 = PAGE as i64;
 /// In order of id, by the table's key.
 const NEXT: &str = "SELECT h.user_id, h.since, COALESCE(h.deleted_name, u.user_name), \
      CASE WHEN h.deleted_name IS NULL THEN 0 ELSE 1 END \
-     FROM held_back h LEFT JOIN users u ON u.tenant = h.tenant AND u.id = h.user_id \
+     FROM held_back h LEFT JOIN {each or none:users u ON u.tenant = h.tenant AND u.id = h.user_id} \
      WHERE h.tenant = $1 AND h.user_id > $2 AND h.revision <= $3 ORDER BY h.user_id LIMIT $4";
 
 fn held_back(row: &Row) -> Result<HeldBack, Failure> {

@@ -64,5 +64,5 @@ pub(super) const HOLDERS: &str = "WITH RECURSIVE roles (value) AS (SELECT value 
      CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 1 AND m.removed IS NULL}) \
      SELECT id FROM bearers WHERE kind = $9 AND id > $7 \
      UNION SELECT m.member_id FROM inside i CROSS JOIN {each:members m \
-     WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 0 AND m.removed IS NULL AND m.member_id > $7} \
+     WHERE m.tenant = $1 AND m.group_id = i.id AND m.is_group = 0 AND COALESCE(m.removed, 0) = 0 AND m.member_id > $7} \
      ORDER BY 1 LIMIT $8";

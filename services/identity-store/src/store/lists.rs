@@ -155,7 +155,8 @@ impl Listed for User {
     const COLUMNS: &'static str = users::columns!(r);
     const WIDTH: usize = users::COLUMNS;
     const TABLE: &'static str = "users";
-    const FROM: &'static str = " FROM users r LEFT JOIN outcomes o ON o.tenant = r.tenant AND o.user_id = r.id";
+    const FROM: &'static str =
+        " FROM users r LEFT JOIN {each or none:outcomes o ON o.tenant = r.tenant AND o.user_id = r.id}";
 
     fn schema(schemas: Schemas) -> &'static ResourceType {
         schemas.users

@@ -1,5 +1,8 @@
 //! Memberships as rows, each from the revision that added it up to the one that removed it. Changes are sets: fifty
 //! thousand members are as many statements as one.
+//!
+//! Those of a group that stand are asked for by `COALESCE(removed, 0) = 0`. No revision is zero, so it says `removed IS
+//! NULL`, but in no index's words: PostgreSQL would take the index by member, in which a group's members lie anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +109,8 @@ async fn present(
     group: GroupId,
     wanted: &Wanted,
 ) -> Result<BTreeMap<Id, MemberId>, Failure> {
-    const ALL: &str = "SELECT member_id, is_group FROM members WHERE tenant = $1 AND group_id = $2 AND removed IS NULL";
+    const ALL: &str = "SELECT member_id, is_group FROM members \
+         WHERE tenant = $1 AND group_id = $2 AND COALESCE(removed, 0) = 0";
     let mut values = params![tenant.as_str(), group.as_bytes()];
     let sql = if wanted.replace {
         ALL
@@ -195,8 +199,7 @@ pub(super) fn change(scope: &mut Scope<'_, '_>, group: GroupId, delta: &Delta, p
     statements
 }
 
-/// Ends the memberships of some in a group. No revision is zero: put like this, the condition is no index's, and all are
-/// looked up by their key.
+/// Ends the memberships of some in a group.
 pub(super) const LEAVE: &str =
     "UPDATE members SET removed = $3 WHERE {by ids:$1 group_id=$2 member_id=$4} AND COALESCE(removed, 0) = 0";
 pub(super) const STAMP_USERS: &str = "UPDATE users SET stamp = $2 WHERE {by ids:$1 id=$3}";
@@ -240,7 +243,7 @@ impl Store {
     /// The next page in order of id; `None` after the last.
     pub(crate) async fn more_members(&self, list: &mut MemberList) -> Result<Option<Vec<MemberId>>, Failure> {
         const PAGE_OF: &str = "SELECT member_id, is_group FROM members \
-             WHERE tenant = $1 AND group_id = $2 AND removed IS NULL AND member_id > $3 ORDER BY member_id LIMIT $4";
+             WHERE tenant = $1 AND group_id = $2 AND COALESCE(removed, 0) = 0 AND member_id > $3 ORDER BY member_id LIMIT $4";
         let MemberList { tenant, group, after } = &*list;
         let (tenant, values) = (tenant.clone(), params![tenant.as_str(), group.as_bytes(), after.as_slice(), PAGE]);
         let members: Vec<MemberId> = self

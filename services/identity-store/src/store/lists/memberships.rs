@@ -139,7 +139,7 @@ async fn groups(tx: &mut Tx<'_>, tenant: &TenantId, base_url: &str, ids: &[[u8; 
 
 /// The members of the groups `$2`; at most `$3` of them.
 pub(in super::super) const MEMBERS: &str = "SELECT m.group_id, m.member_id, m.is_group FROM {ids:$2} AS ids \
-     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND m.removed IS NULL} LIMIT $3";
+     CROSS JOIN {each:members m WHERE m.tenant = $1 AND m.group_id = ids.value AND COALESCE(m.removed, 0) = 0} LIMIT $3";
 
 /// Of the groups `$2`, the members `$3`, and of each one other user and one other group.
 pub(in super::super) const WITNESSES: &str = "\
@@ -147,11 +147,11 @@ pub(in super::super) const WITNESSES: &str = "\
      CROSS JOIN {each:members m \
      WHERE m.tenant = $1 AND m.group_id = ids.value AND m.member_id = named.value AND m.removed IS NULL} \
      UNION ALL SELECT w.group_id, w.member_id, 0 FROM (SELECT g.value AS group_id, (SELECT m.member_id FROM members m \
-     WHERE m.tenant = $1 AND m.group_id = g.value AND m.is_group = 0 AND m.removed IS NULL \
+     WHERE m.tenant = $1 AND m.group_id = g.value AND m.is_group = 0 AND COALESCE(m.removed, 0) = 0 \
      AND m.member_id NOT IN {ids:$3} ORDER BY m.member_id LIMIT 1) AS member_id FROM {ids:$2} AS g) w \
      WHERE w.member_id IS NOT NULL \
      UNION ALL SELECT w.group_id, w.member_id, 1 FROM (SELECT g.value AS group_id, (SELECT m.member_id FROM members m \
-     WHERE m.tenant = $1 AND m.group_id = g.value AND m.is_group = 1 AND m.removed IS NULL \
+     WHERE m.tenant = $1 AND m.group_id = g.value AND m.is_group = 1 AND COALESCE(m.removed, 0) = 0 \
      AND m.member_id NOT IN {ids:$3} ORDER BY m.member_id LIMIT 1) AS member_id FROM {ids:$2} AS g) w \
      WHERE w.member_id IS NOT NULL";
 
