@@ -137,6 +137,9 @@ impl Validate for Config {
             "it is not a URL",
             "a URL such as \"https://rolecall.example.com\", or nothing",
         );
+        if let Some(tls) = &self.tls {
+            problems.section("tls", tls);
+        }
         let local = self.listen.ip().is_loopback();
         problems.require(
             local || self.tls.is_some() || self.plaintext == Plaintext::Allowed,

@@ -50,7 +50,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9093).into(),
             tls: None,
-            limits: HttpLimits::default(),
+            limits: HttpLimits::peers(),
             database: None,
             identity_store: TransportConfig::default(),
             role_resolver: TransportConfig::default(),
@@ -104,6 +104,10 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         let known = self.database.as_ref().is_some_and(|url| url.expose().parse::<sql::Url>().is_ok());
         problems.require(known, "database", "it is missing or names no database", "sqlite:PATH or postgres://…");
+        if let Some(tls) = &self.tls {
+            problems.section("tls", tls);
+        }
+        problems.section("limits", &self.limits);
         problems.section("identity_store", &self.identity_store);
         problems.section("role_resolver", &self.role_resolver);
         problems.require(
@@ -140,12 +144,24 @@ mod tests {
     fn every_mistake_is_told_at_once_and_none_repeats_a_value() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        let text = "database = { value = 'mysql://me:canary@db' }\n[pushing]\nworkers = 0\npoll = '0s'\n";
+        let url = folder.path().join("url");
+        std::fs::write(&url, "mysql://me:canary@db").unwrap();
+        let text = format!(
+            "database = {{ file = '{}' }}\n[limits]\nconnections = 0\n[pushing]\nworkers = 0\npoll = '0s'\n",
+            url.display()
+        );
         std::fs::write(&path, text).unwrap();
         let errors = runtime::config::load::<Config>(Some(&path), "", []).unwrap_err();
         let keys: Vec<_> = errors.0.iter().map(|problem| problem.key.as_str()).collect();
-        let expected =
-            ["database", "identity_store.uri", "role_resolver.uri", "tenants", "pushing.workers", "pushing.poll"];
+        let expected = [
+            "database",
+            "limits.connections",
+            "identity_store.uri",
+            "role_resolver.uri",
+            "tenants",
+            "pushing.workers",
+            "pushing.poll",
+        ];
         assert_eq!(keys, expected);
         assert!(!errors.to_string().contains("canary"));
     }

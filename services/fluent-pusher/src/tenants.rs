@@ -300,7 +300,7 @@ mod tests {
     }
 
     const GOOD: &str = "url = 'https://acme.example'\naccount = 'ACME'\nusername = 'Rolecall'\nprotected = ['Boss']\n\
-                        client_secret = { value = 's' }\npassword = { file = 'PASSWORD' }\n";
+                        client_secret = { env = 'CARGO_PKG_NAME' }\npassword = { file = 'PASSWORD' }\n";
 
     #[test]
     fn the_folder_is_followed_and_a_bad_file_takes_nothing_away() {

@@ -7,9 +7,11 @@ use std::time::Duration;
 use runtime::config::{Problems, Secret, Validate};
 use runtime::http_server::HttpLimits;
 use runtime::tls::ServerTls;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::store::{SILENCE, Store};
+use crate::store::SILENCE;
 
 /// The fewest bytes the pepper may have.
 const PEPPER: usize = 32;
@@ -62,17 +64,28 @@ impl Default for Config {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
-        problems.require(
-            self.database.as_ref().is_some_and(|url| Store::knows(url.expose())),
-            "database",
-            "it is missing or names no database",
-            "sqlite:PATH or postgres://USER@HOST/DATABASE",
-        );
+        match self.database.as_ref().map(|url| (url, url.expose().parse::<sql::Url>())) {
+            Some((DatabaseUrl::Plain(_), Ok(url))) => problems.require(
+                !url.has_password(),
+                "database",
+                "a password stands in the configuration itself",
+                "a secret that holds the whole URL: { file = \"/run/secrets/x\" } or { env = \"NAME\" }",
+            ),
+            Some((DatabaseUrl::Kept(_), Ok(_))) => {}
+            Some((_, Err(_))) | None => problems.add(
+                "database",
+                "it is missing or names no database",
+                "sqlite:PATH or postgres://USER@HOST/DATABASE",
+            ),
+        }
         let long_enough = |pepper: &Secret| pepper.expose().len() >= PEPPER;
         let right = "a secret, as `openssl rand -hex 32` prints one";
         let (first, second) = (self.pepper.as_ref(), self.second_pepper.as_ref());
         problems.require(first.is_some_and(long_enough), "pepper", "it is missing or shorter than 32 bytes", right);
         problems.require(second.is_none_or(long_enough), "second_pepper", "it is shorter than 32 bytes", right);
+        if let Some(tls) = &self.tls {
+            problems.section("tls", tls);
+        }
         problems.section("limits", &self.limits);
         for (key, time) in [("poll", self.poll), ("upkeep", self.upkeep)] {
             problems.require(!time.is_zero(), key, "it would never rest", "a duration such as \"250ms\"");
@@ -87,10 +100,9 @@ impl Validate for Config {
 }
 
 /// Where the database is. It may hold a password, so it does not print.
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone)]
 pub enum DatabaseUrl {
-    /// As it stands.
+    /// As it stands, without a password.
     Plain(String),
     /// In a file or a variable of the environment.
     Kept(Secret),
@@ -107,6 +119,30 @@ impl DatabaseUrl {
     }
 }
 
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = DatabaseUrl;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the URL of a database, or the secret that holds it")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<DatabaseUrl, E> {
+                Ok(DatabaseUrl::Plain(url.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, place: A) -> Result<DatabaseUrl, A::Error> {
+                Secret::deserialize(MapAccessDeserializer::new(place)).map(DatabaseUrl::Kept)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
 impl From<&str> for DatabaseUrl {
     fn from(url: &str) -> Self {
         Self::Plain(url.to_owned())
@@ -116,5 +152,54 @@ impl From<&str> for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        database: DatabaseUrl,
+    }
+
+    impl Validate for File {
+        fn validate(&self, problems: &mut Problems) {
+            let config = Config { database: Some(self.database.clone()), ..Config::default() };
+            let mut found = Problems::default();
+            config.validate(&mut found);
+            for problem in found.into_iter().filter(|problem| problem.key == "database") {
+                problems.add(problem.key, problem.wrong, problem.right);
+            }
+        }
+    }
+
+    #[test]
+    fn a_database_stands_there_or_in_a_secret_and_with_a_password_only_in_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("config.toml"), folder.path().join("url"));
+        std::fs::write(&kept, "postgres://me:canary@db/identity\n").unwrap();
+        let load = |text: String| {
+            std::fs::write(&path, text).unwrap();
+            runtime::config::load::<File>(Some(&path), "", []).map(|file| file.database)
+        };
+        for plain in ["sqlite:identity.db", "postgres://me@db/identity"] {
+            assert_eq!(load(format!("database = '{plain}'")).unwrap().expose(), plain);
+        }
+        let url = load(format!("database = {{ file = '{}' }}", kept.display())).unwrap();
+        assert_eq!(url.expose(), "postgres://me:canary@db/identity");
+        for (wrong, told) in [
+            ("'postgres://me:canary@db/identity'", "a password stands in the configuration itself"),
+            ("'postgres://me@db/identity?password=canary'", "a password stands in the configuration itself"),
+            ("{ value = 'postgres://me:canary@db/identity' }", "the secret stands in the configuration itself"),
+            ("{ file = '/nowhere/url' }", "/nowhere/url cannot be read"),
+            ("'mysql://me:canary@db'", "names no database"),
+            ("7", "wrong type"),
+        ] {
+            let errors = load(format!("database = {wrong}")).unwrap_err();
+            assert!(errors.0.len() == 1 && errors.0[0].key == "database", "{errors}");
+            assert!(errors.to_string().contains(told) && !errors.to_string().contains("canary"), "{errors}");
+        }
     }
 }

@@ -92,12 +92,6 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Whether a text is a URL that [`Self::open`] can open.
-    #[must_use]
-    pub fn knows(url: &str) -> bool {
-        url.parse::<sql::Url>().is_ok()
-    }
-
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`), brings its schema up to date, and begins its first
     /// epoch if it is new.
     pub async fn open(url: &str, clock: Clock, peppers: impl Into<Peppers>) -> Result<Self, Failure> {

@@ -175,6 +175,9 @@ impl Default for Config {
 
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
+        if let Some(tls) = &self.tls {
+            problems.section("tls", tls);
+        }
         problems.section("limits", &self.limits);
         problems.section("identity_store", &self.identity_store);
         problems.section("cache", &self.cache);

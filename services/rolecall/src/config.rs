@@ -180,3 +180,6 @@ part!(
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars().filter(|(name, _)| !NOT_CONFIGURATION.iter().any(|prefix| name.starts_with(prefix)))
 }
+
+#[cfg(test)]
+mod tests;

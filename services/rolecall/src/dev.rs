@@ -317,19 +317,21 @@ fn tenant_file(arguments: &DevArgs, url: &str) -> Result<()> {
     let folder = arguments.data.join("tenants");
     std::fs::create_dir_all(&folder).context("making the folder of Fluent settings")?;
     let account = &arguments.fluent_account;
-    let (secret, user, password) = if arguments.no_sim {
+    // The simulated Fluent's, which protect nothing; kept in files all the same, as secrets are.
+    let kept = |name: &str, secret: &str| -> Result<String> {
+        let file = arguments.data.join(name);
+        std::fs::write(&file, secret).context("keeping a secret in the data folder")?;
+        Ok(format!("{{ file = {:?} }}", file.display().to_string()))
+    };
+    let (secret, username, password) = if arguments.no_sim {
         (
-            "{ env = \"ROLECALL_FLUENT_CLIENT_SECRET\" }",
-            "ROLECALL_FLUENT_USERNAME",
-            "{ env = \"ROLECALL_FLUENT_PASSWORD\" }",
+            "{ env = \"ROLECALL_FLUENT_CLIENT_SECRET\" }".to_owned(),
+            std::env::var("ROLECALL_FLUENT_USERNAME")
+                .context("ROLECALL_FLUENT_USERNAME names the user to sign in as")?,
+            "{ env = \"ROLECALL_FLUENT_PASSWORD\" }".to_owned(),
         )
     } else {
-        ("{ value = \"dev-secret\" }", "", "{ value = \"dev-password\" }")
-    };
-    let username = if arguments.no_sim {
-        std::env::var(user).context("ROLECALL_FLUENT_USERNAME names the user to sign in as")?
-    } else {
-        "rolecall".to_owned()
+        (kept("fluent.secret", "dev-secret")?, "rolecall".to_owned(), kept("fluent.password", "dev-password")?)
     };
     let text = format!(
         "url = {url:?}\naccount = {account:?}\nclient_id = {account:?}\nclient_secret = {secret}\n\

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result};
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
 use runtime::grpc::{Transport, TransportConfig};
-use runtime::http_server::HttpLimits;
 use runtime::peer::PeerSecret;
 use serde::Serialize;
 
@@ -114,7 +113,7 @@ pub(crate) async fn fluent_pusher(run: RunArgs) -> Result<()> {
         clock: Clock::System,
     };
     let app = fluent_pusher::build(part, parts).await?;
-    process.serve_grpc(listener, app.server(), HttpLimits::peers(), part.tls.as_ref())?;
+    process.serve_grpc(listener, app.server(), part.limits.clone(), part.tls.as_ref())?;
     process.shutdown.spawn(app.run(process.shutdown.token()));
     Addresses::write(run.ready_file.as_deref(), &process, Some(address))?;
     process.until_stopped().await

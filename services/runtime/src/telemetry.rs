@@ -39,7 +39,8 @@ pub struct TelemetryConfig {
     /// Which log lines and spans are kept, in `tracing`'s directive syntax. With `runtime::grpc=debug` log lines name the
     /// gRPC call they belong to; exported are calls in any case.
     pub filter: String,
-    /// Where spans are sent over OTLP/gRPC, for example `http://collector:4317`; nowhere if absent.
+    /// Where spans are sent over OTLP/gRPC, for example `http://collector:4317`; nowhere if absent. It is not encrypted:
+    /// a collector elsewhere is reached through an agent on this machine.
     pub otlp_endpoint: Option<String>,
     /// The share of traces begun here that is kept, 0 to 1. A trace begun by the caller follows the caller.
     pub sample_ratio: f64,
@@ -66,12 +67,17 @@ impl Validate for TelemetryConfig {
             "a number from 0 to 1",
         );
         if let Some(endpoint) = &self.otlp_endpoint {
-            problems.require(
-                endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some()),
-                "otlp_endpoint",
-                "it is not an address",
-                "an address such as \"http://collector:4317\"",
-            );
+            let uri = endpoint.parse::<http::Uri>().ok().filter(|uri| uri.authority().is_some());
+            let right = "an address such as \"http://collector:4317\"";
+            match uri.as_ref().and_then(http::Uri::scheme_str) {
+                Some("http") => {}
+                Some("https") => problems.add(
+                    "otlp_endpoint",
+                    "spans are not sent over TLS",
+                    format!("{right}; an agent on this machine can encrypt"),
+                ),
+                _ => problems.add("otlp_endpoint", "it is not an address", right),
+            }
         }
     }
 }
@@ -181,4 +187,26 @@ fn provider(endpoint: &str, ratio: f64, service: &str) -> Result<SdkTracerProvid
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
         .with_resource(resource)
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_is_reached_without_tls_or_not_at_all() {
+        let problems = |endpoint: &str| {
+            let config = TelemetryConfig { otlp_endpoint: Some(endpoint.to_owned()), ..TelemetryConfig::default() };
+            let mut problems = Problems::default();
+            config.validate(&mut problems);
+            problems.into_errors().0
+        };
+        assert!(problems("http://collector:4317").is_empty());
+        for (endpoint, wrong) in
+            [("https://collector:4317", "TLS"), ("grpc://collector:4317", "address"), ("collector", "address")]
+        {
+            let found = problems(endpoint);
+            assert!(found.len() == 1 && found[0].key == "otlp_endpoint" && found[0].wrong.contains(wrong), "{found:?}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 
+use crate::config::{Problems, Validate};
 use crate::error::Chain;
 
 /// How old a certificate read from its files may become, while connections arrive.
@@ -41,7 +42,7 @@ pub struct ClientTls {
 /// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds nothing of what it should.
+    /// A file holds nothing of what it should.
     #[error("{} holds no usable PEM", .0.display())]
     Pem(PathBuf, #[source] pem::Error),
     /// A file cannot be read.
@@ -66,15 +67,63 @@ impl ServerTls {
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-        let pem = |path: &Path| {
-            let path = path.to_owned();
-            move |error| TlsError::Pem(path, error)
-        };
-        let chain = CertificateDer::pem_file_iter(&self.certificate_file)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(pem(&self.certificate_file))?;
-        let key = PrivateKeyDer::from_pem_file(&self.key_file).map_err(pem(&self.key_file))?;
-        Ok(CertifiedKey::from_der(chain, key, provider)?)
+        Ok(CertifiedKey::from_der(certificates(&self.certificate_file)?, self.key()?, provider)?)
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_file(&self.key_file).map_err(|error| unusable(&self.key_file, error))
+    }
+}
+
+/// The certificates in a file: at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match found {
+        Ok(found) if found.is_empty() => Err(unusable(path, pem::Error::NoItemsFound)),
+        found => found.map_err(|error| unusable(path, error)),
+    }
+}
+
+fn unusable(path: &Path, error: pem::Error) -> TlsError {
+    match error {
+        pem::Error::Io(error) => TlsError::File(path.to_owned(), error),
+        error => TlsError::Pem(path.to_owned(), error),
+    }
+}
+
+/// What is said of a file. Of one that can be read nothing is repeated: it may hold a key.
+fn said(error: &TlsError) -> String {
+    match error {
+        TlsError::File(..) => Chain(error).to_string(),
+        TlsError::Pem(..) | TlsError::Pair(_) => error.to_string(),
+    }
+}
+
+impl Validate for ServerTls {
+    fn validate(&self, problems: &mut Problems) {
+        let (chain, key) = (certificates(&self.certificate_file), self.key());
+        let both = chain.is_ok() && key.is_ok();
+        if let Err(error) = chain {
+            problems.add(
+                "certificate_file",
+                said(&error),
+                "a PEM file with the chain, the listener's certificate first",
+            );
+        }
+        if let Err(error) = key {
+            problems.add("key_file", said(&error), "a PEM file with the certificate's private key");
+        }
+        if both && let Err(error) = self.load() {
+            problems.add("", said(&error), "a certificate and the key that belongs to it");
+        }
+    }
+}
+
+impl Validate for ClientTls {
+    fn validate(&self, problems: &mut Problems) {
+        if let Err(error) = certificates(&self.ca_file) {
+            problems.add("ca_file", said(&error), "a PEM file with the authorities' certificates");
+        }
     }
 }
 
@@ -115,6 +164,7 @@ impl ResolvesServerCert for ReloadedPair {
 
 impl ClientTls {
     pub(crate) fn load(&self) -> Result<tonic::transport::ClientTlsConfig, TlsError> {
+        certificates(&self.ca_file)?;
         let ca = std::fs::read(&self.ca_file).map_err(|error| TlsError::File(self.ca_file.clone(), error))?;
         let config =
             tonic::transport::ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(ca));

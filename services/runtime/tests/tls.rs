@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use runtime::config::{Problems, Validate};
 use runtime::grpc::{Server, Transport, TransportConfig};
 use runtime::http_server::{HttpLimits, serve};
 use runtime::peer::PeerSecret;
@@ -59,6 +60,41 @@ async fn parts_talk_over_tls_with_the_authority_they_trust_and_not_otherwise() {
     assert!(check(format!("https://127.0.0.1:{port}"), with(&trusted)).await.is_ok());
     assert_eq!(check(format!("https://127.0.0.1:{port}"), with(&stranger)).await.unwrap_err(), Code::Unavailable);
     assert_eq!(check(format!("http://127.0.0.1:{port}"), None).await.unwrap_err(), Code::Unavailable);
+}
+
+/// What is said of TLS files, by key, without what is in them.
+fn problems(of: &impl Validate) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    of.validate(&mut problems);
+    problems.into_iter().map(|problem| (problem.key, problem.wrong)).collect()
+}
+
+#[test]
+fn files_that_cannot_be_used_are_all_named_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca_file, ours) = certify(folder.path(), "ours");
+    let (_, theirs) = certify(folder.path(), "theirs");
+    let client = |ca_file: PathBuf| ClientTls { ca_file, server_name: None };
+    assert_eq!(problems(&ours), []);
+    assert_eq!(problems(&client(ca_file)), []);
+
+    let nowhere = folder.path().join("nowhere");
+    let missing = ServerTls { certificate_file: nowhere.clone(), key_file: nowhere.clone() };
+    let found = [problems(&missing), problems(&client(nowhere))].concat();
+    assert_eq!(
+        found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+        ["certificate_file", "key_file", "ca_file"]
+    );
+    assert!(found.iter().all(|(_, wrong)| wrong.contains("nowhere cannot be read: ")), "{found:?}");
+
+    let torn = write(folder.path(), "torn", "-----BEGIN hunter2");
+    let bad = ServerTls { certificate_file: torn.clone(), key_file: torn.clone() };
+    let found = [problems(&bad), problems(&client(torn))].concat();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().all(|(_, wrong)| wrong.ends_with("torn holds no usable PEM")), "{found:?}");
+
+    let mixed = ServerTls { certificate_file: ours.certificate_file, key_file: theirs.key_file };
+    assert_eq!(problems(&mixed), [(String::new(), "the certificate and its key cannot be used".to_owned())]);
 }
 
 #[test]

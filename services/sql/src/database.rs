@@ -50,6 +50,17 @@ impl FromStr for Url {
     }
 }
 
+impl Url {
+    /// Whether it holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        match &self.0 {
+            Location::Sqlite(_) => false,
+            Location::Postgres(config) => config.get_password().is_some(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {

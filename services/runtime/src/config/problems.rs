@@ -122,7 +122,11 @@ pub(super) fn explain(kind: &Kind) -> (String, String) {
         Kind::Message(message) if message.contains("socket address") => {
             (message.clone(), "an address and a port, such as \"127.0.0.1:8080\"".to_owned())
         }
-        Kind::Message(message) => (message.clone(), "a value that can be read".to_owned()),
+        // Our own types say in their messages what would be right.
+        Kind::Message(message) => match message.split_once("; expected ") {
+            Some((wrong, right)) => (wrong.to_owned(), right.to_owned()),
+            None => (message.clone(), "a value that can be read".to_owned()),
+        },
         Kind::InvalidType(_, expected) => ("the value has a wrong type".to_owned(), expected.clone()),
         Kind::InvalidValue(_, expected) => ("the value cannot be read".to_owned(), expected.clone()),
         Kind::InvalidLength(length, expected) => (format!("it has {length} items"), expected.clone()),

@@ -4,34 +4,29 @@ use std::fmt;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny};
 
-/// A secret text: `{ file = "/run/secrets/x" }`, `{ env = "NAME" }`, or, for development, `{ value = "…" }`.
+/// The end of a message that says what would be right.
+const RIGHT: &str = "; expected { file = \"/run/secrets/x\" } or { env = \"NAME\" }";
+
+/// A secret text: `{ file = "/run/secrets/x" }` or `{ env = "NAME" }`. It never stands in the configuration itself, which
+/// is read, copied and kept by more people than may know it.
 ///
 /// It is read when the configuration is. One line end at the end of a file is not part of it.
 #[derive(Clone)]
-pub struct Secret {
-    text: SecretString,
-    literal: bool,
-}
+pub struct Secret(SecretString);
 
 impl Secret {
     /// A secret made by the program itself.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), literal: false }
+        Self(text.into().into())
     }
 
     /// The secret itself: for the one place that presents or compares it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.text.expose_secret()
-    }
-
-    /// Whether it stood in the configuration itself, which only development should allow.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        self.literal
+        self.0.expose_secret()
     }
 }
 
@@ -49,37 +44,38 @@ impl fmt::Debug for Secret {
 
 /// Where a secret is kept.
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a secret, which is { file = \"/run/secrets/x\" } or { env = \"NAME\" }")]
 struct Place {
     file: Option<PathBuf>,
     env: Option<String>,
-    value: Option<SecretString>,
+    /// The secret itself, which is refused.
+    value: Option<IgnoredAny>,
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (text, literal) = match Place::deserialize(deserializer)? {
-            Place { file: Some(file), env: None, value: None } => {
+        let text = match Place::deserialize(deserializer)? {
+            Place { value: Some(IgnoredAny), .. } => {
+                return Err(D::Error::custom(format!("the secret stands in the configuration itself{RIGHT}")));
+            }
+            Place { file: Some(file), env: None, .. } => {
                 let text = std::fs::read_to_string(&file)
                     .map_err(|error| D::Error::custom(format!("{} cannot be read: {error}", file.display())))?;
                 let line =
                     text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                (SecretString::from(line), false)
+                SecretString::from(line)
             }
-            Place { file: None, env: Some(name), value: None } => {
+            Place { file: None, env: Some(name), .. } => {
                 let text = std::env::var(&name)
                     .map_err(|_| D::Error::custom(format!("the environment has no variable {name} with a text")))?;
-                (SecretString::from(text), false)
+                SecretString::from(text)
             }
-            Place { file: None, env: None, value: Some(text) } => (text, true),
-            Place { .. } => {
-                return Err(D::Error::custom("a secret needs exactly one of `file`, `env` and `value`"));
-            }
+            Place { .. } => return Err(D::Error::custom(format!("it names no place, or two{RIGHT}"))),
         };
         if text.expose_secret().is_empty() {
             return Err(D::Error::custom("the secret is empty"));
         }
-        Ok(Self { text, literal })
+        Ok(Self(text))
     }
 }
 

@@ -146,26 +146,41 @@ fn a_file_that_is_missing_or_not_toml_is_named() {
 }
 
 #[test]
-fn secrets_come_from_a_file_or_stand_there_and_are_never_printed() {
-    let secret = file("hunter2\n");
-    let text = format!(
-        "[store]\npath = \"x\"\n[gateway]\npepper = {{ file = \"{}\" }}\nkey = {{ value = \"{}\" }}",
-        secret.path().display(),
-        "0a".repeat(32)
-    );
-    let config = load_text(&text, &[]).unwrap();
-    let pepper = config.gateway.pepper.as_ref().unwrap();
-    assert_eq!(pepper.expose(), "hunter2");
-    assert!(!pepper.is_literal());
+fn secrets_come_from_a_file_or_the_environment_and_are_never_printed() {
+    let (secret, key) = (file("hunter2\n"), file(&"0a".repeat(32)));
+    let text = |pepper: &str| {
+        let key = key.path().display();
+        format!("[store]\npath = \"x\"\n[gateway]\npepper = {pepper}\nkey = {{ file = \"{key}\" }}")
+    };
+    let config = load_text(&text(&format!("{{ file = \"{}\" }}", secret.path().display())), &[]).unwrap();
+    assert_eq!(config.gateway.pepper.as_ref().unwrap().expose(), "hunter2");
+    // A variable that every test has.
+    let named = load_text(&text("{ env = \"CARGO_PKG_NAME\" }"), &[]).unwrap();
+    assert_eq!(named.gateway.pepper.unwrap().expose(), env!("CARGO_PKG_NAME"));
+    let missing = load_text(&text("{ env = \"ROLECALL_TEST_NOBODY_SETS_THIS\" }"), &[]).unwrap_err();
+    assert!(missing.to_string().contains("no variable ROLECALL_TEST_NOBODY_SETS_THIS"), "{missing}");
     assert_eq!(config.gateway.key.as_ref().unwrap().expose(), &[10; 32]);
     assert!(!format!("{config:?}").contains("hunter2"));
     assert!(!format!("{config:?}").contains("10, 10"));
 }
 
 #[test]
-fn a_secret_of_digits_in_the_environment_stays_as_it_is() {
-    let env = [("ROLECALL_STORE__PATH", "x"), ("ROLECALL_GATEWAY__PEPPER__VALUE", "0012345678901234567890")];
-    assert_eq!(load_text("", &env).unwrap().gateway.pepper.unwrap().expose(), "0012345678901234567890");
+fn a_text_of_digits_in_the_environment_stays_as_it_is() {
+    let env = [("ROLECALL_STORE__PATH", "0012345678901234567890")];
+    assert_eq!(load_text("", &env).unwrap().store.path, "0012345678901234567890");
+}
+
+#[test]
+fn a_secret_never_stands_in_the_configuration_itself() {
+    let literal = "[store]\npath = \"x\"\n[gateway]\npepper = { value = \"hunter2\" }\nkey = \"hunter2\"";
+    let errors = load_text(literal, &[]).unwrap_err();
+    assert_eq!(errors.0.len(), 2, "{errors}");
+    for problem in &errors.0 {
+        assert!(problem.right.contains("{ file = \"/run/secrets/x\" } or { env = \"NAME\" }"), "{problem}");
+    }
+    assert!(errors.to_string().contains("gateway.pepper: the secret stands in the configuration itself"), "{errors}");
+    let env = [("ROLECALL_STORE__PATH", "x"), ("ROLECALL_GATEWAY__PEPPER__VALUE", "hunter2")];
+    assert_eq!(keys(load_text("", &env)), ["gateway.pepper"]);
 }
 
 #[test]
@@ -181,10 +196,12 @@ fn no_message_repeats_a_value_since_it_may_be_a_secret_in_the_wrong_place() {
 
 #[test]
 fn a_secret_without_or_with_two_places_is_refused() {
-    let both = "[store]\npath = \"x\"\n[gateway]\npepper = { file = \"/x\", value = \"y\" }";
+    let both = "[store]\npath = \"x\"\n[gateway]\npepper = { file = \"/x\", env = \"PATH\" }";
     assert_eq!(keys(load_text(both, &[])), ["gateway.pepper"]);
     assert_eq!(keys(load_text("[store]\npath = \"x\"\n[gateway]\npepper = {}", &[])), ["gateway.pepper"]);
-    assert_eq!(keys(load_text("[store]\npath = \"x\"\n[gateway]\npepper = { value = \"\" }", &[])), ["gateway.pepper"]);
+    let empty = file("\n");
+    let empty = format!("[store]\npath = \"x\"\n[gateway]\npepper = {{ file = \"{}\" }}", empty.path().display());
+    assert_eq!(keys(load_text(&empty, &[])), ["gateway.pepper"]);
 }
 
 #[derive(Debug, Deserialize)]

@@ -62,6 +62,9 @@ impl Validate for TransportConfig {
             (Some("https"), None) => problems.add("tls", "it is missing", "`ca_file`, for an https address"),
             _ => problems.add("uri", "it is missing or not an address", right),
         }
+        if let Some(tls) = &self.tls {
+            problems.section("tls", tls);
+        }
         for (key, time) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
             problems.require(!time.is_zero(), key, "no call is that fast", "a duration such as \"10s\"");
         }
