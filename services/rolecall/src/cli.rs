@@ -85,6 +85,12 @@ pub(crate) struct StoreArgs {
     /// The file that holds the secret the parts share.
     #[arg(long, env = "ROLECALL_PEER_SECRET_FILE", global = true)]
     pub(crate) peer_secret_file: Option<PathBuf>,
+    /// The file of the authorities that sign the parts' certificates, where identity-store listens with TLS (`https`).
+    #[arg(long, env = "ROLECALL_STORE_CA_FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name identity-store's certificate bears, where it is not the address's host.
+    #[arg(long, env = "ROLECALL_STORE_SERVER_NAME", requires = "ca_file", global = true)]
+    pub(crate) server_name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ use proto::admin::v1::admin_service_client::AdminServiceClient;
 use runtime::grpc::{Transport, TransportConfig};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
+use runtime::tls::ClientTls;
 
 use crate::cli::{SchemaAction, StoreArgs, TenantAction, TokenAction};
 
@@ -20,7 +21,19 @@ fn connect(store: &StoreArgs) -> Result<Admin> {
         bail!("name the file with the parts' secret: --peer-secret-file, or ROLECALL_PEER_SECRET_FILE");
     };
     let secret = std::fs::read_to_string(file).context("reading the parts' secret")?;
-    let config = TransportConfig { uri: store.store.clone(), ..TransportConfig::default() };
+    let tls = store.ca_file.clone().map(|ca_file| ClientTls { ca_file, server_name: store.server_name.clone() });
+    match (store.store.split_once("://"), &tls) {
+        (Some(("https", _)), None) => {
+            bail!(
+                "name the file of the authorities that sign the parts' certificates: --ca-file, or ROLECALL_STORE_CA_FILE"
+            )
+        }
+        (Some(("http", _)), Some(_)) => {
+            bail!("an authority is named, but the address is not encrypted: --store must begin with https://")
+        }
+        _ => {}
+    }
+    let config = TransportConfig { uri: store.store.clone(), tls, ..TransportConfig::default() };
     let transport = Transport::connect(&config, &PeerSecret::new(secret.trim_end()), &Metrics::new())?;
     Ok(Admin::new(transport))
 }
