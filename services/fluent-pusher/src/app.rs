@@ -1,4 +1,4 @@
-//! The whole pusher: one heartbeat, and for each tenant a follower of the feed, one who looks ahead in it, workers, and a reader of the catalogue.
+//! The whole pusher: one heartbeat, one who asks whether its database answers, and for each tenant a follower of the feed, one who looks ahead in it, workers, and a reader of the catalogue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::clock::Clock;
 use domain::id::TenantId;
 use proto::push::v1::push_service_server::PushServiceServer;
+use runtime::admin::Readiness;
 use runtime::grpc::{BuildError, MAX_MESSAGE_BYTES, Server, Transport};
 use runtime::peer::PeerSecret;
 use runtime::telemetry::Metrics;
@@ -18,6 +19,7 @@ use crate::catalogue::Reader;
 use crate::config::{Config, Pushing};
 use crate::feed::{self, Follower, Known};
 use crate::fluent::{Http, TlsError};
+use crate::health;
 use crate::metrics::Counts;
 use crate::overtake::Overtaking;
 use crate::peers::{Identity, Resolver};
@@ -37,6 +39,8 @@ pub struct Parts {
     pub peers: PeerSecret,
     /// Where things are counted.
     pub metrics: Metrics,
+    /// Told whether the database answers.
+    pub readiness: Readiness,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -70,6 +74,7 @@ pub struct App {
     identity: Identity,
     resolver: Resolver,
     counts: Counts,
+    readiness: Readiness,
     clock: Clock,
     config: Pushing,
     follows_folder: bool,
@@ -78,7 +83,7 @@ pub struct App {
 /// Opens the tables and reads the folder of tenants. Nothing is asked of the other parts, or of Fluent, before
 /// [`App::run`].
 pub async fn build(config: &Config, parts: Parts) -> Result<App, StartError> {
-    let Parts { identity_store, role_resolver, peers, metrics, clock } = parts;
+    let Parts { identity_store, role_resolver, peers, metrics, readiness, clock } = parts;
     let url = config.database.as_ref().map_or("", |url| url.expose()).parse()?;
     let store = Store::open(&url, sql::Options::default(), clock.clone(), &config.instance()).await?;
     store.take_back().await?;
@@ -94,6 +99,7 @@ pub async fn build(config: &Config, parts: Parts) -> Result<App, StartError> {
         identity: Identity::new(identity_store),
         resolver: Resolver::new(role_resolver),
         counts: Counts::new(&metrics),
+        readiness,
         clock,
         config: config.pushing,
         follows_folder: config.tenants.is_some(),
@@ -120,6 +126,7 @@ impl App {
         let (sender, known) = watch::channel(Known::default());
         let tasks = TaskTracker::new();
         tasks.spawn(feed::listen(self.identity.clone(), sender, stop.clone()));
+        tasks.spawn(health::watch(self.store.clone(), self.readiness.clone(), self.config.poll, stop.clone()));
         let mut running: BTreeMap<TenantId, (Arc<Tenant>, CancellationToken)> = BTreeMap::new();
         loop {
             self.keep_up(&mut running, &known, &tasks, &stop);

@@ -13,6 +13,7 @@ pub mod config;
 mod convert;
 mod feed;
 pub mod fluent;
+mod health;
 mod metrics;
 mod outbox;
 pub mod outcome;

@@ -59,6 +59,11 @@ impl Store {
         self.clock.now()
     }
 
+    /// Asks whether the tables can be read.
+    pub async fn answers(&self) -> Result<(), Error> {
+        self.database.point("SELECT tenant FROM push_positions LIMIT 1", params![]).await.map(drop)
+    }
+
     /// How far the tenant's feed has been dealt with; `None` for a tenant that is new here.
     pub async fn position(&self, tenant: &TenantId) -> Result<Option<Position>, Error> {
         let sql = "SELECT epoch, revision FROM push_positions WHERE tenant = $1";

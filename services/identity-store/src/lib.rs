@@ -17,6 +17,7 @@ mod upkeep;
 use domain::clock::Clock;
 use domain::revision::RevisionKey;
 use domain::token::{Pepper, Peppers};
+use runtime::admin::Readiness;
 use runtime::config::Secret;
 use runtime::grpc::{Server, Transport};
 use runtime::peer::PeerSecret;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub peers: PeerSecret,
     /// Where calls are counted.
     pub metrics: Metrics,
+    /// Told whether the database answers.
+    pub readiness: Readiness,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -98,12 +101,12 @@ pub async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
 
 /// Opens the database, brings its schema up to date, and puts the services together.
 pub async fn build(config: &Config, parts: Parts) -> Result<App, BuildError> {
-    let Parts { revision_key, peers, metrics, clock } = parts;
+    let Parts { revision_key, peers, metrics, readiness, clock } = parts;
     let store = open(config, clock).await?;
     store.alarms().register(&metrics);
     let stop = CancellationToken::new();
     let service = grpc::Service::new(store.clone(), revision_key, stop.clone());
     let server = grpc::server(service, peers, &metrics).await?;
-    upkeep::start(&store, config, ageing::Announcer::new(&metrics), &stop);
+    upkeep::start(&store, config, ageing::Announcer::new(&metrics), readiness, &stop);
     Ok(App { server, store, _guard: stop.clone().drop_guard(), stop })
 }

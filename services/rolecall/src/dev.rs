@@ -170,6 +170,7 @@ impl Running {
             revision_key: revision_key.clone(),
             peers: peers.clone(),
             metrics: process.metrics.clone(),
+            readiness: process.readiness.clone(),
             clock: Clock::System,
         };
         let store = identity_store::build(&config.identity_store, parts).await?;
@@ -191,6 +192,7 @@ impl Running {
             role_resolver: roles.clone(),
             peers,
             metrics: process.metrics.clone(),
+            readiness: process.readiness.clone(),
             clock: Clock::System,
         };
         let url = simulated.as_ref().map(|handle| handle.url.clone()).or_else(|| arguments.fluent_url.clone());

@@ -110,6 +110,7 @@ pub(crate) async fn fluent_pusher(run: RunArgs) -> Result<()> {
         role_resolver: connect(&part.role_resolver, &config, &process)?,
         peers: peers(&config)?,
         metrics: process.metrics.clone(),
+        readiness: process.readiness.clone(),
         clock: Clock::System,
     };
     let app = fluent_pusher::build(part, parts).await?;
@@ -129,6 +130,7 @@ pub(crate) async fn identity_store(run: RunArgs) -> Result<()> {
         revision_key: revision_key(&config)?,
         peers: peers(&config)?,
         metrics: process.metrics.clone(),
+        readiness: process.readiness.clone(),
         clock: Clock::System,
     };
     let app = identity_store::build(part, parts).await?;

@@ -84,6 +84,7 @@ impl Family {
             revision_key: key.clone(),
             peers: PeerSecret::new(SECRET),
             metrics: Metrics::new(),
+            readiness: Readiness::default(),
             clock: Clock::System,
         };
         let store = identity_store::build(&config, parts).await.unwrap();

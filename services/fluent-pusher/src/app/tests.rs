@@ -6,6 +6,7 @@ use domain::clock::Clock;
 use proto::identity::v1::State;
 use proto::push::v1::push_service_client::PushServiceClient;
 use proto::push::v1::{DecideRequest, Decision, GetBacklogRequest, ListAttentionRequest, RetryRequest};
+use runtime::admin::Readiness;
 use runtime::config::Secret;
 use runtime::error::{Error, Reason};
 use runtime::peer::PeerSecret;
@@ -27,6 +28,7 @@ async fn app(fakes: &Fakes, folder: &tempfile::TempDir, metrics: &Metrics) -> Ap
         role_resolver: transport,
         peers: PeerSecret::new("0123456789abcdef0123456789abcdef"),
         metrics: metrics.clone(),
+        readiness: Readiness::default(),
         clock: Clock::System,
     };
     build(&Config { database: Some(database), ..Config::default() }, parts).await.unwrap()

@@ -207,6 +207,11 @@ impl Store {
         Ok(news)
     }
 
+    /// Whether the database has answered lately.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.board.is_current()
+    }
+
     /// A tenant's head as last known, with the life of the database it is of.
     pub(crate) fn known_head(&self, tenant: &TenantId) -> Option<(Epoch, Head)> {
         let state = self.board.state.lock();

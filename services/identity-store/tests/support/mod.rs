@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::clock::{Clock, Timestamp};
 use domain::revision::RevisionKey;
 use identity_store::{App, Config, DatabaseOptions, Parts, build};
+use runtime::admin::Readiness;
 use runtime::config::Secret;
 use runtime::grpc::{Transport, TransportConfig};
 use runtime::http_server::{HttpLimits, serve};
@@ -113,6 +114,7 @@ async fn replica(url: &str, clock: &Clock) -> App {
         revision_key: RevisionKey::derive(b"tests"),
         peers: PeerSecret::new(SECRET),
         metrics: Metrics::new(),
+        readiness: Readiness::default(),
         clock: clock.clone(),
     };
     build(&config, parts).await.unwrap()
