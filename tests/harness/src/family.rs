@@ -1,5 +1,7 @@
 //! The family: all parts together, in one process or in four.
 
+mod backups;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
@@ -7,11 +9,12 @@ use std::process::{ExitStatus, Output};
 use anyhow::{Context as _, Result, ensure};
 use proto::identity::v1::AwaitCatalogueRequest;
 use proto::identity::v1::access_service_client::AccessServiceClient;
+use serde_json::Value;
 use servers::{Port, Postgres, Redis, fresh_database_on};
-use tokio_postgres::error::SqlState;
 use tonic::Code;
 use tonic::metadata::{Ascii, MetadataValue};
 
+use crate::certificates::Certificates;
 use crate::program::{self, Program};
 use crate::{Fluent, Scim, eventually};
 
@@ -61,6 +64,10 @@ pub struct Dial {
     pub environment: Vec<(&'static str, String)>,
     /// The URL of another Redis than the family's own.
     pub redis: Option<String>,
+    /// Whether a family in several processes has a PostgreSQL server to itself, which can be killed.
+    pub own_postgres: bool,
+    /// Whether the parts of a family in several processes speak TLS to each other, and operators' commands to them.
+    pub tls: bool,
 }
 
 impl Dial {
@@ -101,7 +108,8 @@ pub struct Family {
     sim: Option<Sim>,
     redis: Option<Redis>,
     replicas: Vec<Program>,
-    _postgres: Option<Postgres>,
+    postgres: Option<Postgres>,
+    certificates: Option<Certificates>,
 }
 
 /// The simulator of a family in several processes runs here, on a runtime of its own.
@@ -120,6 +128,26 @@ const LIMITS: [(&str, &str); 6] = [
     ("ROLECALL_GATEWAY__LIMITS__STRANGERS_PER_SECOND", "0"),
     ("ROLECALL_GATEWAY__LIMITS__CATALOGUE_WAIT", "1m"),
     ("ROLECALL_GATEWAY__LIMITS__REQUEST_TIME", "2m"),
+];
+/// The ways from part to part: whom they lead to, and the variables of where that is and of whom to trust there.
+const WAYS: [(Part, &str, &str); 5] = [
+    (
+        Part::IdentityStore,
+        "ROLECALL_ROLE_RESOLVER__IDENTITY_STORE__URI",
+        "ROLECALL_ROLE_RESOLVER__IDENTITY_STORE__TLS__CA_FILE",
+    ),
+    (
+        Part::IdentityStore,
+        "ROLECALL_FLUENT_PUSHER__IDENTITY_STORE__URI",
+        "ROLECALL_FLUENT_PUSHER__IDENTITY_STORE__TLS__CA_FILE",
+    ),
+    (Part::IdentityStore, "ROLECALL_GATEWAY__IDENTITY_STORE__URI", "ROLECALL_GATEWAY__IDENTITY_STORE__TLS__CA_FILE"),
+    (
+        Part::RoleResolver,
+        "ROLECALL_FLUENT_PUSHER__ROLE_RESOLVER__URI",
+        "ROLECALL_FLUENT_PUSHER__ROLE_RESOLVER__TLS__CA_FILE",
+    ),
+    (Part::RoleResolver, "ROLECALL_GATEWAY__ROLE_RESOLVER__URI", "ROLECALL_GATEWAY__ROLE_RESOLVER__TLS__CA_FILE"),
 ];
 const ANYWHERE: &str = "127.0.0.1:0";
 /// What the names of databases begin with.
@@ -169,16 +197,18 @@ impl Family {
             sim: None,
             redis: None,
             replicas: Vec::new(),
-            _postgres: None,
+            postgres: None,
+            certificates: None,
         })
     }
 
     async fn start_processes(dial: Dial) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let given = std::env::var("ROLECALL_TEST_POSTGRES").ok();
+        let given = std::env::var("ROLECALL_TEST_POSTGRES").ok().filter(|_| !dial.own_postgres);
         let postgres = if given.is_none() { Some(Postgres::start()?) } else { None };
         let server = given.or_else(|| postgres.as_ref().map(Postgres::url)).unwrap_or_default();
         let sim = Sim::start().await?;
+        let certificates = if dial.tls { Some(Certificates::make(folder.path())?) } else { None };
         let mut family = Self {
             scim: Scim::new("", ""),
             fluent: Fluent::new(&sim.url),
@@ -199,7 +229,8 @@ impl Family {
             sim: None,
             redis: Some(Redis::start()?),
             replicas: Vec::new(),
-            _postgres: postgres,
+            postgres,
+            certificates,
         };
         family.write_configuration(&sim.url)?;
         family.sim = Some(sim);
@@ -224,8 +255,12 @@ impl Family {
 
     /// Waits until Fluent's catalogue has been read: before that, nothing that adds labels is accepted.
     async fn first_copy(&self) -> Result<()> {
-        let address = format!("http://{}", self.address(Part::IdentityStore));
-        let channel = tonic::transport::Channel::from_shared(address)?.connect().await?;
+        let mut endpoint = tonic::transport::Endpoint::from_shared(self.url(Part::IdentityStore))?;
+        if let Some(Certificates { ca, .. }) = &self.certificates {
+            let ca = tonic::transport::Certificate::from_pem(std::fs::read(ca)?);
+            endpoint = endpoint.tls_config(tonic::transport::ClientTlsConfig::new().ca_certificate(ca))?;
+        }
+        let channel = endpoint.connect().await?;
         let secret: MetadataValue<Ascii> = format!("Bearer {SECRET}").parse()?;
         let mut client = AccessServiceClient::new(channel);
         // One call waits for less long than a read takes that fails at first.
@@ -251,9 +286,12 @@ impl Family {
         write("cache.secret", "the secret under which test families keep effective sets")?;
         let redis = self.dial.redis.clone().or_else(|| self.redis.as_ref().map(Redis::url));
         write("redis.url", &redis.context("several processes share a Redis")?)?;
-        let identity = self.data(Part::IdentityStore)?;
+        write("identity.database", self.data(Part::IdentityStore)?)?;
         write("pusher.database", self.data(Part::FluentPusher)?)?;
         let at = folder.display();
+        let tls = self.certificates.as_ref().map_or_else(String::new, |Certificates { certificate, key, .. }| {
+            format!(r#"tls = {{ certificate_file = "{}", key_file = "{}" }}"#, certificate.display(), key.display())
+        });
         write(
             "rolecall.toml",
             &format!(
@@ -266,15 +304,18 @@ secret = {{ file = "{at}/revision.secret" }}
 
 [identity_store]
 listen = "{ANYWHERE}"
-database = "{identity}"
+{tls}
+database = {{ file = "{at}/identity.database" }}
 pepper = {{ file = "{at}/pepper.secret" }}
 
 [role_resolver]
 listen = "{ANYWHERE}"
+{tls}
 redis = {{ url = {{ file = "{at}/redis.url" }}, secret = {{ file = "{at}/cache.secret" }} }}
 
 [fluent_pusher]
 listen = "{ANYWHERE}"
+{tls}
 database = {{ file = "{at}/pusher.database" }}
 tenants = "{at}/tenants"
 # Tests change the catalogue as often as they like.
@@ -334,14 +375,11 @@ password = {{ file = "{at}/fluent.password" }}
         if let Some(listen) = listen {
             environment.push((listen_variable(part), listen));
         }
-        for (needed, key) in [
-            (Part::IdentityStore, "ROLECALL_ROLE_RESOLVER__IDENTITY_STORE__URI"),
-            (Part::IdentityStore, "ROLECALL_FLUENT_PUSHER__IDENTITY_STORE__URI"),
-            (Part::IdentityStore, "ROLECALL_GATEWAY__IDENTITY_STORE__URI"),
-            (Part::RoleResolver, "ROLECALL_FLUENT_PUSHER__ROLE_RESOLVER__URI"),
-            (Part::RoleResolver, "ROLECALL_GATEWAY__ROLE_RESOLVER__URI"),
-        ] {
-            environment.push((key, format!("http://{}", self.address(needed))));
+        for (needed, uri, ca_file) in WAYS {
+            environment.push((uri, self.url(needed)));
+            if let Some(Certificates { ca, .. }) = &self.certificates {
+                environment.push((ca_file, ca.display().to_string()));
+            }
         }
         let config = self.folder.path().join("rolecall.toml");
         let arguments = [part.command().to_owned(), "--config".to_owned(), config.display().to_string()];
@@ -368,7 +406,18 @@ password = {{ file = "{at}/fluent.password" }}
 
     /// Asks a part to stop and waits until it has. In one process, all parts.
     pub async fn stop(&mut self, part: Part) -> Result<ExitStatus> {
-        self.program(part)?.stop().await
+        self.ask_to_stop(part)?;
+        self.stopped(part).await
+    }
+
+    /// Asks a part to stop (SIGTERM), once. In one process, all parts.
+    pub fn ask_to_stop(&mut self, part: Part) -> Result<()> {
+        self.program(part)?.ask_to_stop()
+    }
+
+    /// Waits until a part that was asked to stop has.
+    pub async fn stopped(&mut self, part: Part) -> Result<ExitStatus> {
+        self.program(part)?.stopped().await
     }
 
     /// The process that runs a part.
@@ -391,40 +440,34 @@ password = {{ file = "{at}/fluent.password" }}
 
     /// What a part says of itself, as text. The family's [`Dial`] must give it an admin listener.
     pub async fn metrics(&self, part: Part) -> Result<String> {
-        let admin = self.admins.get(&part).with_context(|| format!("{} tells no metrics", part.command()))?;
-        Ok(reqwest::get(format!("http://{admin}/metrics")).await?.error_for_status()?.text().await?)
+        Ok(self.admin(part, "metrics").await?.error_for_status()?.text().await?)
     }
 
-    /// Makes an empty database on the PostgreSQL server of a family in several processes; answers its URL.
-    pub async fn database(&self) -> Result<String> {
-        let server = self.server.as_deref().context("one process has no PostgreSQL")?;
-        fresh_database_on(server, FAMILY).await
+    /// Whether a part says that it is ready, and its checks. The family's [`Dial`] must give it an admin listener.
+    pub async fn readiness(&self, part: Part) -> Result<(bool, Value)> {
+        let answer = self.admin(part, "readyz").await?;
+        let status = answer.status().as_u16();
+        ensure!([200, 503].contains(&status), "{} answers {status}", part.command());
+        let report: Value = serde_json::from_slice(&answer.bytes().await?)?;
+        ensure!(report["ready"] == (status == 200), "{status}, but {report}");
+        Ok((status == 200, report["checks"].clone()))
     }
 
-    /// Copies a part's database, as it is now that the part does not run; answers the copy's URL.
-    pub async fn back_up(&self, part: Part) -> Result<String> {
-        copy(self.server.as_deref().context("one process has no PostgreSQL")?, self.data(part)?, None).await
-    }
-
-    /// Puts a copy in the place of a part's database, which does not run.
-    pub async fn put_back(&self, part: Part, backup: &str) -> Result<()> {
-        let server = self.server.as_deref().context("one process has no PostgreSQL")?;
-        copy(server, backup, Some(self.data(part)?)).await?;
-        Ok(())
-    }
-
-    /// Puts a copy in the place of identity-store's database, which does not run, and begins its new life.
-    pub async fn restore(&self, backup: &str) -> Result<()> {
-        self.put_back(Part::IdentityStore, backup).await?;
-        let config = self.folder.path().join("rolecall.toml").display().to_string();
-        let output = program::run(&["identity-store", "restored", "--config", &config].map(str::to_owned))?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+    async fn admin(&self, part: Part, path: &str) -> Result<reqwest::Response> {
+        let admin = self.admins.get(&part).with_context(|| format!("{} has no admin listener", part.command()))?;
+        Ok(reqwest::get(format!("http://{admin}/{path}")).await?)
     }
 
     /// Where a part listens: `host:port`.
-    fn address(&self, part: Part) -> String {
+    #[must_use]
+    pub fn address(&self, part: Part) -> String {
         self.ports[&part].address()
+    }
+
+    /// The URL of a part's gRPC, as the other parts are told it.
+    fn url(&self, part: Part) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address(part))
     }
 
     /// Where a part keeps its data.
@@ -439,18 +482,27 @@ password = {{ file = "{at}/fluent.password" }}
         self.programs.values().chain(&self.replicas).map(Program::log).collect()
     }
 
-    /// Runs an operator's command against the family's identity-store.
+    /// Runs an operator's command against the family's identity-store, which must carry it out.
     pub fn operate(&self, arguments: &[&str]) -> Result<Output> {
+        let mut arguments = arguments.to_vec();
+        let ca = self.certificates.as_ref().map(|certificates| certificates.ca.display().to_string());
+        arguments.extend(ca.iter().flat_map(|ca| ["--ca-file", ca]));
+        let output = self.try_to_operate(&arguments)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output)
+    }
+
+    /// Runs an operator's command against the family's identity-store, which may refuse it. Whom to trust the arguments
+    /// say.
+    pub fn try_to_operate(&self, arguments: &[&str]) -> Result<Output> {
         let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         all.push("--store".into());
-        all.push(format!("http://{}", self.address(Part::IdentityStore)));
+        all.push(self.url(Part::IdentityStore));
         all.push("--peer-secret-file".into());
         let folder =
             if self.shape == Shape::Single { self.folder.path().join("data") } else { self.folder.path().into() };
         all.push(folder.join("peers.secret").display().to_string());
-        let output = program::run(&all)?;
-        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(output)
+        program::run(&all)
     }
 
     fn program(&mut self, part: Part) -> Result<&mut Program> {
@@ -494,32 +546,4 @@ fn listen_variable(part: Part) -> &'static str {
         Part::RoleResolver => "ROLECALL_ROLE_RESOLVER__LISTEN",
         Part::FluentPusher => "ROLECALL_FLUENT_PUSHER__LISTEN",
     }
-}
-
-/// Copies a database of the server to another, which is replaced, or to a new one; answers that one's URL.
-async fn copy(server: &str, from: &str, to: Option<&str>) -> Result<String> {
-    let to = match to {
-        Some(to) => to.to_owned(),
-        None => fresh_database_on(server, FAMILY).await?,
-    };
-    let name = |url: &str| url.rsplit_once('/').map(|(_, name)| name.to_owned()).context("a URL ends in a database");
-    let (from, into) = (name(from)?, name(&to)?);
-    let (admin, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
-    let driver = tokio::spawn(connection);
-    // A process that was killed may have left connections behind.
-    let left = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
-    admin.batch_execute(&left).await?;
-    for statement in
-        [format!("DROP DATABASE IF EXISTS {into} WITH (FORCE)"), format!("CREATE DATABASE {into} TEMPLATE {from}")]
-    {
-        // A connection that is ended is gone a little later, and the server waits a few seconds for it.
-        eventually("nobody uses the databases any more", async || match admin.batch_execute(&statement).await {
-            Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => None,
-            done => Some(done),
-        })
-        .await??;
-    }
-    drop(admin);
-    driver.await??;
-    Ok(to)
 }

@@ -3,6 +3,7 @@
 //! [`Family::start`] brings a family up; [`Scim`] speaks to it as an IdP does; [`Fluent`] looks at what it made of that.
 //! A family's parts can be killed and started again. Everything is gone when the family is dropped.
 
+mod certificates;
 mod eventually;
 mod family;
 mod fluent;

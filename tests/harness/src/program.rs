@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::eventually;
@@ -75,9 +75,15 @@ impl Program {
         Ok(())
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has.
-    pub(crate) async fn stop(&mut self) -> Result<ExitStatus> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
+    /// Asks it to stop (SIGTERM). Asked again, it stops at once.
+    pub(crate) fn ask_to_stop(&self) -> Result<()> {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        ensure!(sent.success(), "the program does not take SIGTERM");
+        Ok(())
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(&mut self) -> Result<ExitStatus> {
         eventually("the program stops when asked", async || self.child.try_wait().ok().flatten()).await
     }
 
