@@ -20,6 +20,17 @@ struct State {
     until: Timestamp,
 }
 
+/// What failures in a row are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Each for itself.
+    ForChance,
+    /// From this one on: Fluent is down.
+    NowForDown,
+    /// Fluent is down, as before.
+    ForDown,
+}
+
 impl Default for State {
     fn default() -> Self {
         Self { failures: 0, until: Timestamp(i64::MIN) }
@@ -51,14 +62,19 @@ impl Breaker {
         self.0.lock().failures = 0;
     }
 
-    /// Fluent as a whole failed. `after` is how long it asked to be left alone.
-    pub fn failure(&self, now: Timestamp, after: Option<Duration>, backoff: Backoff, rng: &mut impl Rng) {
+    /// Fluent as a whole failed. `after` is how long it asked to be left alone. Answers what that makes of it.
+    pub fn failure(&self, now: Timestamp, after: Option<Duration>, backoff: Backoff, rng: &mut impl Rng) -> Taken {
         let mut state = self.0.lock();
         state.failures = state.failures.saturating_add(1);
         let own =
             state.failures.checked_sub(TOLERATED).filter(|count| *count > 0).map(|count| backoff.delay(count, rng));
         if let Some(wait) = after.max(own) {
             state.until = state.until.max(now.plus(wait));
+        }
+        match state.failures.cmp(&(TOLERATED + 1)) {
+            std::cmp::Ordering::Less => Taken::ForChance,
+            std::cmp::Ordering::Equal => Taken::NowForDown,
+            std::cmp::Ordering::Greater => Taken::ForDown,
         }
     }
 }
@@ -75,10 +91,11 @@ mod tests {
         let (breaker, mut rng) = (Breaker::default(), SmallRng::seed_from_u64(1));
         let (now, backoff) = (Timestamp(0), Backoff::default());
         for _ in 0..TOLERATED {
-            breaker.failure(now, None, backoff, &mut rng);
+            assert_eq!(breaker.failure(now, None, backoff, &mut rng), Taken::ForChance);
             assert_eq!(breaker.permits(now, 4), 4);
         }
-        breaker.failure(now, None, backoff, &mut rng);
+        assert_eq!(breaker.failure(now, None, backoff, &mut rng), Taken::NowForDown);
+        assert_eq!(breaker.failure(now, None, backoff, &mut rng), Taken::ForDown);
         assert_eq!(breaker.permits(now, 4), 0);
         assert_eq!(breaker.permits(now.plus(backoff.max), 4), 1);
         breaker.success();

@@ -15,7 +15,7 @@ pub enum Standing {
     Inactive,
     /// The user is given nothing new.
     Held,
-    /// Pushing failed for good.
+    /// Pushing failed, for good or for now.
     Failed,
 }
 

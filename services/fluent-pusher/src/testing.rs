@@ -205,6 +205,11 @@ impl Setup {
         self.fakes.change(|world| world.outcomes.get(&id).cloned()).expect("an outcome was reported")
     }
 
+    /// Whether any outcome was reported.
+    pub(crate) fn is_told(&self, id: UserId) -> bool {
+        self.fakes.change(|world| world.outcomes.contains_key(&id))
+    }
+
     /// What was sent to Fluent since request `after`: the names of the top-level fields.
     pub(crate) fn sent(&self, after: u64) -> Vec<String> {
         let fields = self.fluent.sim.log_since(after).into_iter().flat_map(|entry| entry.request.fields);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::{Clock, Timestamp};
+use runtime::backoff::Backoff;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::breaker::Taken;
 use crate::config::Pushing;
 use crate::convert::report;
 use crate::fluent::{Cause, Error as FluentError};
@@ -20,7 +22,10 @@ use crate::tenants::Tenant;
 
 /// After so many failures of one account alone, a person is told.
 const PATIENCE: u32 = 10;
-/// The longest wait of an account that fails for reasons that are not its own.
+/// After so many tries in which Fluent as a whole failed, the user's outcome says so.
+const TRIES: u32 = 3;
+/// The longest wait where Fluent as a whole fails, of one account and of the tenant. A sign-in that is refused waits longer:
+/// who goes on with a wrong password gets the account locked.
 const NOT_ITS_FAULT: Duration = Duration::from_secs(30);
 /// The longest wait for another part of Rolecall.
 const FOR_A_PEER: Duration = Duration::from_secs(5);
@@ -232,10 +237,18 @@ impl Worker {
             Failure::Fluent(error @ (FluentError::Retry { cause, .. } | FluentError::Unknown { cause })) => {
                 tracing::info!(tenant = %tenant.id, user = %job.user, cause = cause.as_str(), "a push is to be repeated");
                 let after = if let FluentError::Retry { after, .. } = error { *after } else { None };
-                if cause.is_of_tenant() {
-                    tenant.breaker.failure(now, after, backoff, &mut rng);
+                if let Some(reason) = cause.of_tenant() {
+                    let longest = if *cause == Cause::SignIn { backoff.max } else { backoff.max.min(NOT_ITS_FAULT) };
+                    let pauses = Backoff { max: longest, ..backoff };
+                    let taken = tenant.breaker.failure(now, after, pauses, &mut rng);
+                    if taken == Taken::NowForDown {
+                        tracing::warn!(tenant = %tenant.id, reason, "pushing stands still, and is tried now and then");
+                    }
+                    // People see why nothing happens. Nobody has to decide anything: it goes on by itself.
+                    let is_told = taken != Taken::ForChance || job.attempts.saturating_add(1) >= TRIES;
+                    let report = is_told.then(|| report::encode(Self::stands_failed(account, reason), job));
                     let wait = delay.min(NOT_ITS_FAULT).max(after.unwrap_or_default());
-                    return (again(wait), None, cause.as_str());
+                    return (again(wait), report, cause.as_str());
                 }
                 tenant.breaker.success();
                 if job.attempts >= PATIENCE {
@@ -269,9 +282,12 @@ impl Worker {
         detail: String,
         again: Option<Timestamp>,
     ) -> (Ending, Option<Vec<u8>>, &'static str) {
-        let reasons = vec![format!("FLUENT_REFUSED: {detail}")];
-        let outcome = Outcome { fluent_id: account, ..Outcome::without_account(Standing::Failed, reasons) };
+        let outcome = Self::stands_failed(account, format!("FLUENT_REFUSED: {detail}"));
         (Ending::Failed { detail, again }, Some(report::encode(outcome, job)), Standing::Failed.as_str())
+    }
+
+    fn stands_failed(account: Option<String>, reason: String) -> Outcome {
+        Outcome { fluent_id: account, ..Outcome::without_account(Standing::Failed, vec![reason]) }
     }
 
     /// Tells identity-store what it has not been told. What it does not take stays in the tables for the next time.

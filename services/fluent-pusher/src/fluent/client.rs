@@ -274,7 +274,7 @@ impl Client {
             }
             return self.answer(document, field, &answer);
         }
-        Err(Error::Retry { after: None, cause: Cause::SignIn })
+        Err(Error::Retry { after: None, cause: Cause::Token })
     }
 
     fn request(&self, token: &Token, body: Bytes) -> Result<Request<Full<Bytes>>, Error> {

@@ -35,10 +35,12 @@ pub enum Cause {
     Throttled,
     /// An HTTP status that no GraphQL answer has.
     Status(u16),
-    /// Signing in failed, or a new token was refused too.
+    /// The sign-in was refused, or answered with what is none.
     SignIn,
-    /// As many sign-ins as are allowed in a minute have been made.
+    /// As many sign-ins as may be refused in a minute have been.
     SignInLimit,
+    /// Calls were refused with a new token too.
+    Token,
     /// An answer that can't be read, or is about something else than was asked.
     Malformed,
     /// An answer larger than is accepted.
@@ -63,6 +65,7 @@ impl Cause {
             Self::Status(_) => "status",
             Self::SignIn => "sign_in",
             Self::SignInLimit => "sign_in_limit",
+            Self::Token => "token",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::Server(_) => "server",
@@ -71,21 +74,31 @@ impl Cause {
         }
     }
 
-    /// Whether it says something of the whole tenant's Fluent and not of one account.
+    /// Why Fluent as a whole fails, in an operator's words: a name, and more after a colon. `None` for what says something
+    /// of one account alone.
     #[must_use]
-    pub fn is_of_tenant(&self) -> bool {
-        match self {
-            Self::Connect
-            | Self::Broken
-            | Self::Timeout
-            | Self::Throttled
-            | Self::Status(_)
-            | Self::SignIn
-            | Self::SignInLimit => true,
-            Self::Malformed | Self::TooLarge | Self::Server(_) | Self::Partial | Self::NotTaken => false,
-        }
+    pub fn of_tenant(&self) -> Option<String> {
+        let (name, text) = match self {
+            Self::Connect => (UNAVAILABLE, "no connection to Fluent can be made"),
+            Self::Broken => (UNAVAILABLE, "connections to Fluent break before it has answered"),
+            Self::Timeout => (UNAVAILABLE, "Fluent does not answer in time"),
+            Self::Throttled => (UNAVAILABLE, "Fluent asks to be called less often"),
+            Self::Status(status) => return Some(format!("{UNAVAILABLE}: Fluent answers with HTTP status {status}")),
+            Self::SignIn => (SIGN_IN, "Fluent refuses the sign-in with the user name, password and client configured"),
+            Self::SignInLimit => {
+                (SIGN_IN, "Fluent has refused the sign-in too often to be asked again within a minute")
+            }
+            Self::Token => (SIGN_IN, "Fluent grants tokens and refuses calls that come with them (HTTP status 401)"),
+            Self::Malformed | Self::TooLarge | Self::Server(_) | Self::Partial | Self::NotTaken => return None,
+        };
+        Some(format!("{name}: {text}"))
     }
 }
+
+/// Fluent can't be called, for whatever it is.
+const UNAVAILABLE: &str = "FLUENT_UNAVAILABLE";
+/// Fluent does not let Rolecall in.
+const SIGN_IN: &str = "FLUENT_SIGN_IN";
 
 /// What Fluent said when it refused.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! The client against a simulated Fluent: signing in, hostile answers, and whether a failure leaves a doubt.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::clock::Clock;
 use fluent_sim::{Effect, Fault, SimHandle};
 
+use super::token::PACE;
 use super::{Access, Cause, Client, Error, Http};
 use crate::account::Status;
 use crate::plan::Update;
@@ -15,15 +16,18 @@ fn client(sim: &SimHandle, clock: &Clock, password: &str) -> Client {
 }
 
 fn client_over(http: Http, sim: &SimHandle, clock: &Clock, password: &str) -> Client {
-    let access = Access {
+    Client::new(access(sim, password), http, clock.clone())
+}
+
+fn access(sim: &SimHandle, password: &str) -> Access {
+    Access {
         url: sim.url.parse().unwrap(),
         account: "DEV".to_owned(),
         client_id: "DEV".to_owned(),
         client_secret: "dev-secret".into(),
         username: "rolecall".to_owned(),
         password: password.into(),
-    };
-    Client::new(access, http, clock.clone())
+    }
 }
 
 async fn signed_in() -> (SimHandle, Clock, Client) {
@@ -69,8 +73,9 @@ async fn a_token_is_replaced_a_minute_before_its_end_and_once_it_is_refused() {
     );
 }
 
+/// P15.
 #[tokio::test]
-async fn signing_in_is_not_tried_more_than_three_times_a_minute() {
+async fn refused_passwords_are_not_tried_more_than_three_times_a_minute() {
     let (sim, clock) = (sim().await, clock());
     let client = client(&sim, &clock, "wrong");
     for _ in 0..3 {
@@ -83,6 +88,67 @@ async fn signing_in_is_not_tried_more_than_three_times_a_minute() {
     assert_eq!(client.account("x").await, Err(Error::Retry { after: None, cause: Cause::SignIn }));
 }
 
+/// P15.
+#[tokio::test]
+async fn those_who_wait_for_a_sign_in_share_its_refusal() {
+    let (sim, clock) = (sim().await, clock());
+    let client = client(&sim, &clock, "wrong");
+    for result in futures_util::future::join_all((0..16).map(|_| client.account("x"))).await {
+        assert_eq!(result, Err(Error::Retry { after: None, cause: Cause::SignIn }));
+    }
+    assert_eq!(grants(&sim).len(), 1);
+}
+
+/// P15, P16.
+#[tokio::test]
+async fn what_is_no_refusal_does_not_end_signing_in() {
+    let (sim, clock) = (sim().await, clock());
+    let client = client_over(http().with_timeout(Duration::from_millis(500)), &sim, &clock, "dev-password");
+    for effect in [Effect::Timeout, Effect::LoseAnswerAfterWrite, Effect::status(500), Effect::Truncated] {
+        sim.sim.fault(Fault::once(effect.clone()).times(4).at_token());
+        for _ in 0..4 {
+            let Err(Error::Retry { after: None, cause }) = client.account("x").await else { panic!("{effect:?}") };
+            assert!(matches!(cause, Cause::Timeout | Cause::Broken | Cause::Status(500)), "{effect:?}: {cause:?}");
+            clock.advance(PACE);
+        }
+    }
+    let signed_in = async {
+        while client.account("x").await.is_err() {
+            clock.advance(PACE);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), signed_in).await.expect("it signs in in the end");
+
+    // One that reaches nobody is not even waited for.
+    let url = "http://127.0.0.1:1".parse().unwrap();
+    let client = Client::new(Access { url, ..access(&sim, "dev-password") }, http(), clock.clone());
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(client.account("x").await, Err(Error::Retry { after: None, cause: Cause::Connect }));
+    }
+    assert!(begun.elapsed() < PACE);
+}
+
+/// P15.
+#[tokio::test]
+async fn tokens_that_are_refused_are_replaced_however_often_at_a_slow_pace() {
+    let (sim, clock, client) = signed_in().await;
+    for _ in 0..6 {
+        client.account("rolecall").await.unwrap();
+        sim.sim.expire_tokens();
+        clock.advance(PACE);
+    }
+    clock.advance(Duration::from_mins(1));
+    let begun = Instant::now();
+    for _ in 0..4 {
+        client.account("rolecall").await.unwrap();
+        sim.sim.expire_tokens();
+    }
+    assert!(begun.elapsed() >= PACE);
+    sim.sim.fault(Fault::once(Effect::status(401)).forever());
+    assert_eq!(client.account("x").await, Err(Error::Retry { after: None, cause: Cause::Token }));
+}
+
 #[tokio::test]
 async fn a_read_that_fails_may_be_repeated_and_a_write_that_fails_leaves_a_doubt() {
     let (sim, clock, patient) = signed_in().await;
@@ -90,7 +156,7 @@ async fn a_read_that_fails_may_be_repeated_and_a_write_that_fails_leaves_a_doubt
         .change(|world| world.put_user(fluent_sim::User { username: "other".into(), ..fluent_sim::User::default() }));
     let id = patient.account("rolecall").await.unwrap().unwrap().id;
     let impatient = client_over(http().with_timeout(Duration::from_millis(500)), &sim, &clock, "dev-password");
-    // It may give up signing in too, and may try three times a minute.
+    // It may give up signing in too.
     while impatient.account("rolecall").await.is_err() {
         clock.advance(Duration::from_mins(1));
     }

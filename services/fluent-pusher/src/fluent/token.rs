@@ -1,8 +1,13 @@
 //! The access token: fetched once however many calls want it, used until shortly before it expires, and not fetched
 //! again and again when Fluent will not have us.
+//!
+//! Two things are limited, for two reasons. Passwords that are refused get an account locked: of those there are a few a
+//! minute, and then no sign-in at all. Sign-ins beyond that, as of tokens that are refused or live shortly, only cost: a
+//! few may come at once, and then they are spaced, and waited for. One that never reached Fluent counts for neither.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,10 +26,14 @@ use super::retry_after::retry_after;
 
 /// A token is not used in the last minute of its life: a call must not outlive it.
 const BUFFER: Duration = Duration::from_mins(1);
-/// No lifetime longer than this is believed.
+/// No lifetime longer than this is believed. One that is not told is taken for this: the token is used until it is refused.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
-/// How many sign-ins there may be in one [`WINDOW`]: a looping client gets its account locked.
-const MAX_SIGN_INS: usize = 3;
+/// How many passwords may be refused in one [`WINDOW`].
+const MAX_REFUSED: usize = 3;
+/// How many sign-ins there may be in one [`WINDOW`] without waiting.
+const AT_ONCE: usize = 3;
+/// How far apart those beyond them are.
+pub(super) const PACE: Duration = Duration::from_secs(3);
 const WINDOW: Duration = Duration::from_mins(1);
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -36,13 +45,20 @@ pub(crate) struct Tokens {
     clock: Clock,
     /// Held while signing in, so that all who want a token wait for the one sign-in.
     state: Mutex<State>,
+    /// How many sign-ins have failed: who waited for one that did shares its error.
+    failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
     refresh: Option<SecretString>,
-    sign_ins: VecDeque<Timestamp>,
+    /// When passwords were refused, since the last that was not.
+    refused: VecDeque<Timestamp>,
+    /// When the last [`AT_ONCE`] sign-ins were begun that reached Fluent.
+    begun: VecDeque<Timestamp>,
+    /// How the last sign-in that failed did.
+    failure: Option<Error>,
 }
 
 /// A bearer token.
@@ -71,16 +87,25 @@ struct Granted {
 
 impl Tokens {
     pub(crate) fn new(access: Arc<Access>, http: Http, clock: Clock) -> Self {
-        Self { access, http, clock, state: Mutex::default() }
+        Self { access, http, clock, state: Mutex::default(), failures: AtomicU64::new(0) }
     }
 
     /// A token that is good for the next minute.
     pub(crate) async fn get(&self) -> Result<Token, Error> {
+        let known = self.failures.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
-        match &state.token {
-            Some(token) if token.good_until > self.clock.now() => Ok(token.clone()),
-            _ => self.sign_in(&mut state).await,
+        if let Some(token) = state.token.as_ref().filter(|token| token.good_until > self.clock.now()) {
+            return Ok(token.clone());
         }
+        if let Some(error) = state.failure.as_ref().filter(|_| self.failures.load(Ordering::Acquire) != known) {
+            return Err(error.clone());
+        }
+        let result = self.sign_in(&mut state).await;
+        if let Err(error) = &result {
+            state.failure = Some(error.clone());
+            self.failures.fetch_add(1, Ordering::Release);
+        }
+        result
     }
 
     /// Fluent did not accept this token: it is not used again. Another one that came since is kept.
@@ -91,9 +116,35 @@ impl Tokens {
         }
     }
 
-    /// With the refresh token if there is one (it can be used once), else, or if that fails, with the password.
+    /// Signs in as soon as it may. An answer that makes no sense is a sign-in that failed, not one account's trouble.
     async fn sign_in(&self, state: &mut State) -> Result<Token, Error> {
         state.token = None;
+        let now = self.clock.now();
+        let is_recent = |at: &Timestamp| *at <= now && now.since(*at) < WINDOW;
+        state.refused.retain(is_recent);
+        if let Some(first) = state.refused.front().filter(|_| state.refused.len() >= MAX_REFUSED) {
+            return Err(Error::Retry { after: Some(first.plus(WINDOW).since(now)), cause: Cause::SignInLimit });
+        }
+        state.begun.retain(is_recent);
+        if let Some(last) = state.begun.back().filter(|_| state.begun.len() >= AT_ONCE) {
+            tokio::time::sleep(last.plus(PACE).since(now)).await;
+            state.begun.pop_front();
+        }
+        state.begun.push_back(self.clock.now());
+        match self.exchange(state).await {
+            Err(Error::Retry { after, cause: Cause::Connect }) => {
+                state.begun.pop_back();
+                Err(Error::Retry { after, cause: Cause::Connect })
+            }
+            Err(Error::Retry { after, cause: Cause::Malformed | Cause::TooLarge }) => {
+                Err(Error::Retry { after, cause: Cause::SignIn })
+            }
+            other => other,
+        }
+    }
+
+    /// With the refresh token if there is one (it can be used once), else, or if that is refused, with the password.
+    async fn exchange(&self, state: &mut State) -> Result<Token, Error> {
         let Access { url: _, account: _, client_id, client_secret, username, password } = &*self.access;
         let client = [("client_id", client_id.as_str()), ("client_secret", client_secret.expose())];
         if let Some(refresh) = state.refresh.take() {
@@ -109,17 +160,17 @@ impl Tokens {
             ("username", username.as_str()),
             ("password", password.expose()),
         ];
-        self.ask(state, form.into_iter().chain(client)).await
+        let result = self.ask(state, form.into_iter().chain(client)).await;
+        match &result {
+            Ok(_) => state.refused.clear(),
+            Err(Error::Retry { cause: Cause::SignIn, .. }) => state.refused.push_back(self.clock.now()),
+            Err(_) => {}
+        }
+        result
     }
 
     async fn ask<'a>(&self, state: &mut State, form: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Token, Error> {
         let now = self.clock.now();
-        state.sign_ins.retain(|at| now.since(*at) < WINDOW);
-        if state.sign_ins.len() >= MAX_SIGN_INS {
-            let oldest = state.sign_ins.front().copied().unwrap_or(now);
-            return Err(Error::Retry { after: Some(oldest.plus(WINDOW).since(now)), cause: Cause::SignInLimit });
-        }
-        state.sign_ins.push_back(now);
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::builder()
             .method(Method::POST)
@@ -157,14 +208,16 @@ fn retry(cause: Cause) -> Error {
     Error::Retry { after: None, cause }
 }
 
-/// How long a token is used. One that lives so shortly that the buffer would eat it is used for half its life.
+/// How long a token is used. One that lives so shortly that the buffer would eat it is used for half its life. None at
+/// all, or what can't be read, says nothing of it.
 fn useful_life(expires_in: &serde_json::Value) -> Duration {
     let seconds = match expires_in {
         serde_json::Value::Number(number) => number.as_u64(),
         serde_json::Value::String(text) => text.parse().ok(),
         _ => None,
     };
-    let life = Duration::from_secs(seconds.unwrap_or(0)).min(LONGEST_LIFE);
+    let told = seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let life = told.unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
     life.saturating_sub(BUFFER).max(life / 2)
 }
 
@@ -175,14 +228,16 @@ mod tests {
     use super::useful_life;
 
     #[test]
-    fn a_life_is_believed_within_reason() {
+    fn a_life_is_believed_within_reason_and_one_that_is_not_told_is_no_short_one() {
         let life = |value| useful_life(&value).as_secs();
         assert_eq!(life(json!(3600)), 3540);
         assert_eq!(life(json!("3600")), 3540);
         assert_eq!(life(json!(30)), 15);
-        assert_eq!(life(json!(u64::MAX)), 24 * 3600 - 60);
-        for odd in [json!(-1), json!(null), json!("soon"), json!({}), json!(1.5)] {
-            assert_eq!(life(odd), 0);
+        assert_eq!(life(json!(2)), 1);
+        let longest = 24 * 3600 - 60;
+        assert_eq!(life(json!(u64::MAX)), longest);
+        for odd in [json!(-1), json!(0), json!(null), json!("soon"), json!({}), json!(1.5)] {
+            assert_eq!(life(odd), longest);
         }
     }
 }

@@ -69,6 +69,21 @@ async fn whatever_fails_once_the_end_is_the_same() {
     }
 }
 
+/// P15, R01.
+#[tokio::test]
+async fn tokens_that_are_refused_do_not_keep_a_dismissal_waiting() {
+    let setup = Setup::start().await;
+    let ada = setup.hire("ada", &[STORE]);
+    setup.settle().await;
+    let begun = setup.clock.now();
+    setup.fluent.sim.fault(Fault::once(Effect::status(401)).times(5));
+    setup.change(ada, |user| user.active = false);
+    setup.settle().await;
+    assert_eq!(setup.account("ada"), CLOSED);
+    let took = setup.clock.now().since(begun);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
 #[tokio::test]
 async fn a_refusal_is_shown_with_fluents_own_words_and_tried_again_when_asked() {
     let setup = Setup::start().await;
@@ -161,6 +176,53 @@ async fn outcomes_wait_for_an_identity_store_that_is_away() {
     setup.fakes.change(|world| world.store_down = false);
     setup.settle().await;
     assert_eq!((setup.account("ada"), setup.outcome(ada).state()), (CLOSED, State::Inactive));
+}
+
+/// P10, P15, P16.
+#[tokio::test]
+async fn a_fluent_that_fails_as_a_whole_is_shown_and_tried_again() {
+    let at_call = "FLUENT_UNAVAILABLE: Fluent answers with HTTP status 500";
+    let at_token = "FLUENT_SIGN_IN: Fluent refuses the sign-in with the user name, password and client configured";
+    let with_token = "FLUENT_SIGN_IN: Fluent grants tokens and refuses calls that come with them (HTTP status 401)";
+    for (fault, reason) in [
+        (Fault::once(Effect::status(500)), at_call),
+        (Fault::once(Effect::status(401)).at_token(), at_token),
+        (Fault::once(Effect::status(401)), with_token),
+    ] {
+        let setup = Setup::start().await;
+        setup.fluent.sim.fault(fault.forever());
+        let ada = setup.hire("ada", &[STORE]);
+        setup.follow().await;
+        for tried in 1..=3 {
+            assert!(!setup.is_told(ada), "tried {} times", tried - 1);
+            setup.clock.advance(Duration::from_mins(1));
+            assert_eq!(setup.worker.drain(&setup.tenant).await, 1);
+        }
+        let outcome = setup.outcome(ada);
+        assert_eq!((outcome.state(), outcome.reasons), (State::Failed, vec![reason.to_owned()]));
+        assert_eq!(setup.store.backlog(&setup.tenant.id).await.unwrap().failed, 0, "nobody has to decide anything");
+
+        setup.fluent.sim.clear_faults();
+        setup.settle().await;
+        let outcome = setup.outcome(ada);
+        assert_eq!((outcome.state(), outcome.reasons), (State::Provisioned, Vec::new()));
+    }
+}
+
+/// P10.
+#[tokio::test]
+async fn those_who_are_tried_while_fluent_is_down_see_it_at_once_and_it_is_asked_twice_a_minute() {
+    let setup = Setup::start().await;
+    setup.fluent.sim.fault(Fault::once(Effect::status(500)).forever());
+    let users: Vec<_> = (0..20).map(|n| setup.hire(&format!("u{n}"), &[STORE])).collect();
+    setup.follow().await;
+    for _ in 0..20 {
+        setup.worker.drain(&setup.tenant).await;
+        let paused = setup.tenant.breaker.until().since(setup.clock.now());
+        assert!(paused <= Duration::from_secs(30), "{paused:?}");
+        setup.clock.advance(Duration::from_secs(30));
+    }
+    assert!(users.into_iter().filter(|user| setup.is_told(*user)).count() > 3);
 }
 
 #[tokio::test]
