@@ -2,12 +2,17 @@
 //!
 //! hyper's own header timeout also runs between two requests of a kept-alive connection, and does not run before the
 //! protocol is known or over HTTP/2; so the bytes and the requests are watched here, the same way for both protocols.
+//!
+//! Over HTTP/2 a client can also leave an answer where it is while the socket takes bytes: it gives the stream no window.
+//! So each answer is watched by itself, down to its last byte ([`Chunk`]).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -17,13 +22,24 @@ use tokio::time::Instant;
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 struct State {
-    requests: usize,
+    /// Requests under way, by number.
+    requests: BTreeMap<u64, Answer>,
+    /// The next request's number.
+    next: u64,
     /// What it does once no request is under way.
     quiet: Phase,
     /// Since when the client has taken nothing of what is waiting to be written.
     stalled: Option<Instant>,
     /// Over HTTP/2 bytes also answer pings, so after the first request they no longer mean that a header has begun.
     http2: bool,
+}
+
+/// The answer of a request under way.
+struct Answer {
+    /// Pieces that are there for the client and have not left whole.
+    chunks: usize,
+    /// When some of them last came or left.
+    moved: Instant,
 }
 
 /// What a connection is doing.
@@ -42,7 +58,8 @@ pub(super) enum Phase {
 impl Activity {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
-            requests: 0,
+            requests: BTreeMap::new(),
+            next: 0,
             quiet: Phase::Header(Instant::now()),
             stalled: None,
             http2: false,
@@ -53,22 +70,31 @@ impl Activity {
         let state = self.0.lock();
         match state.stalled {
             Some(since) => Phase::Stalled(since),
-            None if state.requests > 0 => Phase::Busy,
+            None if !state.requests.is_empty() => Phase::Busy,
             None => state.quiet,
         }
     }
 
+    /// Since when the client has left an answer where it is, of those the one for longest. An answer of which the service
+    /// has nothing more to send yet is none of them.
+    pub(super) fn left(&self) -> Option<Instant> {
+        let state = self.0.lock();
+        state.requests.values().filter(|answer| answer.chunks > 0).map(|answer| answer.moved).min()
+    }
+
     /// A request's header is whole. The request lasts until what is returned is dropped.
-    pub(super) fn begin(&self, http2: bool) -> InFlight {
+    pub(super) fn begin(&self, http2: bool) -> Arc<InFlight> {
         let mut state = self.0.lock();
-        state.requests += 1;
+        let number = state.next;
+        state.next += 1;
+        state.requests.insert(number, Answer { chunks: 0, moved: Instant::now() });
         state.http2 |= http2;
-        InFlight(self.clone())
+        Arc::new(InFlight { activity: self.clone(), number })
     }
 
     fn bytes_arrived(&self) {
         let mut state = self.0.lock();
-        if state.requests == 0 && !state.http2 && matches!(state.quiet, Phase::Idle(_)) {
+        if state.requests.is_empty() && !state.http2 && matches!(state.quiet, Phase::Idle(_)) {
             state.quiet = Phase::Header(Instant::now());
         }
     }
@@ -82,15 +108,65 @@ impl Activity {
 }
 
 /// A request under way.
-pub(super) struct InFlight(Activity);
+pub(super) struct InFlight {
+    activity: Activity,
+    number: u64,
+}
+
+impl InFlight {
+    /// A piece of the answer, on its way to the client.
+    pub(super) fn chunk(self: &Arc<Self>, bytes: Bytes) -> Chunk {
+        self.update(|answer| {
+            answer.chunks += 1;
+            answer.moved = Instant::now();
+        });
+        Chunk { bytes, request: Arc::clone(self) }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Answer)) {
+        if let Some(answer) = self.activity.0.lock().requests.get_mut(&self.number) {
+            change(answer);
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut state = self.0.0.lock();
-        state.requests -= 1;
-        if state.requests == 0 {
+        let mut state = self.activity.0.lock();
+        state.requests.remove(&self.number);
+        if state.requests.is_empty() {
             state.quiet = Phase::Idle(Instant::now());
         }
+    }
+}
+
+/// Bytes of an answer that are noticed as they leave; the request is under way until the last has. hyper takes them out of
+/// the body long before: when the client may have none of them yet.
+pub(super) struct Chunk {
+    bytes: Bytes,
+    request: Arc<InFlight>,
+}
+
+impl Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        if count > 0 {
+            self.request.update(|answer| answer.moved = Instant::now());
+        }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.request.update(|answer| answer.chunks -= 1);
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt};
 
-use super::activity::{Activity, InFlight, Phase, Watched};
+use super::activity::{Activity, Chunk, InFlight, Phase, Watched};
 use super::{HttpLimits, PeerAddress};
 
 pub(super) fn builder(limits: &HttpLimits) -> Builder<TokioExecutor> {
@@ -91,8 +92,12 @@ pub(super) async fn serve<IO, S, B>(
                 return Poll::Pending;
             }
             let now = Instant::now();
+            // Answers are looked through only when the clock rings. That it does at least once while one may be left where it
+            // is, and then once more at the end of that time.
+            let left = || activity.left().map(|since| since + limits.idle_timeout);
+            let end = if phase == Phase::Busy { left() } else { end };
             if end.is_some_and(|end| end <= now) {
-                if matches!(phase, Phase::Header(_) | Phase::Stalled(_)) || closing.is_some() {
+                if !matches!(phase, Phase::Idle(_)) || closing.is_some() {
                     return Poll::Ready(());
                 }
                 closing = Some(now);
@@ -126,7 +131,7 @@ where
         let in_flight = self.activity.begin(request.version() == Version::HTTP_2);
         // hyper counts them over HTTP/1 only.
         if request.headers().len() > self.header_count {
-            let mut response = Response::new(Tracked { body: None, _in_flight: in_flight });
+            let mut response = Response::new(Tracked { body: None, in_flight });
             *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Box::pin(std::future::ready(Ok(response)));
         }
@@ -135,30 +140,29 @@ where
         let answer = AssertUnwindSafe(self.service.clone().oneshot(request)).catch_unwind();
         Box::pin(async move {
             let Ok(response) = answer.await else {
-                let mut response = Response::new(Tracked { body: None, _in_flight: in_flight });
+                let mut response = Response::new(Tracked { body: None, in_flight });
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 return Ok(response);
             };
-            Ok(response?.map(|body| Tracked { body: Some(body), _in_flight: in_flight }))
+            Ok(response?.map(|body| Tracked { body: Some(body), in_flight }))
         })
     }
 }
 
-/// A body whose request is under way until it is dropped.
+/// A body whose request is under way until its last byte has left, or it is dropped.
 struct Tracked<B> {
     body: Option<B>,
-    _in_flight: InFlight,
+    in_flight: Arc<InFlight>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
+        polled.map_ok(|frame| frame.map_data(|bytes| self.in_flight.chunk(bytes)))
     }
 
     fn is_end_stream(&self) -> bool {

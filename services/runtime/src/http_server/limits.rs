@@ -24,7 +24,7 @@ pub struct HttpLimits {
     /// The longest time from the first byte of a request to the end of its header, and to the first byte at all.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
-    /// The longest time a connection stays open without a request.
+    /// The longest time a connection stays open without a request, or with an answer of which the client takes nothing.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
     /// The longest TLS handshake.

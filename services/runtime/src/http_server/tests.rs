@@ -18,6 +18,8 @@ use tower::service_fn;
 
 use super::*;
 
+mod http2;
+
 /// A body fed by the test.
 struct Fed(mpsc::UnboundedReceiver<&'static str>);
 
@@ -48,10 +50,19 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    connect_within(HttpLimits::default(), service, shutdown)
+}
+
+fn connect_within<S, B>(limits: HttpLimits, service: S, shutdown: &CancellationToken) -> DuplexStream
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
     let (client, server) = tokio::io::duplex(64 * 1024);
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
-        let limits = HttpLimits::default();
         let peer = SocketAddr::from(([192, 0, 2, 1], 5));
         connection::serve(server, peer, service, &connection::builder(&limits), &limits, shutdown).await;
     });
@@ -211,6 +222,22 @@ async fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
     let begun = Instant::now();
     assert_eq!(noticed.recv().await, None, "the body and the service are gone");
     assert!(seconds(60).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_answer_slowly_gets_all_of_it() {
+    const LENGTH: usize = 1_000_000;
+    let service =
+        service_fn(async |_: Request<Incoming>| Ok(Response::new(Full::new(Bytes::from(vec![b'x'; LENGTH])))));
+    let mut client = connect_to(service, &CancellationToken::new());
+    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let (mut read, mut part) = (0, vec![0; 32 * 1024]);
+    while read < LENGTH {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let some = client.read(&mut part).await.unwrap();
+        assert_ne!(some, 0, "closed after {read} bytes");
+        read += some;
+    }
 }
 
 #[tokio::test(start_paused = true)]
