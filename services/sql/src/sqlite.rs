@@ -125,7 +125,12 @@ impl Sqlite {
         let (writer, mut idle) = blocking(move || {
             let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, lock)?;
             // The log survives a crash of the process by itself and of the machine by the sync at each commit.
-            writer.pragma_update(None, "journal_mode", "WAL")?;
+            let mode = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+            if mode != "wal" {
+                return Err(Error::defect(
+                    "SQLite can keep no write-ahead log here: its file must be on a disk of this machine",
+                ));
+            }
             writer.pragma_update(None, "synchronous", "FULL")?;
             let read = || connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, lock);
             let idle = (0..readers + POINTS).map(|_| read()).collect::<Result<Vec<_>, _>>()?;

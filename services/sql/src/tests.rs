@@ -120,6 +120,22 @@ async fn an_error_undoes_the_whole_transaction() {
     .await;
 }
 
+/// What is said of commits is true of this mode alone, and SQLite stays in another without an error where it can't have it.
+#[tokio::test]
+async fn sqlite_has_its_write_ahead_log_or_is_not_opened() {
+    each(async |Fresh { database, .. }| {
+        if database.engine() == Engine::Sqlite {
+            const MODE: &str = "SELECT journal_mode FROM pragma_journal_mode";
+            let mode = database.read(|tx| Box::pin(async move { tx.row(MODE, vec![]).await })).await;
+            assert_eq!(mode.unwrap().unwrap().text(0).unwrap(), "wal");
+        }
+    })
+    .await;
+    let in_memory: Url = "sqlite::memory:".parse().unwrap();
+    let refused = Database::open(&in_memory, Options::default(), "test", SCHEMA).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Defect);
+}
+
 #[tokio::test]
 async fn what_is_to_last_soon_is_there_at_once_and_changes_nothing_for_others() {
     const INSERT: &str = "INSERT INTO things (id, name) VALUES ($1, $2)";
