@@ -162,7 +162,7 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
         let revision = gateway.upstream.delete_group(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
     }
-    for _ in 0..TRIES {
+    loop {
         let (group, _) = gateway.upstream.get_group(&call.caller, &call.id).await?;
         conditions.check(&resource::tag(&group.stored))?;
         match gateway.upstream.delete_group(&call.caller, &call.id, group.stored.version).await {
@@ -171,7 +171,6 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
             Err(error) => return Err(error.into()),
         }
     }
-    Err(contended())
 }
 
 /// Reads the group, edits it, lets the guardrail judge the difference, and writes it back if nobody else has written
@@ -185,7 +184,7 @@ async fn change(
     let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.groups)?;
     let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
-    for _ in 0..TRIES {
+    for tries in 1.. {
         let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
         conditions.check(&resource::tag(&group.stored))?;
         let stored = resource::parse(&group.stored)?;
@@ -198,6 +197,7 @@ async fn change(
         let (before, after) = (labels(&stored), labels(&resource));
         let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
         let verdict = guardrail::Group { before: &before, after: &after, loses_members }.judge();
+        let takes_away = may_lose(&members) || !before.is_subset(&after);
         let keys_change = ["externalId", "displayName"].iter().any(|name| stored.text(name) != resource.text(name));
         let changed = resource != stored;
         let written = if changed || !members.is_empty() {
@@ -216,7 +216,11 @@ async fn change(
                 }
                 return answer(gateway, call, StatusCode::OK, &group, &revision, &reply).await;
             }
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {
+                if tries >= TRIES && !takes_away {
+                    break;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -261,6 +265,14 @@ fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupCh
             let (remove, adds_unmatched, only_if_it_takes_away) = (Vec::new(), false, false);
             GroupChange { document, replace_members: true, add, remove, adds_unmatched, only_if_it_takes_away }
         }
+    }
+}
+
+/// Whether someone who is a member may be none afterwards.
+fn may_lose(delta: &MemberDelta) -> bool {
+    match delta {
+        MemberDelta::Change { remove, .. } => !remove.is_empty(),
+        MemberDelta::Replace(_) => true,
     }
 }
 

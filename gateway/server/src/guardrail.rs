@@ -94,7 +94,7 @@ impl User<'_> {
                 (false, _) => depends_on(after.labels.iter().cloned()),
             };
         };
-        if !before.labels.is_subset(&after.labels) {
+        if self.takes_away() {
             return Verdict::Accept;
         }
         let renamed = domain::fold::fold(&before.user_name) != domain::fold::fold(&after.user_name);
@@ -102,6 +102,12 @@ impl User<'_> {
             return Verdict::Refuse(Refusal::Rename);
         }
         depends_on(after.labels.difference(&before.labels).cloned())
+    }
+
+    /// Whether something is taken from the user, whatever else is asked for.
+    pub(crate) fn takes_away(self) -> bool {
+        let Self { before, after, has_account: _ } = self;
+        before.is_some_and(|before| (before.active && !after.active) || !before.labels.is_subset(&after.labels))
     }
 }
 

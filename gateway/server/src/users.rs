@@ -29,7 +29,8 @@ use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
 use crate::tenant::mode;
 
-/// How often a change is made anew when others change the same user meanwhile.
+/// How often a change is made anew when others change the same user meanwhile. One that takes access away is made anew until
+/// the request's time is over: each time it came too late, somebody else's change was made.
 pub(crate) const TRIES: usize = 16;
 
 /// `GET /Users`.
@@ -116,7 +117,7 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
         let revision = gateway.upstream.delete_user(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
     }
-    for _ in 0..TRIES {
+    loop {
         let (user, _) = gateway.upstream.get_user(&call.caller, &call.id, false).await?;
         conditions.check(&resource::tag(&user.stored))?;
         match gateway.upstream.delete_user(&call.caller, &call.id, user.stored.version).await {
@@ -125,7 +126,6 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
             Err(error) => return Err(error.into()),
         }
     }
-    Err(contended())
 }
 
 /// Reads the user, edits it, lets the guardrail judge the difference, and writes it back if nobody else has written
@@ -140,7 +140,7 @@ async fn change(
     let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.users)?;
     let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
-    for _ in 0..TRIES {
+    for tries in 1.. {
         // No change of a user changes its groups, so those read now are shown afterwards.
         let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id, reply.wants("groups")).await?;
         conditions.check(&resource::tag(&user.stored))?;
@@ -162,7 +162,11 @@ async fn change(
                 let user = User { groups: user.groups, ..changed };
                 return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
             }
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {
+                if tries >= TRIES && !change.takes_away() {
+                    break;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -86,6 +86,25 @@ async fn members_alone_need_no_version_and_a_document_does() {
 }
 
 #[tokio::test]
+async fn a_change_that_takes_away_is_not_given_up_however_many_others_there_are() {
+    let face = Face::new();
+    let id = group(&face, &["a", "b"]).await;
+    let path = format!("/Groups/{id}");
+    let rename = |name: &str| json!({"op": "replace", "path": "displayName", "value": name});
+    let both = |name: &str, last: serde_json::Value| json!({"Operations": [rename(name), last]});
+    let leave = json!({"op": "remove", "path": "members[value eq \"a\"]"});
+    let join = json!({"op": "add", "path": "members", "value": [{"value": "c"}]});
+    face.world.lock().races = 100;
+    let left = face.call("PATCH", &path, &both("Left", leave)).await;
+    assert_eq!((left.status.as_u16(), members(&left.body)), (200, vec!["b"]));
+    face.world.lock().races = 100;
+    face.call("PATCH", &path, &both("Joined", join)).await.is_error(503, None);
+    face.world.lock().races = 100;
+    let delete = face.request("DELETE", &path).header("if-match", "*").body(Body::empty()).unwrap();
+    assert_eq!(face.send(delete).await.status, 204);
+}
+
+#[tokio::test]
 async fn members_are_not_read_where_they_are_not_wanted() {
     let face = Face::new();
     let id = group(&face, &["a"]).await;

@@ -221,6 +221,27 @@ async fn a_change_that_meets_others_is_made_again_and_given_up_in_the_end() {
 }
 
 #[tokio::test]
+async fn a_change_that_takes_away_is_not_given_up_however_many_others_there_are() {
+    let face = Face::new();
+    face.world.knows(&["AGENT_1_STORE"]);
+    let id = face.user("alice", &["AGENT_1_STORE"]).await;
+    let path = format!("/Users/{id}");
+    for operation in [
+        json!({"op": "replace", "path": "active", "value": false}),
+        json!({"op": "remove", "path": "roles[value eq \"AGENT_1_STORE\"]"}),
+    ] {
+        face.world.lock().races = 100;
+        let answer = face.call("PATCH", &path, &json!({"schemas": [PATCH], "Operations": [operation]})).await;
+        assert_eq!((answer.status.as_u16(), face.world.lock().races), (200, 0), "{answer:?}");
+    }
+    assert_eq!(face.world.document(&id)["active"], false);
+    assert!(face.world.document(&id).get("roles").is_none());
+    face.world.lock().races = 100;
+    let delete = face.request("DELETE", &path).header("if-match", "*").body(Body::empty()).unwrap();
+    assert_eq!(face.send(delete).await.status, 204);
+}
+
+#[tokio::test]
 async fn the_extension_says_how_the_user_stands() {
     let face = Face::new();
     let id = face.user("alice", &[]).await;

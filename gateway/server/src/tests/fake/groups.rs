@@ -105,7 +105,10 @@ impl GroupService for World {
         request: Request<identity::DeleteGroupRequest>,
     ) -> Result<Response<identity::DeleteGroupResponse>, Status> {
         let mut state = self.enter("DeleteGroup")?;
-        let identity::DeleteGroupRequest { tenant, id, .. } = request.into_inner();
+        let identity::DeleteGroupRequest { tenant, id, expected_version, .. } = request.into_inner();
+        if expected_version != 0 {
+            state.race()?;
+        }
         state.groups.remove(&(tenant, id)).ok_or_else(|| Error::new(Reason::GROUP_NOT_FOUND, "no"))?;
         let revision_token = token(state.next());
         Ok(Response::new(identity::DeleteGroupResponse { revision_token }))
