@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages;
 use crate::stage::{self, Stages, cargo, root};
+use crate::{contracts, packages};
 
 fn buf(arguments: &[&str]) -> Result<()> {
     stage::run(Command::new(packages::buf()?).args(arguments).current_dir(root()))
@@ -35,7 +35,7 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
     stages.run("contracts", || {
         buf(&["lint"])?;
         buf(&["format", "-d", "--exit-code"])?;
-        breaking()
+        contracts::breaking()
     })?;
     stages.run("dependencies", || {
         let deny = packages::deny()?;
@@ -49,15 +49,4 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
         )
     })?;
     Ok(())
-}
-
-/// The contracts may only grow. What a change is compared with is the commit before it.
-fn breaking() -> Result<()> {
-    let parent =
-        Command::new("git").args(["rev-parse", "--verify", "--quiet", "HEAD~1:proto"]).current_dir(root()).output()?;
-    if !parent.status.success() {
-        println!("no earlier contracts to compare with");
-        return Ok(());
-    }
-    buf(&["breaking", "--against", ".git#ref=HEAD~1"])
 }

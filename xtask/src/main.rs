@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod contracts;
 mod dev;
 mod fuzz;
 mod packages;

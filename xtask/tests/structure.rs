@@ -102,9 +102,31 @@ fn only_conversions_know_contracts_and_domain_both() {
                 continue;
             }
             let text = std::fs::read_to_string(&file).unwrap();
-            let knows = |name: &str| text.contains(&format!("use {name}::")) || text.contains(&format!(" {name}::"));
-            assert!(!(knows("proto") && knows("domain")), "{path} knows contracts and domain both");
+            assert!(!(knows(&text, "proto") && knows(&text, "domain")), "{path} knows contracts and domain both");
         }
+    }
+}
+
+/// Whether a source names something of that crate outside its comments: `name::` with no longer path or word before it.
+fn knows(source: &str, name: &str) -> bool {
+    let mut code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let inside = |before: char| before.is_alphanumeric() || ['_', ':'].contains(&before);
+    code.any(|line| {
+        line.match_indices(&format!("{name}::")).any(|(at, _)| {
+            let before = &line[..at];
+            !before.ends_with(inside) || (before.ends_with("::") && !before.trim_end_matches(':').ends_with(inside))
+        })
+    })
+}
+
+#[test]
+fn whoever_names_a_crate_knows_it() {
+    let named = ["use proto::x;", "fn a(b: proto::X)", "Vec<proto::X>", "f(proto::x())", "&proto::X", "::proto::X"];
+    for source in named.into_iter().chain(["use {proto::x, y};", "<proto::X as Y>::z", "x!{proto::y}", "-proto::X"]) {
+        assert!(knows(source, "proto"), "{source}");
+    }
+    for source in ["// proto::x", "    /// [`proto::x`]", "scim::proto::x", "my_proto::x", "proto.x", "prototype::x"] {
+        assert!(!knows(source, "proto"), "{source}");
     }
 }
 
