@@ -28,8 +28,10 @@ pub(crate) const RESTORED: &str = "RESTORED";
 pub(crate) const RULES_MALFORMED: &str = "RULES_MALFORMED";
 /// A read of Fluent waits for an operator.
 pub(crate) const GROUND_WAITS: &str = "GROUND_WAITS";
+/// The account that is known to be a user's bears another name.
+pub(crate) const STRANGER: &str = "STRANGER";
 /// What alerts are about.
-const ALERTS: [&str; 5] = [RESTORED, RULES_MALFORMED, GROUND_WAITS, PROTECTED, ACCOUNT_EXISTS];
+const ALERTS: [&str; 6] = [RESTORED, RULES_MALFORMED, GROUND_WAITS, STRANGER, PROTECTED, ACCOUNT_EXISTS];
 
 /// The pusher's counts. Clones are the same.
 #[derive(Clone, Debug)]
@@ -74,6 +76,11 @@ impl Counts {
 
     pub(crate) fn alert(&self, tenant: &str, kind: &'static str) {
         self.alerts.get_or_create(&Of { tenant: tenant.into(), kind: kind.into() }).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn alerts_of(&self, tenant: &str, kind: &'static str) -> u64 {
+        self.alerts.get_or_create(&Of { tenant: tenant.into(), kind: kind.into() }).get()
     }
 
     pub(crate) fn backlog(&self, tenant: &str, oldest_revocation_seconds: f64, due: u64) {

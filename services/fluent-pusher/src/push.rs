@@ -42,6 +42,9 @@ pub(crate) enum Failure {
     Store(#[from] sql::Error),
     #[error("the lease ran out before all was sent")]
     LeaseLost,
+    /// The id in the ledger is that of another account: the entry is forgotten, and what it was about is looked for anew.
+    #[error("the account that the ledger names bears another name")]
+    Stranger,
     /// Nothing is there to be closed, but it may still appear.
     #[error("an account whose making was not answered is not there yet")]
     Doubtful {
@@ -94,6 +97,10 @@ impl Push<'_> {
             // Somebody else has taken the name since this was leased.
             return Err(Failure::LeaseLost);
         }
+        let ledger = match ledger {
+            Some(entry) => self.in_this_fluent(entry).await?,
+            None => None,
+        };
         let present = self.present().await?;
         let Present::Active(person) = present else { return self.left(ledger, present).await };
         if fold(&person.user_name) != *account {
@@ -104,6 +111,36 @@ impl Push<'_> {
             Some(set) => self.provision(ledger, &person, &set).await,
             None => self.has_left(ledger).await,
         }
+    }
+
+    /// An entry that was made in another Fluent than the tenant's present one. Its id may be anybody's here: it is believed
+    /// if the account bears the name too, and forgotten if not.
+    async fn in_this_fluent(&self, entry: Entry) -> Result<Option<Entry>, Failure> {
+        let here = &self.tenant.place;
+        let unknown = entry.fluent.is_empty() && !matches!(entry.standing, Standing::Ours { .. });
+        if entry.fluent == *here || unknown {
+            return Ok(Some(entry));
+        }
+        if let Standing::Ours { fluent_id } = &entry.standing
+            && let Some(account) = self.tenant.fluent.account_by_id(fluent_id).await?
+            && fold(&account.username) == fold(&entry.user_name)
+        {
+            self.still(self.store.found_again(&self.tenant.id, self.job, here).await?)?;
+            return Ok(Some(entry));
+        }
+        tracing::warn!(tenant = %self.tenant.id, user = %self.job.user,
+            "an account that was known in another Fluent is not in this one: it is looked for by its name");
+        self.forget().await?;
+        Ok(None)
+    }
+
+    /// The account, if it bears the name that the ledger knows: else nothing more is done to it.
+    async fn known(&self, account: Account, user_name: &str) -> Result<Account, Failure> {
+        if fold(&account.username) == fold(user_name) {
+            return Ok(account);
+        }
+        self.forget().await?;
+        Err(Failure::Stranger)
     }
 
     async fn present(&self) -> Result<Present, Failure> {
@@ -158,7 +195,12 @@ impl Push<'_> {
     /// The user is deleted or inactive. An account of ours is closed by its id before anything is read.
     async fn dismiss(&self, ledger: Option<Entry>) -> Result<Verdict, Failure> {
         let account = match ledger {
-            Some(Entry { standing: Standing::Ours { fluent_id }, .. }) => self.shut(&fluent_id).await?,
+            Some(Entry { standing: Standing::Ours { fluent_id }, user_name, .. }) => {
+                match self.shut(&fluent_id).await? {
+                    Some(account) => Some(self.known(account, &user_name).await?),
+                    None => None,
+                }
+            }
             Some(entry) if entry.standing == Standing::Creating => {
                 let found = self.exactly(&entry.user_name).await?;
                 match &found {
@@ -259,7 +301,10 @@ impl Push<'_> {
             let message = format!("the userName is longer than the {MAX_USERNAME} characters Fluent takes");
             return Err(FluentError::Permanent(Refusal { code: None, message }).into());
         }
-        let wanted = Wanted::Exactly { roles: set.roles.clone(), profile: profile(&person.document) };
+        let known = profile(&person.document);
+        let heir = ledger.as_ref().and_then(|entry| entry.profile_of).is_some_and(|user| user != self.job.user);
+        let wanted = if heir { self.new_account(person, &set.roles).whole_profile() } else { known.clone() };
+        let wanted = Wanted::Exactly { roles: set.roles.clone(), profile: wanted };
         let ours = self.ours(ledger.as_ref()).await?;
         let account = if let Some(account) = ours {
             account
@@ -277,8 +322,42 @@ impl Push<'_> {
             let Found::Adopted(account) = found else { return Ok(held(ACCOUNT_EXISTS)) };
             account
         };
-        let account = self.make(account, &wanted).await?;
+        let mut account = self.make(account, &wanted).await?;
+        if heir {
+            account = self.introduce(account, &known).await?;
+        }
         Ok(done(self.outcome(&account, How::Provisioned, Vec::new())))
+    }
+
+    /// The account had another user before, whose words for itself go. Those that Fluent does not let go stay.
+    async fn introduce(&self, account: Account, known: &Profile) -> Result<Account, Failure> {
+        let blank = |stands: &Option<String>, known: &Option<String>| {
+            let left = stands.as_ref().is_some_and(|text| !text.is_empty()) && known.is_none();
+            left.then(String::new)
+        };
+        let stands = &account.profile;
+        let left = Profile {
+            title: blank(&stands.title, &known.title),
+            last_name: blank(&stands.last_name, &known.last_name),
+            primary_phone: blank(&stands.primary_phone, &known.primary_phone),
+            department: blank(&stands.department, &known.department),
+            ..Profile::default()
+        };
+        let account = if left.is_empty() {
+            account
+        } else {
+            match self.tenant.fluent.update(&account.id, &Update { profile: left, ..Update::default() }).await {
+                Ok(account) => account,
+                Err(FluentError::Permanent(refusal)) => {
+                    tracing::warn!(tenant = %self.tenant.id, user = %self.job.user, code = ?refusal.code,
+                        "Fluent does not let go of what an account said of the user it had before");
+                    account
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.still(self.store.introduced(&self.tenant.id, self.job).await?)?;
+        Ok(account)
     }
 
     /// The user is held: the account loses what the matched labels do not give, and gains nothing. None is made.
@@ -294,8 +373,9 @@ impl Push<'_> {
     /// The account as Fluent has it, if the ledger says it is ours and it is there.
     async fn ours(&self, ledger: Option<&Entry>) -> Result<Option<Account>, Failure> {
         match ledger {
-            Some(Entry { standing: Standing::Ours { fluent_id }, .. }) => {
-                Ok(self.tenant.fluent.account_by_id(fluent_id).await?)
+            Some(Entry { standing: Standing::Ours { fluent_id }, user_name, .. }) => {
+                let Some(account) = self.tenant.fluent.account_by_id(fluent_id).await? else { return Ok(None) };
+                self.known(account, user_name).await.map(Some)
             }
             // The answer to its making was lost: no other stood there before.
             Some(Entry { standing: Standing::Creating, user_name, .. }) => {
@@ -440,11 +520,12 @@ impl Push<'_> {
     /// this job to do.
     async fn take(&self, account: &Account) -> Result<(), Failure> {
         let Account { id, username, .. } = account;
-        self.still(self.store.made(&self.tenant.id, self.job, username, id).await?)
+        self.still(self.store.made(&self.tenant.id, &self.tenant.place, self.job, username, id).await?)
     }
 
     async fn record(&self, user_name: &str, standing: Standing, lost: Option<String>) -> Result<(), Failure> {
-        self.still(self.store.record(&self.tenant.id, self.job, user_name, standing, lost).await?)
+        let Tenant { id, place, .. } = self.tenant;
+        self.still(self.store.record(id, place, self.job, user_name, standing, lost).await?)
     }
 
     async fn forget(&self) -> Result<(), Failure> {

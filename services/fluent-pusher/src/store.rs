@@ -28,7 +28,10 @@ pub use work::{Ending, Finished, Job, Lease, Report, Take, Turn};
 
 const OWNER: &str = "fluent-pusher";
 
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("store/migrations/0001.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("store/migrations/0001.sql") },
+    Migration { version: 2, sql: include_str!("store/migrations/0002.sql") },
+];
 
 /// The tables. Clones share them.
 #[derive(Clone, Debug)]

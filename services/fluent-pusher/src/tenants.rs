@@ -107,6 +107,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// Its Fluent.
     pub fluent: Client,
+    /// Which that is: its URL and account. What is known of accounts is known of this one alone.
+    pub place: String,
     /// The time zone of new accounts.
     pub timezone: String,
     /// The type of new accounts.
@@ -234,10 +236,12 @@ impl Tenants {
         };
         let protected = protected.iter().chain([&username]).map(|name| fold(name)).collect();
         let client_id = client_id.unwrap_or_else(|| account.clone());
+        let place = format!("{url} {account}");
         let access = Access { url, account, client_id, client_secret, username, password };
         Ok(Tenant {
             id,
             fluent: Client::new(access, self.0.http.clone(), self.0.clock.clone()),
+            place,
             timezone: timezone.unwrap_or_else(|| "UTC".to_owned()),
             user_types,
             rules,

@@ -133,6 +133,19 @@ impl Setup {
         Self { fakes, fluent, clock, store, tenant, worker, follower, overtaking, reader, _folder: folder }
     }
 
+    /// The tenant's Fluent is another from now on.
+    pub(crate) fn move_to(&mut self, fluent: SimHandle) {
+        let tenants = Tenants::new(None, http(), self.clock.clone());
+        tenants.put(self.tenant.id.clone(), sim_file(&fluent.url)).unwrap();
+        self.tenant = tenants.get(&self.tenant.id).unwrap();
+        self.fluent = fluent;
+    }
+
+    /// How often a person was told of something of this kind.
+    pub(crate) fn alerts(&self, kind: &'static str) -> u64 {
+        self.worker.counts.alerts_of(self.tenant.id.as_str(), kind)
+    }
+
     /// Reads the feed to its head, and works until nothing is due, moving the clock to whatever is due next.
     pub(crate) async fn settle(&self) {
         self.follow().await;

@@ -13,7 +13,7 @@ use crate::breaker::Taken;
 use crate::config::Pushing;
 use crate::convert::report;
 use crate::fluent::{Cause, Error as FluentError};
-use crate::metrics::Counts;
+use crate::metrics::{Counts, STRANGER};
 use crate::outcome::{Outcome, Standing};
 use crate::peers::{Identity, Resolver};
 use crate::push::{Failure, Push, Verdict};
@@ -272,6 +272,12 @@ impl Worker {
                 (Ending::Again { at: now.plus(delay).min(*until), counts: true }, None, "doubtful")
             }
             Failure::LeaseLost => (again(Duration::ZERO), None, "lease_lost"),
+            Failure::Stranger => {
+                self.counts.alert(tenant.id.as_str(), STRANGER);
+                tracing::error!(tenant = %tenant.id, user = %job.user,
+                    "the account that is known to be the user's bears another name: was Fluent exchanged or restored?");
+                (again(Duration::ZERO), None, "stranger")
+            }
         }
     }
 

@@ -3,11 +3,14 @@
 //! The parts are the very ones that run in processes of their own. Their generated clients stand directly on their
 //! servers, so no network lies between them.
 
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use domain::clock::Clock;
 use domain::id::TenantId;
@@ -55,7 +58,7 @@ pub(crate) struct DevArgs {
     #[arg(long, default_value = "rolecall-data")]
     pub(crate) data: PathBuf,
     /// Fixes the bearer token, instead of a new one at each start.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) token: Option<String>,
     /// How often the catalogue is read from Fluent.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "5m")]
@@ -96,6 +99,10 @@ pub(crate) struct Running {
     store: Option<SocketAddr>,
     process: Process,
     simulated: Option<SimHandle>,
+    /// Whom the line to try hires: at later starts the first is there already.
+    first_hire: String,
+    /// Held as long as the data folder is used.
+    _lock: File,
 }
 
 /// What the ready file says.
@@ -150,6 +157,7 @@ impl Running {
     /// Starts everything; answers once the first copy of the catalogue is in.
     pub(crate) async fn start(arguments: DevArgs) -> Result<Self> {
         std::fs::create_dir_all(&arguments.data).context("making the data folder")?;
+        let lock = lock(&arguments.data)?;
         let config = configuration(&arguments)?;
         let process = Process::start("rolecall", &config)?;
         let face = bind(arguments.listen).await?;
@@ -159,6 +167,10 @@ impl Running {
         let mut simulated = None;
         if !arguments.no_sim {
             simulated = Some(Sim::start(bind(arguments.fluent_listen).await?, SimConfig::dev()).await?);
+            // It begins empty, so nothing that was known of an earlier one is true: everyone is pushed anew.
+            for file in ["pusher.db", "pusher.db-wal", "pusher.db-shm"] {
+                remove(&arguments.data.join(file))?;
+            }
         }
 
         // Parts in one process need no secret between them. The listeners have one that only operators' commands know.
@@ -208,7 +220,8 @@ impl Running {
         };
         let gateway = gateway::build(&config.gateway, parts);
 
-        let token = set_up_tenant(identity.clone(), &arguments).await?;
+        let (token, is_first) = set_up_tenant(identity.clone(), &arguments).await?;
+        let first_hire = if is_first { "ada".to_owned() } else { format!("ada-{}", Clock::System.now().0 / 1_000_000) };
         let mut store_address = None;
         if let Some(address) = arguments.store_listen {
             let listener = bind(address).await?;
@@ -226,7 +239,8 @@ impl Running {
             }
         });
         let scim = format!("http://{face_address}{}", gateway::BASE_PATH);
-        Ok(Self { scim, token, grpc: grpc_address, fluent, store: store_address, process, simulated })
+        let (grpc, store) = (grpc_address, store_address);
+        Ok(Self { scim, token, grpc, fluent, store, process, simulated, first_hire, _lock: lock })
     }
 
     /// The simulated Fluent, if there is one.
@@ -241,7 +255,7 @@ impl Running {
     }
 
     fn print(&self, took: Duration) {
-        let Self { scim, token, grpc, fluent, .. } = self;
+        let Self { scim, token, grpc, fluent, first_hire: name, .. } = self;
         println!("Rolecall is ready after {} ms.", took.as_millis());
         println!();
         println!("  SCIM base URL   {scim}");
@@ -253,15 +267,15 @@ impl Running {
         println!();
         println!(
             "  curl -sS -X POST {scim}/Users -H 'Authorization: Bearer {token}' -H 'Content-Type: application/scim+json' \
-             -d '{{\"userName\":\"ada@example.com\",\"active\":true,\"name\":{{\"givenName\":\"Ada\",\"familyName\":\"Byron\"}},\
-             \"emails\":[{{\"value\":\"ada@example.com\",\"type\":\"work\"}}],\
+             -d '{{\"userName\":\"{name}@example.com\",\"active\":true,\"name\":{{\"givenName\":\"Ada\",\"familyName\":\"Byron\"}},\
+             \"emails\":[{{\"value\":\"{name}@example.com\",\"type\":\"work\"}}],\
              \"roles\":[{{\"value\":\"AGENT_CHIC-01_Fulfillment_Associate\"}}]}}'"
         );
         if self.simulated.is_some() {
-            println!("  curl -sS {fluent}/_sim/users/ada@example.com");
+            println!("  curl -sS {fluent}/_sim/users/{name}@example.com");
         } else {
             println!(
-                "  curl -sS '{scim}/Users?filter=userName%20eq%20%22ada@example.com%22' -H 'Authorization: Bearer {token}'"
+                "  curl -sS '{scim}/Users?filter=userName%20eq%20%22{name}@example.com%22' -H 'Authorization: Bearer {token}'"
             );
         }
     }
@@ -302,10 +316,31 @@ fn configuration(arguments: &DevArgs) -> Result<Config> {
     Ok(config)
 }
 
-/// A secret of this data folder: made at the first start, read at later ones.
+/// Takes the data folder for this process alone, until the lock is dropped or the process ends, however it does.
+fn lock(folder: &Path) -> Result<File> {
+    let lock = File::create(folder.join("lock")).context("locking the data folder")?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another `rolecall dev` uses this data folder: stop it, or give --data another")
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("locking the data folder"),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("clearing what was known of Fluent"),
+        _ => Ok(()),
+    }
+}
+
+/// A secret of this data folder: made at the first start, for its owner alone, and read at later ones.
 fn kept_secret(path: &Path) -> Result<Secret> {
-    if !path.exists() {
-        std::fs::write(path, random_secret()).context("keeping a secret in the data folder")?;
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => file.write_all(random_secret().as_bytes()).context("keeping a secret in the data folder")?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).context("keeping a secret in the data folder"),
     }
     Ok(Secret::new(std::fs::read_to_string(path).context("reading a secret in the data folder")?))
 }
@@ -342,25 +377,23 @@ fn tenant_file(arguments: &DevArgs, url: &str) -> Result<()> {
     std::fs::write(folder.join(format!("{TENANT}.toml")), text).context("writing the Fluent settings")
 }
 
-/// Makes the tenant at the first start, sets what the flags choose, and answers a token that is good.
-async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<String> {
+/// Makes the tenant at the first start, sets what the flags choose, and answers a token that is good, and whether this is
+/// the first start.
+async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<(String, bool)> {
     let mut client = AdminServiceClient::new(identity);
     let known = client.list_tenants(admin::ListTenantsRequest {}).await?.into_inner().tenants;
     let tenant = || TENANT.to_owned();
-    let mut settings = if known.iter().any(|name| name == TENANT) {
-        client
-            .get_settings(admin::GetSettingsRequest { tenant: tenant() })
-            .await?
-            .into_inner()
-            .settings
-            .unwrap_or_default()
-    } else {
+    let is_first = known.iter().all(|name| name != TENANT);
+    let mut settings = if is_first {
         let mut first =
             proto::common::v1::Settings { account_name: arguments.fluent_account.clone(), ..Default::default() };
         first.set_environment(proto::common::v1::Environment::Development);
         let request = admin::CreateTenantRequest { tenant: tenant(), settings: Some(first.clone()) };
         client.create_tenant(request).await?;
         first
+    } else {
+        let known = client.get_settings(admin::GetSettingsRequest { tenant: tenant() }).await?;
+        known.into_inner().settings.unwrap_or_default()
     };
     arguments.settings.clone().apply(&mut settings);
     client.put_settings(admin::PutSettingsRequest { tenant: tenant(), settings: Some(settings) }).await?;
@@ -369,7 +402,7 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
         client.put_extension(request).await?;
     }
     if let Some(token) = &arguments.token {
-        return Ok(token.clone());
+        return Ok((token.clone(), is_first));
     }
     // Tokens of earlier starts would pile up to the limit.
     let old = client.list_tokens(admin::ListTokensRequest { tenant: tenant() }).await?.into_inner().tokens;
@@ -378,7 +411,7 @@ async fn set_up_tenant(identity: Transport, arguments: &DevArgs) -> Result<Strin
     }
     let scopes = vec!["scim".to_owned(), "roles:read".to_owned()];
     let request = admin::IssueTokenRequest { tenant: tenant(), scopes, days: 365, note: "rolecall dev".to_owned() };
-    Ok(client.issue_token(request).await?.into_inner().token)
+    Ok((client.issue_token(request).await?.into_inner().token, is_first))
 }
 
 /// Waits for the first copy of the catalogue: before it, no label could be recognised.

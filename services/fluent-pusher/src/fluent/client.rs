@@ -55,6 +55,19 @@ pub struct NewAccount {
     pub roles: Roles,
 }
 
+impl NewAccount {
+    /// All that it says of its user.
+    #[must_use]
+    pub fn whole_profile(&self) -> Profile {
+        Profile {
+            primary_email: Some(self.primary_email.clone()),
+            timezone: Some(self.timezone.clone()),
+            first_name: Some(self.first_name.clone()),
+            ..self.profile.clone()
+        }
+    }
+}
+
 /// Where a setting is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SettingAt {
@@ -133,14 +146,8 @@ impl Client {
             #[serde(skip_serializing_if = "Roles::is_empty")]
             roles: &'a Roles,
         }
-        let NewAccount { username, reference, password, kind, primary_email, timezone, first_name, profile, roles } =
-            new;
-        let profile = Profile {
-            primary_email: Some(primary_email.clone()),
-            timezone: Some(timezone.clone()),
-            first_name: Some(first_name.clone()),
-            ..profile.clone()
-        };
+        let NewAccount { username, reference, password, kind, roles, .. } = new;
+        let profile = new.whole_profile();
         let password = password.expose_secret();
         let input = Input { r#ref: reference, username, password, r#type: kind, profile, roles };
         let document = documents::CREATE_USER;

@@ -3,7 +3,7 @@
 use domain::clock::Timestamp;
 use domain::fold::fold;
 use domain::id::{TenantId, UserId};
-use sql::{Row, Tx, params};
+use sql::{Row, Tx, Value, params};
 
 use super::{Error, Job, Store, make_due, user_id};
 
@@ -20,6 +20,10 @@ pub struct Entry {
     pub since: Timestamp,
     /// What an operator decided, and for which folded user name.
     pub decision: Option<(Decision, String)>,
+    /// In which Fluent; empty where that is not known.
+    pub fluent: String,
+    /// Whose profile the account bears, as far as is known.
+    pub profile_of: Option<UserId>,
 }
 
 /// How we stand to an account.
@@ -82,24 +86,26 @@ impl Entry {
 impl Store {
     /// What the ledger knows of the account.
     pub async fn ledger(&self, tenant: &TenantId, account: &str) -> Result<Option<Entry>, Error> {
-        let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id, since FROM push_ledger \
-                   WHERE tenant = $1 AND account = $2";
+        let sql = "SELECT user_name, standing, fluent_id, decision, decided_for, user_id, since, fluent, profile_of \
+                   FROM push_ledger WHERE tenant = $1 AND account = $2";
         let row = self.database.point(sql, params![tenant.as_str(), account]).await?;
         row.as_ref().map(entry).transpose()
     }
 
-    /// Writes down, before anything is sent, how we stand to an account: that it is being made, adopted or parked. `lost`
-    /// is what adoption takes away, as JSON. Nothing is written unless the lease still holds and the account is still the
+    /// Writes down, before anything is sent, how we stand to an account of a Fluent: that it is being made, adopted or
+    /// parked. `lost` is what adoption takes away, as JSON. Nothing is written unless the lease still holds and the account is still the
     /// job's user's; answers whether it was.
     pub async fn record(
         &self,
         tenant: &TenantId,
+        fluent: &str,
         job: &Job,
         user_name: &str,
         standing: Standing,
         lost: Option<String>,
     ) -> Result<bool, Error> {
-        let (tenant, job, user_name, now) = (tenant.clone(), job.clone(), user_name.to_owned(), self.now());
+        let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
+        let (user_name, fluent) = (user_name.to_owned(), fluent.to_owned());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -108,14 +114,16 @@ impl Store {
                     }
                     let (standing, fluent_id) = standing.columns();
                     let sql = "INSERT INTO push_ledger \
-                               (tenant, account, user_id, user_name, standing, fluent_id, lost, since) \
-                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                               (tenant, account, user_id, user_name, standing, fluent_id, lost, since, fluent, profile_of) \
+                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3) \
                                ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
                                user_name = excluded.user_name, standing = excluded.standing, \
-                               fluent_id = excluded.fluent_id, since = excluded.since, lost = COALESCE(excluded.lost, push_ledger.lost)";
-                    let user = job.user.as_bytes();
-                    let values =
-                        params![tenant.as_str(), &job.account, user, user_name, standing, fluent_id, lost, now.0];
+                               fluent_id = excluded.fluent_id, since = excluded.since, \
+                               lost = COALESCE(excluded.lost, push_ledger.lost), fluent = excluded.fluent, \
+                               profile_of = excluded.profile_of";
+                    let (user, account) = (job.user.as_bytes(), &job.account);
+                    let tenant = tenant.as_str();
+                    let values = params![tenant, account, user, user_name, standing, fluent_id, lost, now.0, fluent];
                     tx.execute(sql, values).await?;
                     Ok(true)
                 })
@@ -125,24 +133,62 @@ impl Store {
 
     /// Writes down that an account we said should be made was made. That is true whoever holds the lease by now; and the
     /// account belongs to the user who bears its name by now. Answers whether both are still the job's.
-    pub async fn made(&self, tenant: &TenantId, job: &Job, user_name: &str, fluent_id: &str) -> Result<bool, Error> {
+    pub async fn made(
+        &self,
+        tenant: &TenantId,
+        fluent: &str,
+        job: &Job,
+        user_name: &str,
+        fluent_id: &str,
+    ) -> Result<bool, Error> {
         let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
-        let (user_name, fluent_id) = (user_name.to_owned(), fluent_id.to_owned());
+        let (fluent, user_name, fluent_id) = (fluent.to_owned(), user_name.to_owned(), fluent_id.to_owned());
         self.database
             .write(move |tx| {
                 Box::pin(async move {
                     let bearer = bearer(tx, &tenant, &job).await?;
                     let user = if let Bearer::Other(user) = bearer { user } else { job.user };
-                    let sql = "INSERT INTO push_ledger (tenant, account, user_id, user_name, standing, fluent_id, since) \
-                               VALUES ($1, $2, $3, $4, 'ours', $5, $6) ON CONFLICT (tenant, account) DO UPDATE SET \
-                               user_name = excluded.user_name, standing = 'ours', fluent_id = excluded.fluent_id, \
-                               since = excluded.since";
-                    let user = user.as_bytes();
-                    tx.execute(sql, params![tenant.as_str(), &job.account, user, user_name, fluent_id, now.0]).await?;
+                    let sql = "INSERT INTO push_ledger \
+                               (tenant, account, user_id, user_name, standing, fluent_id, since, fluent, profile_of) \
+                               VALUES ($1, $2, $3, $4, 'ours', $5, $6, $7, $8) ON CONFLICT (tenant, account) DO UPDATE \
+                               SET user_name = excluded.user_name, standing = 'ours', fluent_id = excluded.fluent_id, \
+                               since = excluded.since, fluent = excluded.fluent, profile_of = excluded.profile_of";
+                    let (user, made_for) = (user.as_bytes(), job.user.as_bytes());
+                    let account = &job.account;
+                    let values = params![tenant.as_str(), account, user, user_name, fluent_id, now.0, fluent, made_for];
+                    tx.execute(sql, values).await?;
                     if bearer != Bearer::Job {
                         make_due(tx, &tenant, &job.account, now).await?;
                     }
                     Ok(bearer == Bearer::Job)
+                })
+            })
+            .await
+    }
+
+    /// The account that the ledger knows stands in this Fluent too. Answers whether the lease still holds.
+    pub async fn found_again(&self, tenant: &TenantId, job: &Job, fluent: &str) -> Result<bool, Error> {
+        let sql = "UPDATE push_ledger SET fluent = $3 WHERE tenant = $1 AND account = $2";
+        self.note(tenant, job, sql, fluent.into()).await
+    }
+
+    /// The account bears its user's own profile by now. Answers whether the lease still holds.
+    pub async fn introduced(&self, tenant: &TenantId, job: &Job) -> Result<bool, Error> {
+        let sql = "UPDATE push_ledger SET profile_of = $3 WHERE tenant = $1 AND account = $2";
+        self.note(tenant, job, sql, job.user.as_bytes().into()).await
+    }
+
+    /// Writes one thing down of an account, under the lease.
+    async fn note(&self, tenant: &TenantId, job: &Job, sql: &'static str, value: Value) -> Result<bool, Error> {
+        let (tenant, job) = (tenant.clone(), job.clone());
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    if bearer(tx, &tenant, &job).await? != Bearer::Job {
+                        return Ok(false);
+                    }
+                    tx.execute(sql, params![tenant.as_str(), &job.account, value]).await?;
+                    Ok(true)
                 })
             })
             .await
@@ -276,5 +322,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         standing,
         since: Timestamp(row.int(6)?),
         decision: decision.zip(decided_for),
+        fluent: row.text(7)?.to_owned(),
+        profile_of: user_id(row, 8)?,
     })
 }

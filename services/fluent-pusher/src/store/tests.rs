@@ -148,7 +148,9 @@ async fn what_overtakes_is_looked_at_where_the_user_is_and_takes_no_name() {
         let (ada, new, epoch) = (UserId::new(), UserId::new(), Epoch::new());
         store.enqueue(tenant, vec![change(ada, "ada", false, at(epoch, 1))]).await.unwrap();
         let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
-        assert!(store.record(tenant, &job, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap());
+        assert!(
+            store.record(tenant, "here", &job, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap()
+        );
         store.finish(tenant, &job, DONE, None).await.unwrap();
         let renamed = Change { takes_away: true, ..change(ada, "eve", false, at(epoch, 5)) };
         let lost = Change { takes_away: true, ..change(new, "kim", false, at(epoch, 6)) };
@@ -255,7 +257,9 @@ async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
         let (first, second, epoch) = (UserId::new(), UserId::new(), Epoch::new());
         store.enqueue(tenant, vec![change(first, "ada", false, at(epoch, 1))]).await.unwrap();
         let making = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
-        assert!(store.record(tenant, &making, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap());
+        assert!(
+            store.record(tenant, "here", &making, "ada", Standing::Ours { fluent_id: "7".into() }, None).await.unwrap()
+        );
         store.finish(tenant, &making, DONE, None).await.unwrap();
         store.enqueue(tenant, vec![change(first, "eve", false, at(epoch, 2))]).await.unwrap();
         let job = store.claim(tenant, 10, TERM).await.unwrap();
@@ -267,7 +271,15 @@ async fn the_account_belongs_to_the_user_who_now_bears_its_name() {
         store.enqueue(tenant, vec![change(second, "Ada", false, at(epoch, 3))]).await.unwrap();
         let ours = Standing::Ours { fluent_id: "7".into() };
         let since = store.now();
-        let expected = Entry { user: Some(second), user_name: "ada".into(), standing: ours, since, decision: None };
+        let expected = Entry {
+            user: Some(second),
+            user_name: "ada".into(),
+            standing: ours,
+            since,
+            decision: None,
+            fluent: "here".into(),
+            profile_of: Some(first),
+        };
         assert_eq!(store.ledger(tenant, "ada").await.unwrap(), Some(expected));
         store.clock.advance(TERM);
         let jobs = store.claim(tenant, 10, TERM).await.unwrap();
@@ -289,13 +301,13 @@ async fn the_ledger_is_written_under_the_lease_and_for_its_user_alone() {
         let slow = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
         store.clock.advance(TERM);
         let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
-        assert!(!store.record(tenant, &slow, "bob", Standing::Creating, None).await.unwrap());
-        assert!(store.record(tenant, &job, "bob", Standing::Creating, None).await.unwrap());
+        assert!(!store.record(tenant, "here", &slow, "bob", Standing::Creating, None).await.unwrap());
+        assert!(store.record(tenant, "here", &job, "bob", Standing::Creating, None).await.unwrap());
         assert!(!store.forget(tenant, &slow).await.unwrap());
         // The name goes to another while the account is being made: so does the account.
         store.enqueue(tenant, vec![change(first, "rob", false, at(epoch, 2))]).await.unwrap();
         store.enqueue(tenant, vec![change(second, "bob", false, at(epoch, 3))]).await.unwrap();
-        assert!(!store.made(tenant, &job, "bob", "7").await.unwrap());
+        assert!(!store.made(tenant, "here", &job, "bob", "7").await.unwrap());
         let entry = store.ledger(tenant, "bob").await.unwrap().unwrap();
         assert_eq!((entry.user, entry.standing), (Some(second), Standing::Ours { fluent_id: "7".into() }));
         assert!(!store.forget(tenant, &job).await.unwrap());
@@ -313,7 +325,7 @@ async fn an_entry_that_is_void_while_it_is_worked_on_costs_its_worker_the_lease(
         store.enqueue(tenant, vec![change(user, "anna", false, at(epoch, 3))]).await.unwrap();
         let new = store.claim(tenant, 10, TERM).await.unwrap();
         assert_eq!(new.iter().map(|job| job.account.as_str()).collect::<Vec<_>>(), ["anna"]);
-        assert!(!store.record(tenant, &old, "anna", Standing::Creating, None).await.unwrap());
+        assert!(!store.record(tenant, "here", &old, "anna", Standing::Creating, None).await.unwrap());
     })
     .await;
 }
@@ -327,7 +339,7 @@ async fn all_accounts_of_one_who_is_gone_are_looked_at() {
             store.enqueue(tenant, vec![change(UserId::new(), name, false, at(epoch, revision))]).await.unwrap();
             let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
             let ours = Standing::Ours { fluent_id: revision.to_string() };
-            assert!(store.record(tenant, &job, name, ours, None).await.unwrap());
+            assert!(store.record(tenant, "here", &job, name, ours, None).await.unwrap());
             store.finish(tenant, &job, DONE, None).await.unwrap();
         }
         let (named, users) = (tenant.as_str().to_owned(), user.as_bytes().to_vec());
@@ -373,7 +385,12 @@ async fn a_long_row_of_renamed_users_moves_up_to_the_last() {
             let name = format!("name{number}");
             store.enqueue(tenant, vec![change(*user, &name, false, at(epoch, 1))]).await.unwrap();
             let job = store.claim(tenant, 1, TERM).await.unwrap().remove(0);
-            assert!(store.record(tenant, &job, &name, Standing::Ours { fluent_id: name.clone() }, None).await.unwrap());
+            assert!(
+                store
+                    .record(tenant, "here", &job, &name, Standing::Ours { fluent_id: name.clone() }, None)
+                    .await
+                    .unwrap()
+            );
             store.finish(tenant, &job, DONE, None).await.unwrap();
         }
         for (number, user) in (1..).zip(&users) {

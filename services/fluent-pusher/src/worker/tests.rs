@@ -6,6 +6,7 @@ mod failures;
 mod feed;
 mod held_back;
 mod names;
+mod strangers;
 
 use fluent_sim::{Contexts, User, UserRole};
 use proto::identity::v1::State;

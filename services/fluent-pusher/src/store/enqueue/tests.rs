@@ -110,7 +110,7 @@ async fn live(store: &Store, steps: Vec<Step>) -> Result<(), TestCaseError> {
                     for job in jobs {
                         let fluent_id = job.account.clone();
                         let standing = if ours { Standing::Ours { fluent_id } } else { Standing::Parked };
-                        store.record(tenant, &job, &job.user_name, standing, None).await.unwrap();
+                        store.record(tenant, "here", &job, &job.user_name, standing, None).await.unwrap();
                         if back {
                             store.finish(tenant, &job, Ending::Done { attention: None }, None).await.unwrap();
                         }
