@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proto::common::v1::Settings;
 use proto::identity::v1::GetHoldingsRequest;
@@ -141,14 +141,11 @@ pub async fn what_is_read_together_is_of_one_revision(backend: &Backend) {
     let members = [tenant.user(&user("ann")).await, tenant.user(&user("bob")).await];
     let staff = tenant.group(&group("staff").labels(&["L"]), &members).await;
     let first = tenant.head().await.revision;
-    let (written, reads) = beside_readers(&tenant, &members, async {
-        let mut written = BTreeMap::from([(first, "L".to_owned())]);
-        for n in 0..40 {
-            let label = format!("L{n}");
-            let answer = tenant.put_group(&staff, &group("staff").labels(&[&label])).await.unwrap();
-            written.insert(answer.group.unwrap().version, label);
-        }
-        written
+    let mut written = BTreeMap::from([(first, "L".to_owned())]);
+    let reads = beside_readers(&tenant, &members, async |n| {
+        let label = format!("L{n}");
+        let answer = tenant.put_group(&staff, &group("staff").labels(&[&label])).await.unwrap();
+        written.insert(answer.group.unwrap().version, label);
     })
     .await;
     for read in reads {
@@ -161,22 +158,18 @@ pub async fn what_is_read_together_is_of_one_revision(backend: &Backend) {
 pub async fn holdings_and_their_ground_belong_to_one_revision(backend: &Backend) {
     let tenant = Tenant::new(backend).await;
     let ann = tenant.user(&user("ann").labels(&["L"])).await;
-    let first = (tenant.head().await.revision, (tenant.ground(0).await.unwrap().version, "L".to_owned()));
-    let (written, reads) = beside_readers(&tenant, std::slice::from_ref(&ann), async {
-        let mut written = BTreeMap::from([first.clone()]);
-        let (mut ground, mut label) = first.1.clone();
-        for n in 0..40 {
-            if n % 2 == 0 {
-                label = format!("L{n}");
-                tenant.replace_user(&ann, 0, &user("ann").labels(&[&label])).await.unwrap();
-            } else {
-                let settings = Settings { account_name: format!("A{n}"), ..Default::default() };
-                tenant.put_settings(settings).await.unwrap();
-                ground = tenant.head().await.revision;
-            }
-            written.insert(tenant.head().await.revision, (ground, label.clone()));
+    let (mut ground, mut label) = (tenant.ground(0).await.unwrap().version, "L".to_owned());
+    let mut written = BTreeMap::from([(tenant.head().await.revision, (ground, label.clone()))]);
+    let reads = beside_readers(&tenant, std::slice::from_ref(&ann), async |n| {
+        if n % 2 == 0 {
+            label = format!("L{n}");
+            tenant.replace_user(&ann, 0, &user("ann").labels(&[&label])).await.unwrap();
+        } else {
+            let settings = Settings { account_name: format!("A{n}"), ..Default::default() };
+            tenant.put_settings(settings).await.unwrap();
+            ground = tenant.head().await.revision;
         }
-        written
+        written.insert(tenant.head().await.revision, (ground, label.clone()));
     })
     .await;
     for read in reads {
@@ -192,15 +185,21 @@ struct Seen {
     labels: Vec<Vec<String>>,
 }
 
-/// Lets four readers read the holdings of `users` for as long as `writing` goes on.
-async fn beside_readers<T>(tenant: &Tenant, users: &[String], writing: impl Future<Output = T>) -> (T, Vec<Seen>) {
+/// Lets four readers read the holdings of `users` beside changes, of which each is told its number: forty, and as many more
+/// as it takes until each reader has read on both sides of some.
+async fn beside_readers(tenant: &Tenant, users: &[String], mut change: impl AsyncFnMut(usize)) -> Vec<Seen> {
+    const CHANGES: usize = 40;
+    const READERS: usize = 4;
+    const SIDES: usize = 4;
     let done = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..4)
+    let well_read = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (0..READERS)
         .map(|_| {
-            let (tenant, done) = (tenant.clone(), Arc::clone(&done));
+            let (tenant, done, well_read) = (tenant.clone(), Arc::clone(&done), Arc::clone(&well_read));
             let keys: Vec<_> = users.iter().cloned().map(Key::Id).collect();
             tokio::spawn(async move {
                 let mut seen: Vec<Seen> = Vec::new();
+                let mut sides = 0;
                 while !done.load(Ordering::SeqCst) {
                     let answer = tenant.holdings(keys.clone()).await.unwrap();
                     let labels = |holding: proto::identity::v1::Holding| {
@@ -211,18 +210,28 @@ async fn beside_readers<T>(tenant: &Tenant, users: &[String], writing: impl Futu
                         ground: answer.ground_version,
                         labels: answer.holdings.into_iter().map(labels).collect(),
                     };
-                    assert!(seen.last().is_none_or(|last| last.revision <= read.revision), "time runs forward");
+                    let last = seen.last().map(|last| last.revision);
+                    assert!(last.is_none_or(|last| last <= read.revision), "time runs forward");
+                    if last.is_none_or(|last| last < read.revision) {
+                        sides += 1;
+                        well_read.fetch_add(usize::from(sides == SIDES), Ordering::SeqCst);
+                    }
                     seen.push(read);
                 }
                 seen
             })
         })
         .collect();
-    let written = writing.await;
+    let mut changes = 0;
+    let failed = || readers.iter().any(tokio::task::JoinHandle::is_finished);
+    while !failed() && (changes < CHANGES || well_read.load(Ordering::SeqCst) < READERS) {
+        change(changes).await;
+        changes += 1;
+    }
     done.store(true, Ordering::SeqCst);
     let mut all = Vec::new();
     for reader in readers {
         all.extend(reader.await.unwrap());
     }
-    (written, all)
+    all
 }

@@ -77,7 +77,7 @@ pub async fn every_kind_of_change_is_told_with_what_it_means(backend: &Backend) 
 }
 
 /// Fifty writers, every third write refused, four readers beside them: each reads every revision once, in order, and
-/// skips none. `C12`
+/// skips none.
 pub async fn every_revision_is_read_once_and_in_order_beside_writers(backend: &Backend) {
     const WRITERS: usize = 50;
     const WRITES: usize = 9;

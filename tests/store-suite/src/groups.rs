@@ -1,27 +1,23 @@
 //! Groups: members change by deltas that nobody loses, nesting has no cycles, and no order of changes meets an error.
 
+use std::collections::BTreeSet;
+
 use proto::identity::v1::UpdateGroupRequest;
 use proto::identity::v1::feed_entry::Change;
 use runtime::error::Reason;
+use tokio::task::JoinHandle;
 
 use crate::Backend;
 use crate::documents::{group, user};
 use crate::tenant::{Tenant, sorted};
-use crate::together::at_once;
+use crate::together::{at_once, many_at_once};
 
 async fn users(tenant: &Tenant, prefix: &str, count: usize) -> Vec<String> {
-    let mut all = Vec::with_capacity(count);
-    let numbers: Vec<usize> = (0..count).collect();
-    for some in numbers.chunks(250) {
-        all.extend(
-            at_once(some.iter().map(|n| {
-                let (tenant, name) = (tenant.clone(), format!("{prefix}{n}"));
-                async move { tenant.user(&user(&name)).await }
-            }))
-            .await,
-        );
-    }
-    all
+    many_at_once((0..count).map(|n| {
+        let (tenant, name) = (tenant.clone(), format!("{prefix}{n}"));
+        async move { tenant.user(&user(&name)).await }
+    }))
+    .await
 }
 
 /// Sixty-four members added at once, each by a call of its own, are all members. `C01`
@@ -66,25 +62,59 @@ pub async fn a_member_added_and_removed_at_once_ends_as_the_last_revision_says(b
     assert_eq!(tenant.members(&staff).await, if is_member { vec![ann] } else { vec![] });
 }
 
-/// A group's name changes, members come and go, all at once; only who was named in a removal is gone. `C03`
+/// A group's name changes, members come and go by themselves or with the whole list, all at once: what is there in the end
+/// is what the changes make in the order of their revisions, and only who was named in a removal, or left out of a
+/// replacement, is gone. `C03`
 pub async fn a_groups_document_changes_beside_its_members_and_nobody_is_lost(backend: &Backend) {
+    const ROUNDS: usize = 10;
     let tenant = Tenant::new(backend).await;
     let (stay, go, come) =
-        (users(&tenant, "s", 10).await, users(&tenant, "g", 10).await, users(&tenant, "c", 10).await);
+        (users(&tenant, "s", ROUNDS).await, users(&tenant, "g", ROUNDS).await, users(&tenant, "c", ROUNDS).await);
     let staff = tenant.group(&group("staff"), &[stay.clone(), go.clone()].concat()).await;
-    at_once((0..30).map(|n| {
+    let mut changes = Vec::new();
+    for round in 0..ROUNDS {
+        let document = |what: &str| Some(group(&format!("{what} {round}")).bytes());
+        let (going, coming) = (vec![go[round].clone()], vec![come[round].clone()]);
+        let all = [&stay[..], &go[round + 1..], &come[..round]].concat();
+        changes.extend([
+            UpdateGroupRequest { document: document("patched"), ..Default::default() },
+            UpdateGroupRequest { add_member_ids: coming, ..Default::default() },
+            UpdateGroupRequest { remove_member_ids: going.clone(), ..Default::default() },
+            // What a PATCH without a path adds: a name, and members to those there are.
+            UpdateGroupRequest { document: document("added"), add_member_ids: going, ..Default::default() },
+            // A PUT.
+            UpdateGroupRequest {
+                document: document("put"),
+                replace_members: true,
+                add_member_ids: all,
+                ..Default::default()
+            },
+        ]);
+    }
+    let mut done = at_once(changes.into_iter().map(|change| {
         let (tenant, staff) = (tenant.clone(), staff.clone());
-        let (go, come) = (go[n / 3].clone(), come[n / 3].clone());
         async move {
-            match n % 3 {
-                0 => tenant.put_group(&staff, &group(&format!("staff {n}"))).await.unwrap(),
-                1 => tenant.add_members(&staff, &[come]).await.unwrap(),
-                _ => tenant.remove_members(&staff, &[go]).await.unwrap(),
-            }
+            let answer = tenant.update_group(&staff, change.clone()).await.unwrap();
+            answer.changed.then(|| (answer.group.unwrap().version, change))
         }
     }))
-    .await;
-    assert_eq!(tenant.members(&staff).await, sorted([stay, come].concat()));
+    .await
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
+    done.sort_by_key(|(version, _)| *version);
+    let mut members: BTreeSet<String> = [stay.clone(), go].concat().into_iter().collect();
+    let mut name = group("staff").bytes::<Vec<u8>>();
+    for (_, change) in done {
+        members.retain(|id| !change.replace_members && !change.remove_member_ids.contains(id));
+        members.extend(change.add_member_ids);
+        name = change.document.map_or(name, Into::into);
+    }
+    assert!(stay.iter().all(|id| members.contains(id)), "nobody named them");
+    assert_eq!(tenant.members(&staff).await, members.iter().cloned().collect::<Vec<_>>());
+    let stored = tenant.get_group(&staff).await.unwrap();
+    assert_eq!(stored.member_count, members.len() as u64);
+    assert_eq!(stored.document, name);
 }
 
 /// Replacing the members keeps those named, takes the others away, and is one change.
@@ -250,29 +280,47 @@ pub async fn members_are_listed_in_order_and_after_any_of_them(backend: &Backend
     assert_eq!(tenant.members_after(&nobody, "").await.unwrap_err().reason(), Reason::GROUP_NOT_FOUND);
 }
 
-/// Deactivations that come while fifty thousand memberships are being written wait for them and are done.
-pub async fn users_are_deactivated_beside_fifty_thousand_new_memberships(backend: &Backend) {
-    const USERS: usize = 2_500;
-    const GROUPS: usize = 20;
-    let tenant = Tenant::new(backend).await;
-    let ids = users(&tenant, "u", USERS).await;
-    // Each dismissal has a group in the making before it and one after it.
-    let writing = (0..GROUPS).map(|n| {
-        let (tenant, ids, dismissed) = (tenant.clone(), ids.clone(), ids[n].clone());
-        let making = tokio::spawn({
-            let tenant = tenant.clone();
-            async move { tenant.group(&group(&format!("group {n}")), &ids).await }
-        });
-        let document = user(&format!("u{n}")).inactive();
-        (making, tokio::spawn(async move { tenant.replace_user(&dismissed, 0, &document).await.unwrap() }))
+/// Fifty thousand join a group in one write, and leave it in another. Dismissals that come meanwhile, to the process that
+/// writes and to another, wait for that write and are done: none is refused, with the waits that production has.
+pub async fn users_are_deactivated_beside_a_write_of_fifty_thousand_memberships(backend: &Backend) {
+    const MEMBERS: usize = 50_000;
+    let tenant = Tenant::new(backend).await.over(backend.insider.as_in_production().await);
+    let ids = backend.insider.stock(&tenant.name, MEMBERS).await;
+    let mut there = ids.iter();
+
+    let making = tokio::spawn({
+        let (tenant, ids) = (tenant.clone(), ids.clone());
+        async move { tenant.group(&group("everyone"), &ids).await }
     });
-    for (n, (making, dismissing)) in writing.collect::<Vec<_>>().into_iter().enumerate() {
-        assert!(dismissing.await.unwrap().changed);
-        assert!(!tenant.holding(&ids[n]).await.active);
-        let made = making.await.unwrap();
-        assert_eq!(tenant.get_group(&made).await.unwrap().member_count, USERS as u64);
+    dismiss_beside(&tenant, &mut there, &making).await;
+    let everyone = making.await.unwrap();
+    assert_eq!(tenant.get_group(&everyone).await.unwrap().member_count, MEMBERS as u64);
+
+    let leaving = tokio::spawn({
+        let (tenant, everyone, ids) = (tenant.clone(), everyone.clone(), ids.clone());
+        async move { tenant.remove_members(&everyone, &ids).await.unwrap() }
+    });
+    dismiss_beside(&tenant, &mut there, &leaving).await;
+    assert_eq!(leaving.await.unwrap().group.unwrap().member_count, 0);
+}
+
+/// Dismisses two users at a time, each by another call, until a write is done; the last two at least come beside it.
+async fn dismiss_beside<T>(tenant: &Tenant, there: &mut std::slice::Iter<'_, String>, write: &JoinHandle<T>) {
+    loop {
+        let over = write.is_finished();
+        let both = there.by_ref().take(2).cloned();
+        at_once(both.map(|id| {
+            let (tenant, document) = (tenant.clone(), user(&id.replace('-', "")).inactive());
+            async move {
+                assert!(tenant.replace_user(&id, 0, &document).await.unwrap().changed);
+                assert!(!tenant.holding(&id).await.active);
+            }
+        }))
+        .await;
+        if over {
+            return;
+        }
     }
-    assert_eq!(tenant.holding(&ids[0]).await.groups.len(), GROUPS);
 }
 
 /// Groups and users changed in opposite orders, over and over: what would be a deadlock is solved inside. `C14`

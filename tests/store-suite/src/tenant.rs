@@ -78,6 +78,11 @@ impl Tenant {
         Self { name: format!("t-{}", uuid::Uuid::new_v4()), transport: backend.transport.clone() }
     }
 
+    /// The same tenant, called another way.
+    pub(crate) fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
     pub(crate) async fn make(&self) -> Result<(), Error> {
         let settings = Some(Settings::default());
         let request = CreateTenantRequest { tenant: self.name.clone(), settings };

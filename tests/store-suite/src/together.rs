@@ -12,3 +12,17 @@ where
     }
     answers
 }
+
+/// The same of more than one connection carries: so many at a time.
+pub(crate) async fn many_at_once<F>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    const AT_A_TIME: usize = 250;
+    let mut tasks = tasks.into_iter().peekable();
+    let mut answers = Vec::new();
+    while tasks.peek().is_some() {
+        answers.extend(at_once(tasks.by_ref().take(AT_A_TIME)).await);
+    }
+    answers
+}

@@ -1,12 +1,12 @@
 //! Users: what is written is read, names are unique, races have one winner, and a write that does nothing leaves nothing.
 
-use proto::identity::v1::{Outcome, State};
+use proto::identity::v1::{Outcome, State, UpdateGroupRequest};
 use runtime::error::Reason;
 
 use crate::Backend;
 use crate::documents::{group, user};
 use crate::tenant::Tenant;
-use crate::together::at_once;
+use crate::together::{at_once, many_at_once};
 
 /// What is created, replaced and read back is what was sent, under the version of its last change.
 pub async fn a_user_reads_back_as_written(backend: &Backend) {
@@ -43,12 +43,12 @@ pub async fn a_deleted_user_is_gone_and_its_name_is_free(backend: &Backend) {
     assert_ne!(first, second);
 }
 
-/// Of two creations of one name at once, in two spellings, one is made and one is refused, a hundred times. `C06`
+/// Of two creations of one name at once, in two spellings, one is made and one is refused, a thousand times. `C06`
 pub async fn one_name_is_given_to_one_user(backend: &Backend) {
-    const PAIRS: usize = 100;
+    const PAIRS: usize = 1_000;
     let tenant = Tenant::new(backend).await;
     let spellings = (0..PAIRS).flat_map(|n| [format!("User-{n}@Example.com"), format!("uSER-{n}@example.COM")]);
-    let answers = at_once(spellings.map(|name| {
+    let answers = many_at_once(spellings.map(|name| {
         let tenant = tenant.clone();
         async move { tenant.add_user(&user(&name)).await.map_err(|error| error.reason()) }
     }))
@@ -157,27 +157,50 @@ pub async fn a_write_that_is_refused_leaves_no_trace(backend: &Backend) {
     assert!(tenant.members(&inner).await.is_empty(), "what was right in a refused write is not done either");
 }
 
-/// Refused writes share a commit with good ones and take nothing with them, nor a revision from them. `C04`
+/// Refused writes share commits with good ones, a thousand of each. They take nothing with them, nor a revision from them:
+/// neither those that are wrong as a whole nor those of which one part of many is. `C04`
 pub async fn refused_writes_among_others_leave_no_trace(backend: &Backend) {
-    const EACH: usize = 100;
+    const EACH: usize = 1_000;
     let tenant = Tenant::new(backend).await;
-    tenant.user(&user("taken")).await;
-    let before = tenant.head().await.revision;
+    let mut members = vec![tenant.user(&user("taken")).await];
+    for n in 1..9 {
+        members.push(tenant.user(&user(&format!("member-{n}"))).await);
+    }
+    // Nine members could be added and the group could be renamed; the seventh of ten is nobody.
+    members.insert(6, uuid::Uuid::new_v4().to_string());
+    let staff = tenant.group(&group("staff"), &[]).await;
+    let before = tenant.head().await;
     let audited = backend.insider.audit_entries(&tenant.name).await;
-    let answers = at_once((0..2 * EACH).map(|n| {
-        let tenant = tenant.clone();
-        let name = if n % 2 == 0 { format!("user-{n}") } else { "Taken".to_owned() };
-        async move { tenant.add_user(&user(&name)).await }
+    let answers = many_at_once((0..2 * EACH).map(|n| {
+        let (tenant, staff, members) = (tenant.clone(), staff.clone(), members.clone());
+        async move {
+            match n % 4 {
+                0 | 2 => tenant.add_user(&user(&format!("user-{n}"))).await.map(|made| made.user.unwrap().version),
+                1 => tenant.add_user(&user("Taken")).await.map(|_| 0),
+                _ => {
+                    let document = Some(group(&format!("staff {n}")).bytes());
+                    let update = UpdateGroupRequest { document, add_member_ids: members, ..Default::default() };
+                    tenant.update_group(&staff, update).await.map(|_| 0)
+                }
+            }
+        }
     }))
     .await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-    assert_eq!((made.len(), refused.len()), (EACH, EACH));
-    assert_eq!(tenant.head().await.revision, before + EACH as u64);
-    let mut versions: Vec<_> = made.into_iter().map(|answer| answer.unwrap().user.unwrap().version).collect();
+    let mut versions = Vec::new();
+    for (n, answer) in answers.into_iter().enumerate() {
+        match (n % 4, answer) {
+            (0 | 2, answer) => versions.push(answer.unwrap()),
+            (1, answer) => assert_eq!(answer.unwrap_err().reason(), Reason::UNIQUENESS),
+            (_, answer) => assert_eq!(answer.unwrap_err().reason(), Reason::MEMBER_NOT_FOUND),
+        }
+    }
     versions.sort_unstable();
-    assert_eq!(versions, (before + 1..=before + EACH as u64).collect::<Vec<_>>());
-    assert_eq!(tenant.entries().await.len(), EACH + 1);
+    assert_eq!(versions, (before.revision + 1..=before.revision + EACH as u64).collect::<Vec<_>>());
+    assert_eq!(tenant.head().await.revision, before.revision + EACH as u64);
+    assert_eq!(tenant.entries_after(before).await.len(), EACH);
     assert_eq!(backend.insider.audit_entries(&tenant.name).await - audited, EACH as u64);
+    assert!(group("staff").is(&tenant.get_group(&staff).await.unwrap().document));
+    assert!(tenant.members(&staff).await.is_empty());
 }
 
 /// A write that asks for what is so already commits nothing, says so, and answers with the head.

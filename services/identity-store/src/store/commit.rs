@@ -4,13 +4,15 @@
 //! a queue (of its tenant on PostgreSQL, of the whole database on SQLite, which has one writer); whoever finds no worker
 //! on the queue is its worker for one turn, as far as it need not wait, and leaves the rest to a task. The worker takes
 //! what waits, opens a transaction, locks the tenants' rows, lets each change do its work in a savepoint of its own and
-//! under a revision of its own, commits, and only then answers. A change that fails undoes its own savepoint and nothing
-//! else, also one that took too long. If a change loses the transaction itself, the others are made again, each in one of
+//! under a revision of its own, commits, and only then answers. Changes of many rows do not add up: a transaction that has
+//! lasted for some time takes no more, so that those who wait for its locks, on another replica too, are served in between.
+//! A change that fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the transaction itself, the others are made again, each in one of
 //! its own: what they met was perhaps another's doing, and undone with it. If the commit's outcome is unknown, everyone is
 //! told just that.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::clock::{Clock, Timestamp};
@@ -30,6 +32,9 @@ use crate::model::{Head, Written};
 
 /// The most changes one transaction carries.
 const BATCH: usize = 128;
+/// How long a transaction that holds a tenant's row takes changes in. It keeps the row for that and for as long as the last
+/// of its changes takes.
+pub(super) const OPEN: Duration = Duration::from_millis(500);
 /// The most changes that may wait in one queue.
 const WAITING: usize = 4096;
 
@@ -180,14 +185,16 @@ async fn work(shared: Arc<Shared>, name: QueueName) {
 /// Carries out what waits in a queue now.
 async fn turn(shared: Arc<Shared>, name: QueueName) -> Left {
     let Some(batch) = shared.take(&name) else { return Left::Nothing };
-    let Err(Aborted { failure, mut batch, lost_by }) = attempt(&shared, batch).await else { return shared.left(&name) };
+    let Err(Aborted { failure, mut batch, lost_by }) = attempt(&shared, &name, batch).await else {
+        return shared.left(&name);
+    };
     let Some(culprit) = lost_by else {
         fail(batch, &failure);
         return Left::More;
     };
     batch.remove(culprit).fail(failure);
     for waiting in batch {
-        if let Err(Aborted { failure, batch, .. }) = attempt(&shared, vec![waiting]).await {
+        if let Err(Aborted { failure, batch, .. }) = attempt(&shared, &name, vec![waiting]).await {
             if batch.is_empty() {
                 // The database is not there: the rest need not find that out one by one.
                 break;
@@ -210,6 +217,13 @@ impl Shared {
         Some(queue.drain(..queue.len().min(BATCH)).collect())
     }
 
+    /// Has changes wait again, before those that came later.
+    fn put_back(&self, name: &QueueName, changes: Batch) {
+        if let Some(queue) = self.queues.lock().get_mut(name) {
+            changes.into_iter().rev().for_each(|change| queue.push_front(change));
+        }
+    }
+
     /// Ends a queue in which nothing waits.
     fn left(&self, name: &QueueName) -> Left {
         let mut queues = self.queues.lock();
@@ -221,11 +235,10 @@ impl Shared {
     }
 }
 
-/// Makes changes in one transaction, and answers if they are committed.
-async fn attempt(shared: &Shared, batch: Batch) -> Result<(), Aborted> {
-    let now = shared.clock.now();
-    let alarms = shared.alarms.clone();
-    let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, now, alarms))).await;
+/// Makes changes in one transaction, and answers if they are committed. Those it had no time for wait again.
+async fn attempt(shared: &Arc<Shared>, name: &QueueName, batch: Batch) -> Result<(), Aborted> {
+    let within = (Arc::clone(shared), name.clone());
+    let committed = shared.database.write(move |tx| Box::pin(carry_out(tx, batch, within))).await;
     let Committed { batch, standings, epoch } = committed?;
     for (tenant, standing) in standings {
         if standing.changed() {
@@ -292,9 +305,13 @@ impl Standing {
     }
 }
 
-async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp, alarms: Alarms) -> Result<Committed, Aborted> {
+async fn carry_out(
+    tx: &mut Tx<'_>,
+    mut batch: Batch,
+    (shared, name): (Arc<Shared>, QueueName),
+) -> Result<Committed, Aborted> {
     let mut lost_by = None;
-    match each(tx, &mut batch, now, &alarms, &mut lost_by).await {
+    match each(tx, &mut batch, (&shared, &name), &mut lost_by).await {
         Ok((standings, epoch)) => Ok(Committed { batch, standings, epoch }),
         Err(failure) => Err(Aborted { failure, batch, lost_by }),
     }
@@ -303,14 +320,21 @@ async fn carry_out(tx: &mut Tx<'_>, mut batch: Batch, now: Timestamp, alarms: Al
 async fn each(
     tx: &mut Tx<'_>,
     batch: &mut Batch,
-    now: Timestamp,
-    alarms: &Alarms,
+    (shared, name): (&Shared, &QueueName),
     lost_by: &mut Option<usize>,
 ) -> Result<(BTreeMap<TenantId, Standing>, Option<Epoch>), Failure> {
     let alone = batch.len() == 1;
+    let now = shared.clock.now();
+    // To wait for others' locks keeps nobody from anything.
+    let mut locked_at = None;
     let mut standings = BTreeMap::<TenantId, Standing>::new();
     let mut epoch = None;
-    for (number, waiting) in batch.iter_mut().enumerate() {
+    for number in 0..batch.len() {
+        if locked_at.is_some_and(|at| shared.clock.now().since(at) >= OPEN) {
+            shared.put_back(name, batch.split_off(number));
+            break;
+        }
+        let waiting = &mut batch[number];
         let tenant = waiting.tenant().clone();
         if !standings.contains_key(&tenant) {
             match lock(tx, &tenant).await? {
@@ -319,6 +343,7 @@ async fn each(
                     continue;
                 }
                 Some((standing, of)) => {
+                    locked_at.get_or_insert_with(|| shared.clock.now());
                     epoch = Some(of);
                     standings.insert(tenant.clone(), standing);
                 }
@@ -379,7 +404,7 @@ async fn each(
     // a commit that fails is told again.
     for (tenant, standing) in standings.iter().filter(|(_, standing)| standing.crowded) {
         if let Some(crowd) = standing.departed.crowd() {
-            alarms.crowd_left(tenant, crowd, standing.counts.noted);
+            shared.alarms.crowd_left(tenant, crowd, standing.counts.noted);
         }
     }
     let advance: Vec<_> = standings.iter().filter(|(_, s)| s.changed()).map(|(tenant, s)| advance(tenant, s)).collect();

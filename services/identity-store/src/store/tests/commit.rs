@@ -1,20 +1,23 @@
 //! Changes that share a transaction: what one of them meets is nobody else's affair, and what was undone is told to
 //! nobody as a fact.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::clock::Clock;
 use domain::id::UserId;
 use domain::revision::Revision;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join3};
+use futures_util::future::{BoxFuture, join_all, join3};
 use parking_lot::Mutex;
-use sql::Engine;
+use sql::{Engine, params};
 
 use super::fixture::{Fixture, each};
 use crate::Failure;
 use crate::model::{Actor, Written};
-use crate::store::commit::{Applied, Scope, Write};
+use crate::store::commit::{Applied, OPEN, Scope, Write};
 
 /// A change that the database does not answer in time.
 struct Slow;
@@ -42,6 +45,40 @@ impl Write for Lost {
     async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<()>, Failure> {
         scope.tx.script("ROLLBACK").await?;
         Err(Failure::Unavailable)
+    }
+}
+
+/// A change that lasts for so long, by the store's clock, and says which transaction it is in.
+struct Lasting(Duration, Clock);
+
+#[async_trait]
+impl Write for Lasting {
+    type Answer = String;
+
+    async fn apply(&self, scope: &mut Scope<'_, '_>) -> Result<Applied<String>, Failure> {
+        const CHANGE: &str = "UPDATE tenants SET feed_floor = feed_floor WHERE id = $1";
+        const WHICH: &str = "SELECT CAST(pg_current_xact_id() AS TEXT)";
+        let Self(lasting, clock) = self;
+        clock.advance(*lasting);
+        scope.tx.execute(CHANGE, params![scope.tenant.as_str()]).await?;
+        let which = match scope.tx.engine() {
+            Engine::Sqlite => String::new(),
+            Engine::Postgres => scope.tx.row(WHICH, vec![]).await?.ok_or(Failure::Internal)?.text(0)?.to_owned(),
+        };
+        Ok(Applied::Changed(which))
+    }
+}
+
+/// How many transactions commit changes that last so long and wait at one time.
+async fn commits(f: &Fixture, lasting: &[Duration]) -> usize {
+    let before = f.sqlite_commits();
+    let changes: Vec<_> = lasting.iter().map(|lasting| change(f, Lasting(*lasting, f.clock.clone()))).collect();
+    let answers = together(f, join_all(changes)).await;
+    let revisions: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().position.revision.0).collect();
+    assert!(revisions.windows(2).all(|two| two[0] + 1 == two[1]), "each in its turn: {revisions:?}");
+    match before {
+        Some(before) => f.sqlite_commits().unwrap() - before,
+        None => answers.into_iter().map(|answer| answer.unwrap().value).collect::<BTreeSet<_>>().len(),
     }
 }
 
@@ -78,6 +115,25 @@ fn change<W: Write>(
 ) -> impl Future<Output = Result<Written<W::Answer>, Failure>> + Send + use<W> {
     let (committer, tenant) = (f.store.committer.clone(), f.tenant.clone());
     async move { committer.write(&tenant, write).await }
+}
+
+#[tokio::test]
+async fn what_waits_at_one_time_is_committed_together() {
+    each(async |f| {
+        assert_eq!(commits(f, &[Duration::ZERO; 128]).await, 1);
+        assert_eq!(commits(f, &[Duration::ZERO; 129]).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn large_changes_do_not_add_up_to_one_long_transaction() {
+    each(async |f| {
+        assert_eq!(commits(f, &[OPEN; 4]).await, 4);
+        let (long, short) = (OPEN / 2, Duration::ZERO);
+        assert_eq!(commits(f, &[long, short, long, short, short, long, long, short]).await, 3);
+    })
+    .await;
 }
 
 #[tokio::test]

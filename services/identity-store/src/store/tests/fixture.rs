@@ -14,29 +14,46 @@ pub(super) struct Fixture {
     pub(super) store: Store,
     pub(super) tenant: TenantId,
     pub(super) clock: Clock,
-    _folder: Option<tempfile::TempDir>,
+    url: String,
+    folder: Option<tempfile::TempDir>,
 }
 
 /// Runs a test on a fresh database of each engine.
 pub(super) async fn each(test: impl AsyncFn(&Fixture)) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
-    test(&open(&url, Some(folder)).await).await;
-    if let Ok(server) = std::env::var("ROLECALL_TEST_POSTGRES") {
-        let url = servers::fresh_database_on(&server, "identity").await.unwrap();
-        test(&open(&url, None).await).await;
-    }
+    test(&open(url, Some(folder)).await).await;
+    test(&open(servers::fresh_database("identity").await.unwrap(), None).await).await;
 }
 
-async fn open(url: &str, folder: Option<tempfile::TempDir>) -> Fixture {
+async fn open(url: String, folder: Option<tempfile::TempDir>) -> Fixture {
     let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
-    let store = Store::open(url, clock.clone(), Pepper::derive(b"pepper")).await.unwrap();
+    let store = replica(&url, &clock).await;
     let tenant: TenantId = "acme".parse().unwrap();
     store.create_tenant(&tenant, Settings::default()).await.unwrap();
-    Fixture { store, tenant, clock, _folder: folder }
+    Fixture { store, tenant, clock, url, folder }
+}
+
+async fn replica(url: &str, clock: &Clock) -> Store {
+    Store::open(url, clock.clone(), Pepper::derive(b"pepper")).await.unwrap()
 }
 
 impl Fixture {
+    /// Another store over the same database.
+    pub(super) async fn replica(&self) -> Store {
+        replica(&self.url, &self.clock).await
+    }
+
+    /// How often the SQLite file was committed to since its log began: each time, a frame of the log says how large the
+    /// file then is. `None` on PostgreSQL.
+    pub(super) fn sqlite_commits(&self) -> Option<usize> {
+        const HEADER: usize = 32;
+        const OF_FRAME: usize = 24;
+        let log = std::fs::read(self.folder.as_ref()?.path().join("test.db-wal")).unwrap();
+        let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+        Some(log[HEADER..].chunks_exact(OF_FRAME + page).filter(|frame| frame[4..8] != [0; 4]).count())
+    }
+
     pub(super) async fn create(&self, document: &str) -> Result<Written<User>, Failure> {
         self.store.create_user(&self.tenant, Actor::default(), document.into()).await
     }
