@@ -49,8 +49,8 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Its database can't be opened.
-    #[error("the pusher's database can't be opened")]
-    Store(#[from] sql::Error),
+    #[error("the pusher's database can't be opened: {}", .0.of_opening())]
+    Store(sql::Error),
     /// The database's address is none.
     #[error("the pusher's database can't be found")]
     Database(#[from] sql::InvalidUrl),
@@ -85,8 +85,9 @@ pub struct App {
 pub async fn build(config: &Config, parts: Parts) -> Result<App, StartError> {
     let Parts { identity_store, role_resolver, peers, metrics, readiness, clock } = parts;
     let url = config.database.as_ref().map_or("", |url| url.expose()).parse()?;
-    let store = Store::open(&url, sql::Options::default(), clock.clone(), &config.instance()).await?;
-    store.take_back().await?;
+    let store = Store::open(&url, sql::Options::default(), clock.clone(), &config.instance()).await;
+    let store = store.map_err(StartError::Store)?;
+    store.take_back().await.map_err(StartError::Store)?;
     let tenants = Tenants::new(config.tenants.clone(), Http::new()?, clock.clone());
     let service = PushServiceServer::new(Service { store: store.clone(), tenants: tenants.clone() })
         .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -62,7 +62,7 @@ impl From<Failure> for Error {
             Failure::TooManyTokens => Reason::TOKEN_LIMIT,
             Failure::TooLate => Reason::DEADLINE_EXCEEDED,
             Failure::Busy => Reason::STORE_BUSY,
-            Failure::Unavailable => Reason::STORE_UNAVAILABLE,
+            Failure::Unavailable | Failure::Opening(_) => Reason::STORE_UNAVAILABLE,
             Failure::Internal => Reason::INTERNAL,
         };
         let error = Self::new(reason, message);

@@ -3,7 +3,7 @@
 use domain::label::Label;
 use domain::matching::{Unmatched, describe};
 
-/// Why a call failed. What the database said is in the log and nowhere else.
+/// Why a call failed. What the database said, once it is open, is in the log and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No such tenant.
@@ -110,6 +110,9 @@ pub enum Failure {
     /// The database did not answer, or did not confirm a commit: it may have happened, or not.
     #[error("the database can't answer now; try again")]
     Unavailable,
+    /// The database can't be opened: with what it said, for who starts the part.
+    #[error("{0}")]
+    Opening(String),
     /// A fault of ours.
     #[error("an internal error")]
     Internal,

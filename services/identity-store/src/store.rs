@@ -109,7 +109,8 @@ impl Store {
         let url = url
             .parse()
             .map_err(|error: sql::InvalidUrl| Failure::Invalid { field: "database", expected: error.to_string() })?;
-        let database = Database::open(&url, options, "identity-store", MIGRATIONS).await?;
+        let opened = Database::open(&url, options, "identity-store", MIGRATIONS).await;
+        let database = opened.map_err(|error| Failure::Opening(error.of_opening()))?;
         let epoch = database
             .write(|tx| {
                 Box::pin(async move {

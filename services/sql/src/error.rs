@@ -28,6 +28,23 @@ impl Error {
         self.kind
     }
 
+    /// What the server, the file system or the network said when the database could not be opened, for the operator who
+    /// starts a part: such as that there is no database of that name. Of an error of the server's it is the message
+    /// alone, which holds nothing of any row; and of any later error it must not be shown, since that may quote values.
+    #[must_use]
+    pub fn of_opening(&self) -> String {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(&*self.source);
+        let mut said = Vec::new();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<tokio_postgres::error::DbError>() {
+                return error.message().to_owned();
+            }
+            said.push(error.to_string());
+            cause = error.source();
+        }
+        said.join(": ")
+    }
+
     pub(crate) fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: ErrorKind::Unavailable, source: source.into() }
     }

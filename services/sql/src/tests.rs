@@ -291,6 +291,23 @@ async fn opening_again_migrates_no_further_and_a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_be_opened_says_why() {
+    each(async |fresh| {
+        let (url, why): (Url, _) = match fresh.database.engine() {
+            Engine::Sqlite => ("sqlite:/nowhere/at/all.db".parse().unwrap(), "unable to open database file"),
+            Engine::Postgres => {
+                let server = std::env::var("ROLECALL_TEST_POSTGRES").unwrap();
+                let (base, _) = server.rsplit_once('/').unwrap();
+                (format!("{base}/nodb").parse().unwrap(), "database \"nodb\" does not exist")
+            }
+        };
+        let error = Database::open(&url, Options::default(), "test", SCHEMA).await.unwrap_err();
+        assert!(error.of_opening().contains(why), "{}", error.of_opening());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_write_and_no_other() {
     each(async |fresh| {
         let broken = fresh.database.write(|tx| {
