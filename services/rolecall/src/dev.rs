@@ -122,12 +122,15 @@ pub(crate) async fn run(arguments: DevArgs) -> Result<()> {
     let begun = Instant::now();
     let ready_file = arguments.ready_file.clone();
     let running = Running::start(arguments).await?;
-    running.print(begun.elapsed());
+    let took = begun.elapsed();
     let Running { scim, token, grpc, fluent, store, process, .. } = &running;
     let admin = process.admin().map(|address| address.to_string());
     let (grpc, store) = (grpc.to_string(), store.map(|address| address.to_string()));
-    ready::write(ready_file.as_deref(), &Addresses { scim, token, grpc, fluent, store, admin })?;
-    running.process.until_stopped().await
+    let announced = ready::write(ready_file.as_deref(), &Addresses { scim, token, grpc, fluent, store, admin });
+    if announced.is_ok() {
+        running.print(took);
+    }
+    running.process.until_stopped(announced).await
 }
 
 impl DevArgs {
@@ -251,7 +254,7 @@ impl Running {
     /// Stops everything.
     pub(crate) async fn stop(self) -> Result<()> {
         self.process.shutdown.request();
-        self.process.until_stopped().await
+        self.process.until_stopped(Ok(())).await
     }
 
     fn print(&self, took: Duration) {

@@ -73,8 +73,8 @@ pub(crate) async fn gateway(run: RunArgs) -> Result<()> {
             tracing::error!(%error, "the gateway can't serve");
         }
     });
-    Addresses::write(run.ready_file.as_deref(), &process, Some(address))?;
-    process.until_stopped().await
+    let announced = Addresses::write(run.ready_file.as_deref(), &process, Some(address));
+    process.until_stopped(announced).await
 }
 
 pub(crate) async fn role_resolver(run: RunArgs) -> Result<()> {
@@ -95,8 +95,8 @@ pub(crate) async fn role_resolver(run: RunArgs) -> Result<()> {
     };
     let server = role_resolver::build(part, parts).await?;
     process.serve_grpc(listener, &server, part.limits.clone(), part.tls.as_ref())?;
-    Addresses::write(run.ready_file.as_deref(), &process, Some(address))?;
-    process.until_stopped().await
+    let announced = Addresses::write(run.ready_file.as_deref(), &process, Some(address));
+    process.until_stopped(announced).await
 }
 
 pub(crate) async fn fluent_pusher(run: RunArgs) -> Result<()> {
@@ -116,8 +116,8 @@ pub(crate) async fn fluent_pusher(run: RunArgs) -> Result<()> {
     let app = fluent_pusher::build(part, parts).await?;
     process.serve_grpc(listener, app.server(), part.limits.clone(), part.tls.as_ref())?;
     process.shutdown.spawn(app.run(process.shutdown.token()));
-    Addresses::write(run.ready_file.as_deref(), &process, Some(address))?;
-    process.until_stopped().await
+    let announced = Addresses::write(run.ready_file.as_deref(), &process, Some(address));
+    process.until_stopped(announced).await
 }
 
 pub(crate) async fn identity_store(run: RunArgs) -> Result<()> {
@@ -136,8 +136,8 @@ pub(crate) async fn identity_store(run: RunArgs) -> Result<()> {
     let app = identity_store::build(part, parts).await?;
     process.serve_grpc(listener, app.server(), part.limits.clone(), part.tls.as_ref())?;
     process.run_store(app);
-    Addresses::write(run.ready_file.as_deref(), &process, Some(address))?;
-    process.until_stopped().await
+    let announced = Addresses::write(run.ready_file.as_deref(), &process, Some(address));
+    process.until_stopped(announced).await
 }
 
 /// Begins a new epoch, offline.

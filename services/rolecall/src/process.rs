@@ -95,11 +95,14 @@ impl Process {
         });
     }
 
-    /// Tells that everything is up, waits until a stop is asked for, and drains.
-    pub(crate) async fn until_stopped(self) -> Result<()> {
-        self.readiness.set("started", true, "serving");
-        self.shutdown.requested().await;
-        self.shutdown.drain(self.drain).await.context("stopping")
+    /// Tells that everything is up, waits until a stop is asked for, and drains; that at once where who waits for it could
+    /// not be told.
+    pub(crate) async fn until_stopped(self, announced: Result<()>) -> Result<()> {
+        if announced.is_ok() {
+            self.readiness.set("started", true, "serving");
+            self.shutdown.requested().await;
+        }
+        announced.and(self.shutdown.drain(self.drain).await.context("stopping"))
     }
 }
 
