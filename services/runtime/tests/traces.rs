@@ -1,13 +1,17 @@
-//! Spans of one request, seen from the collector: they arrive when telemetry ends, and form one trace across parts.
+//! Spans of one request, seen from the collector: they arrive when telemetry ends, and form one trace from the caller's own
+//! over HTTP and across parts.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::routing::get;
 use http_body_util::BodyExt;
 use runtime::grpc::{Server, Transport, TransportConfig};
 use runtime::http_server::{HttpLimits, serve};
 use runtime::peer::PeerSecret;
+use runtime::propagation::TraceLayer;
 use runtime::telemetry::{Metrics, TelemetryConfig, init};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -17,7 +21,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 /// An OTLP collector that keeps what it is sent.
 #[derive(Clone)]
@@ -57,7 +61,7 @@ async fn listen(server: &Server, metrics: &Metrics) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_between_parts_is_one_trace_and_arrives_before_telemetry_ends() {
+async fn a_request_and_its_call_of_a_part_go_on_with_the_callers_trace_and_arrive_before_telemetry_ends() {
     let metrics = Metrics::new();
     let secret = PeerSecret::new("0123456789abcdef0123456789abcdef");
     let (received, mut batches) = mpsc::unbounded_channel();
@@ -72,15 +76,23 @@ async fn a_call_between_parts_is_one_trace_and_arrives_before_telemetry_ends() {
     let part = Server::builder(secret.clone(), &metrics).build().await.unwrap();
     let config = TransportConfig { uri: listen(&part, &metrics).await, ..TransportConfig::default() };
     let transport = Transport::connect(&config, &secret, &metrics).unwrap();
-    HealthClient::new(transport).check(HealthCheckRequest::default()).await.unwrap();
+    let ask = async move || {
+        HealthClient::new(transport.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    };
+    let router = Router::new().route("/", get(ask)).layer(TraceLayer::new("face", &metrics));
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let request = http::Request::get("/").header("traceparent", traceparent).body(axum::body::Body::empty()).unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), http::StatusCode::OK);
 
     tokio::task::spawn_blocking(move || drop(guard)).await.unwrap();
-    let mut spans = Vec::new();
+    let (mut requests, mut calls) = (Vec::new(), Vec::new());
     while let Ok(batch) = batches.try_recv() {
-        spans.extend(spans_named(b"grpc.health.v1.Health/Check", &batch));
+        requests.extend(spans_named(b"GET /", &batch));
+        calls.extend(spans_named(b"grpc.health.v1.Health/Check", &batch));
     }
-    let traces: std::collections::BTreeSet<_> = spans.iter().cloned().collect();
-    assert_eq!((spans.len(), traces.len()), (2, 1), "a client span and a server span, of one trace");
+    let trace: Arc<[u8]> = Arc::from(&0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes()[..]);
+    assert_eq!(requests, [Arc::clone(&trace)], "the request");
+    assert_eq!(calls, [Arc::clone(&trace), trace], "the call, as its caller and its server see it");
 }
 
 /// The trace ids of the spans of that name: in an OTLP span the trace id is field 1, 16 bytes, and the name field 5.
