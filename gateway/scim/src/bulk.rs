@@ -33,11 +33,12 @@ pub const RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRespon
 /// The most operations in one request.
 pub const MAX_OPERATIONS: u32 = 1_000;
 
-/// What a bulk body may hold: as much as another, three levels further in. Each `data` is read again when its turn comes.
+/// What a bulk body may hold: as much as another, three levels further in. Each `data` is read again when its turn comes;
+/// so a text that is too long is the fault of one operation, and hinders no other.
 #[must_use]
 pub fn limits() -> Limits {
     let one = Limits::default();
-    Limits { depth: one.depth + 3, ..one }
+    Limits { depth: one.depth + 3, text: usize::MAX, ..one }
 }
 
 /// What an operation does.

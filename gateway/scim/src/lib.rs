@@ -9,6 +9,7 @@
 //! | POST | `resource::normalise`, then `Incoming::created` |
 //! | PUT | `resource::normalise`, then `put::put` |
 //! | PATCH | `patch::PatchRequest::parse`, then `members` for groups and `apply` for the rest |
+//! | deactivate in spite of what is wrong besides | `resource::normalise_possible`, `patch::PatchRequest::parse_possible` |
 //! | answer | `Resource::complete`, then `project::Projection::apply` |
 //! | filter | `filter::Query::parse`; match on the tree for SQL, or `Query::matches` on a complete resource |
 //! | `/Roles` | `role::Role::resource` |
@@ -26,6 +27,7 @@ mod elements;
 pub mod error;
 pub mod etag;
 pub mod filter;
+pub mod flaws;
 pub mod json;
 pub mod leniency;
 pub mod list;

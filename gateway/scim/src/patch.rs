@@ -2,7 +2,8 @@
 //!
 //! A body is read once, against its resource type, into steps: paths are resolved, path-less values are taken apart
 //! into one step per attribute, and what changes a group's members is folded into one `MemberDelta`, so that a group of
-//! fifty thousand is never read to add one to it. `PatchRequest::apply` is pure: all steps, or an error and nothing.
+//! fifty thousand is never read to add one to it. `PatchRequest::apply` is pure: all steps, or an error and nothing; only
+//! a request that `PatchRequest::parse_possible` read does what it can.
 
 mod apply;
 mod members;
@@ -15,6 +16,7 @@ pub use self::apply::RolesPatch;
 pub use self::members::{MemberDelta, NeededMembers};
 use crate::error::{Error, quoted};
 use crate::filter::{Query, resolve_element};
+use crate::flaws::Flaws;
 use crate::leniency::{Leniency, Mode};
 use crate::path::{AttrPath, Locator, Path};
 use crate::put::Outcome;
@@ -34,6 +36,7 @@ pub const MAX_OPERATION_VALUES: usize = 50_000;
 pub struct PatchRequest {
     kind: &'static ResourceType,
     mode: Mode,
+    flaws: Flaws,
     steps: Vec<Step>,
     members: Option<MemberDelta>,
     needed: NeededMembers,
@@ -91,22 +94,34 @@ impl PatchRequest {
     /// nothing, `noTarget` for a `remove` without a path, `mutability` for a path to what only the server writes; 413
     /// for too many operations or values.
     pub fn parse(kind: &'static ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Self, Error> {
+        Self::read(kind, body, mode, Flaws::Refuse)
+    }
+
+    /// Reads what can be read of a body that `parse` refuses; `apply` then does what can be done.
+    ///
+    /// Refused with 400 `invalidSyntax` if it is not a PATCH at all.
+    pub fn parse_possible(kind: &'static ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Self, Error> {
+        Self::read(kind, body, mode, Flaws::LeaveOut)
+    }
+
+    fn read(kind: &'static ResourceType, body: Map<String, Value>, mode: Mode, flaws: Flaws) -> Result<Self, Error> {
         let [operations, schemas] = members_of(body, ["Operations", "schemas"])?;
         if !mode.allows(Leniency::AnySchemas) && !names_patch(schemas.as_ref()) {
-            return Err(Error::invalid_syntax(format!("schemas must hold {PATCH_URN}")));
+            flaws.pass(Err(Error::invalid_syntax(format!("schemas must hold {PATCH_URN}"))))?;
         }
         let Some(Value::Array(operations)) = operations else {
             return Err(Error::invalid_syntax("a PATCH must have Operations, an array"));
         };
         if operations.len() > MAX_OPERATIONS {
-            return Err(Error::too_large(format!("a PATCH may have at most {MAX_OPERATIONS} operations")));
+            flaws.pass(Err(Error::too_large(format!("a PATCH may have at most {MAX_OPERATIONS} operations"))))?;
         }
         if operations.is_empty() && !mode.allows(Leniency::EmptyPatch) {
             return Err(Error::invalid_syntax("Operations must not be empty"));
         }
-        let mut request = Self { kind, mode, steps: Vec::new(), members: None, needed: NeededMembers::default() };
+        let (steps, needed) = (Vec::new(), NeededMembers::default());
+        let mut request = Self { kind, mode, flaws, steps, members: None, needed };
         for (n, operation) in operations.into_iter().enumerate() {
-            request.operation(n + 1, operation).map_err(|error| at_operation(n + 1, error))?;
+            flaws.pass(request.operation(n + 1, operation).map_err(|error| at_operation(n + 1, error)))?;
         }
         Ok(request)
     }
@@ -137,6 +152,9 @@ impl PatchRequest {
 
     /// The resource after all operations, or an error if one of them fails. A group's members are left to `members`.
     ///
+    /// Of a request that `parse_possible` read, what fails is left out; if no resource that may be stored comes of it, the
+    /// attributes that give access change alone.
+    ///
     /// Refused with 400: `noTarget` if a value filter selects nothing and describes nothing that could be made,
     /// `invalidValue` for a value of the wrong type, `mutability` if a required attribute would be gone.
     pub fn apply(&self, resource: &Resource, roles: RolesPatch) -> Result<Outcome, Error> {
@@ -165,9 +183,10 @@ impl PatchRequest {
             (Some(path), _) => self.with_path(number, op, &path, value),
             (None, Op::Remove) => Err(Error::no_target("a remove must have a path")),
             (None, Op::Add | Op::Replace) => match value {
-                Some(Value::Object(values)) => {
-                    values.into_iter().try_for_each(|(key, value)| self.with_key(number, op, &key, value))
-                }
+                Some(Value::Object(values)) => values.into_iter().try_for_each(|(key, value)| {
+                    let part = self.with_key(number, op, &key, value);
+                    self.flaws.pass(part)
+                }),
                 _ => Err(Error::invalid_value("without a path, value must be an object")),
             },
         }
@@ -225,10 +244,11 @@ impl PatchRequest {
             match AttrPath::parse(&key) {
                 Some(AttrPath { urn: None, name, sub }) => {
                     let attribute = AttrPath { urn: Some(schema.id.to_owned()), name, sub };
-                    self.with_member(number, op, &Path { attribute, filter: None, sub: None }, value)?;
+                    let part = self.with_member(number, op, &Path { attribute, filter: None, sub: None }, value);
+                    self.flaws.pass(part)?;
                 }
                 _ if self.mode.allows(Leniency::UnknownAttribute) => {}
-                _ => return Err(value::unknown(&key)),
+                _ => self.flaws.pass(Err(value::unknown(&key)))?,
             }
         }
         Ok(())

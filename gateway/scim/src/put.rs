@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::flaws::Flaws;
 use crate::resource::{Incoming, Resource, is_urn};
 use crate::schema::{ResourceType, Target};
 
@@ -33,16 +34,17 @@ pub struct Outcome {
 /// The resource after a PUT of `new` over `old`.
 ///
 /// The members of a group are in `new.members`: all of them if there, unchanged if not. Refused with 400 `invalidValue`
-/// if a required attribute is missing.
+/// if a required attribute is missing. Of a body that `normalise_possible` read, what was left out stays as it is, and if a
+/// required attribute is missing, those that give access change alone.
 pub fn put(kind: &ResourceType, old: &Resource, new: Incoming, unmentioned: Unmentioned) -> Result<Outcome, Error> {
-    let Incoming { mut resource, members: _, cleared } = new;
+    let Incoming { mut resource, members: _, cleared, flaws, left_out } = new;
     let mut keep = |target: Target| {
         if resource.get(target).is_none() && !cleared.contains(&target) {
             resource.set(target, old.get(target).cloned());
         }
     };
     match unmentioned {
-        Unmentioned::Clear => access(kind).for_each(&mut keep),
+        Unmentioned::Clear => access(kind).chain(left_out).for_each(&mut keep),
         Unmentioned::Keep => kind.attributes().for_each(&mut keep),
     }
     if let Some(active) = kind.attribute("active")
@@ -57,12 +59,16 @@ pub fn put(kind: &ResourceType, old: &Resource, new: Incoming, unmentioned: Unme
             }
         }
     }
-    resource.require(kind, Error::invalid_value)?;
+    let sound = resource.require(kind, Error::invalid_value);
+    if sound.is_err() && flaws == Flaws::LeaveOut {
+        resource = old.with_access_of(kind, &resource);
+    }
+    flaws.pass(sound)?;
     Ok(Outcome { changed: resource != *old, resource })
 }
 
 /// The attributes that give access.
-fn access(kind: &ResourceType) -> impl Iterator<Item = Target> {
+pub(crate) fn access(kind: &ResourceType) -> impl Iterator<Item = Target> {
     ["active", "roles"].into_iter().filter_map(|name| kind.attribute(name))
 }
 

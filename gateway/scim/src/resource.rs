@@ -10,7 +10,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::flaws::Flaws;
 use crate::leniency::{Leniency, Mode};
+use crate::put;
 use crate::schema::discovery::is_schema;
 use crate::schema::{Attribute, FLUENT_GROUP_URN, Mutability, ResourceType, Target};
 use crate::{elements, json, value};
@@ -50,6 +52,10 @@ pub struct Incoming {
     pub members: Option<Vec<String>>,
     /// The attributes it gives as `null`, `""` or `[]`.
     pub(crate) cleared: Vec<Target>,
+    /// What becomes of a part that is wrong.
+    pub(crate) flaws: Flaws,
+    /// The attributes whose value is wrong.
+    pub(crate) left_out: Vec<Target>,
 }
 
 /// Reads the body of a POST or PUT.
@@ -58,41 +64,12 @@ pub struct Incoming {
 /// dropped, extensions of unknown URNs are kept as they are. Refused: 400 `invalidValue` for a value of the wrong type,
 /// 400 `invalidSyntax` for an attribute given twice in different spellings.
 pub fn normalise(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Incoming, Error> {
-    if !mode.allows(Leniency::AnySchemas) && !names_schema(&body, kind) {
-        return Err(Error::invalid_syntax(format!("schemas must hold {}", kind.schema.id)));
-    }
-    let mut incoming = Incoming { resource: Resource::default(), members: None, cleared: Vec::new() };
-    for (name, value) in body {
-        if let Some(target) = kind.attribute(&name) {
-            if target.extension.is_some() && !mode.allows(Leniency::BareExtensionAttribute) {
-                return Err(value::unknown(&name));
-            }
-            incoming.assign(target, value, mode)?;
-        } else if let Some(schema) = kind.schema(&name) {
-            let members = match value {
-                Value::Object(members) => members,
-                Value::Null => continue,
-                _ => return Err(Error::invalid_value(format!("{} must be an object", schema.id))),
-            };
-            let extension = (schema.id != kind.schema.id).then_some(schema);
-            for (name, value) in members {
-                match schema.attribute(&name) {
-                    Some(attribute) => incoming.assign(Target { extension, attribute, sub: None }, value, mode)?,
-                    None if schema.is_named_by(&name, &value) || mode.allows(Leniency::UnknownAttribute) => {}
-                    None => return Err(value::unknown(&name)),
-                }
-            }
-        } else if is_urn(&name) && !is_schema(&name) && value.is_object() {
-            if incoming.resource.has(&name) {
-                return Err(value::twice(&name));
-            }
-            incoming.resource.put_extension(&name, value);
-        } else if !mode.allows(Leniency::UnknownAttribute) {
-            return Err(value::unknown(&name));
-        }
-    }
-    incoming.resource.tidy(kind);
-    Ok(incoming)
+    Incoming::empty(Flaws::Refuse).read(kind, body, mode)
+}
+
+/// Reads what can be read of a body that `normalise` refuses.
+pub fn normalise_possible(kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Incoming, Error> {
+    Incoming::empty(Flaws::LeaveOut).read(kind, body, mode)
 }
 
 fn names_schema(body: &Map<String, Value>, kind: &ResourceType) -> bool {
@@ -102,6 +79,64 @@ fn names_schema(body: &Map<String, Value>, kind: &ResourceType) -> bool {
 }
 
 impl Incoming {
+    fn empty(flaws: Flaws) -> Self {
+        let (cleared, left_out) = (Vec::new(), Vec::new());
+        Self { resource: Resource::default(), members: None, cleared, flaws, left_out }
+    }
+
+    fn read(mut self, kind: &ResourceType, body: Map<String, Value>, mode: Mode) -> Result<Self, Error> {
+        let flaws = self.flaws;
+        if !mode.allows(Leniency::AnySchemas) && !names_schema(&body, kind) {
+            flaws.pass(Err(Error::invalid_syntax(format!("schemas must hold {}", kind.schema.id))))?;
+        }
+        for (name, value) in body {
+            if let Some(target) = kind.attribute(&name) {
+                if target.extension.is_some() && !mode.allows(Leniency::BareExtensionAttribute) {
+                    flaws.pass(Err(value::unknown(&name)))?;
+                    continue;
+                }
+                self.assign_possible(target, value, mode)?;
+            } else if let Some(schema) = kind.schema(&name) {
+                let members = match value {
+                    Value::Object(members) => members,
+                    Value::Null => continue,
+                    _ => {
+                        flaws.pass(Err(Error::invalid_value(format!("{} must be an object", schema.id))))?;
+                        continue;
+                    }
+                };
+                let extension = (schema.id != kind.schema.id).then_some(schema);
+                for (name, value) in members {
+                    match schema.attribute(&name) {
+                        Some(attribute) => {
+                            self.assign_possible(Target { extension, attribute, sub: None }, value, mode)?;
+                        }
+                        None if schema.is_named_by(&name, &value) || mode.allows(Leniency::UnknownAttribute) => {}
+                        None => flaws.pass(Err(value::unknown(&name)))?,
+                    }
+                }
+            } else if is_urn(&name) && !is_schema(&name) && value.is_object() {
+                if self.resource.has(&name) {
+                    flaws.pass(Err(value::twice(&name)))?;
+                    continue;
+                }
+                self.resource.put_extension(&name, value);
+            } else if !mode.allows(Leniency::UnknownAttribute) {
+                flaws.pass(Err(value::unknown(&name)))?;
+            }
+        }
+        self.resource.tidy(kind);
+        Ok(self)
+    }
+
+    fn assign_possible(&mut self, target: Target, given: Value, mode: Mode) -> Result<(), Error> {
+        let assigned = self.assign(target, given, mode);
+        if assigned.is_err() {
+            self.left_out.push(target);
+        }
+        self.flaws.pass(assigned)
+    }
+
     fn assign(&mut self, target: Target, given: Value, mode: Mode) -> Result<(), Error> {
         let attribute = target.attribute;
         if matches!(attribute.mutability, Mutability::ReadOnly | Mutability::WriteOnly) || attribute.name == "schemas" {
@@ -191,6 +226,22 @@ impl Resource {
     #[must_use]
     pub fn active(&self) -> bool {
         self.0.get("active") == Some(&Value::Bool(true))
+    }
+
+    /// The same, but active or not.
+    #[must_use]
+    pub fn with_active(&self, active: bool) -> Self {
+        let mut same = self.clone();
+        same.0.insert("active".to_owned(), active.into());
+        same
+    }
+
+    /// The same, but with the attributes of `other` that give a user access.
+    #[must_use]
+    pub fn with_access_of(&self, kind: &ResourceType, other: &Self) -> Self {
+        let mut same = self.clone();
+        put::access(kind).for_each(|target| same.set(target, other.get(target).cloned()));
+        same
     }
 
     /// The role labels: of a user its `roles`, of a group those of its extension. In order, perhaps with repetitions

@@ -215,6 +215,12 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     Ok(scim::json::read_object(body, &scim::json::Limits::default())?)
 }
 
+/// The same, with texts as long as the body can hold.
+pub(crate) fn object_of_any_text(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let limits = scim::json::Limits { text: body.len(), ..scim::json::Limits::default() };
+    Ok(scim::json::read_object(body, &limits)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_json;

@@ -22,6 +22,7 @@ use scim::{Resource, etag};
 use crate::Gateway;
 use crate::admission::Cost;
 use crate::call::{Call, object};
+use crate::contention::Tries;
 use crate::convert::{Group, Member};
 use crate::guard::Guard;
 use crate::guardrail::{self, Settings, Verdict};
@@ -33,7 +34,7 @@ use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
 use crate::tenant::mode;
 use crate::upstream::{Fresh, GroupChange};
-use crate::users::{TRIES, contended, labels, roles_patch, unmentioned};
+use crate::users::{labels, roles_patch, unmentioned};
 
 /// A changed group with more members than this is answered without a body, unless attributes are asked for.
 const MOST_ANSWERED: u64 = 1_000;
@@ -162,12 +163,13 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
         let revision = gateway.upstream.delete_group(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
     }
+    let mut tries = Tries::default();
     loop {
         let (group, _) = gateway.upstream.get_group(&call.caller, &call.id).await?;
         conditions.check(&resource::tag(&group.stored))?;
         match gateway.upstream.delete_group(&call.caller, &call.id, group.stored.version).await {
             Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => tries.again(&call, true).await?,
             Err(error) => return Err(error.into()),
         }
     }
@@ -184,7 +186,8 @@ async fn change(
     let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.groups)?;
     let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
-    for tries in 1.. {
+    let mut tries = Tries::default();
+    loop {
         let (group, revision) = gateway.upstream.get_group(&call.caller, &call.id).await?;
         conditions.check(&resource::tag(&group.stored))?;
         let stored = resource::parse(&group.stored)?;
@@ -197,9 +200,9 @@ async fn change(
         let (before, after) = (labels(&stored), labels(&resource));
         let loses_members = !after.is_subset(&before) && loses_members(gateway, call, &members).await?;
         let verdict = guardrail::Group { before: &before, after: &after, loses_members }.judge();
-        let takes_away = may_lose(&members) || !before.is_subset(&after);
         let keys_change = ["externalId", "displayName"].iter().any(|name| stored.text(name) != resource.text(name));
         let changed = resource != stored;
+        let takes_away = !before.is_subset(&after) || members.takes_away();
         let written = if changed || !members.is_empty() {
             let expected = if changed || conditions.any() || !needed.is_empty() { group.stored.version } else { 0 };
             let document = changed.then(|| resource::document(resource));
@@ -216,15 +219,10 @@ async fn change(
                 }
                 return answer(gateway, call, StatusCode::OK, &group, &revision, &reply).await;
             }
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {
-                if tries >= TRIES && !takes_away {
-                    break;
-                }
-            }
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => tries.again(call, takes_away).await?,
             Err(error) => return Err(error.into()),
         }
     }
-    Err(contended())
 }
 
 /// Stores a change that the guardrail lets pass. Where the name or the `externalId` changes, labels may have come by it:
@@ -265,14 +263,6 @@ fn group_change(document: Option<bytes::Bytes>, members: MemberDelta) -> GroupCh
             let (remove, adds_unmatched, only_if_it_takes_away) = (Vec::new(), false, false);
             GroupChange { document, replace_members: true, add, remove, adds_unmatched, only_if_it_takes_away }
         }
-    }
-}
-
-/// Whether someone who is a member may be none afterwards.
-fn may_lose(delta: &MemberDelta) -> bool {
-    match delta {
-        MemberDelta::Change { remove, .. } => !remove.is_empty(),
-        MemberDelta::Replace(_) => true,
     }
 }
 

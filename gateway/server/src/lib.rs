@@ -14,6 +14,7 @@ mod cache;
 mod call;
 mod caller;
 mod config;
+mod contention;
 mod convert;
 mod discovery;
 mod face;

@@ -3,6 +3,7 @@
 mod auth;
 mod bulk;
 mod catalogue;
+mod deactivation;
 mod discovery;
 mod fake;
 mod groups;
@@ -99,7 +100,12 @@ impl Face {
     /// The id of a new user with these labels.
     async fn user(&self, user_name: &str, labels: &[&str]) -> String {
         let roles: Vec<_> = labels.iter().map(|label| serde_json::json!({ "value": label })).collect();
-        let answer = self.call("POST", "/Users", &serde_json::json!({ "userName": user_name, "roles": roles })).await;
+        self.user_of(&serde_json::json!({ "userName": user_name, "roles": roles })).await
+    }
+
+    /// The id of a new user with this body.
+    async fn user_of(&self, body: &Value) -> String {
+        let answer = self.call("POST", "/Users", body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body["id"].as_str().unwrap().to_owned()
     }

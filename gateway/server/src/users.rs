@@ -7,17 +7,19 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::settings::{PutOmitted, RolesPatch};
 use http::{Method, StatusCode};
-use runtime::error::Reason;
+use runtime::error::{Kind, Reason};
+use scim::flaws::Flaws;
 use scim::list::SearchRequest;
 use scim::patch::PatchRequest;
 use scim::put::{Unmentioned, put as put_over};
-use scim::resource::normalise;
+use scim::resource::{normalise, normalise_possible};
 use scim::schema::USERS;
 use scim::{Resource, etag};
 
 use crate::Gateway;
 use crate::admission::Cost;
-use crate::call::{Call, object};
+use crate::call::{Call, object, object_of_any_text};
+use crate::contention::Tries;
 use crate::convert::User;
 use crate::guard::Guard;
 use crate::guardrail::{self, Label, Settings, Standing};
@@ -28,10 +30,6 @@ use crate::resource;
 use crate::respond::{self, Headers as _};
 use crate::scim_error::Refusal;
 use crate::tenant::mode;
-
-/// How often a change is made anew when others change the same user meanwhile. One that takes access away is made anew until
-/// the request's time is over: each time it came too late, somebody else's change was made.
-pub(crate) const TRIES: usize = 16;
 
 /// `GET /Users`.
 pub(crate) async fn list(State(gateway): State<Arc<Gateway>>, call: Call) -> Result<Response, Refusal> {
@@ -92,8 +90,11 @@ pub(crate) async fn create(State(gateway): State<Arc<Gateway>>, mut call: Call) 
 pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
     let users = gateway.tenant(&call).await?.schemas.users;
-    change(&gateway, &call, |stored, settings| {
-        let new = normalise(users, object(&body)?, mode(settings))?;
+    change(&gateway, &call, |stored, settings, flaws| {
+        let new = match flaws {
+            Flaws::Refuse => normalise(users, object(&body)?, mode(settings))?,
+            Flaws::LeaveOut => normalise_possible(users, object_of_any_text(&body)?, mode(settings))?,
+        };
         Ok(put_over(users, stored, new, unmentioned(settings))?.resource)
     })
     .await
@@ -103,8 +104,11 @@ pub(crate) async fn put(State(gateway): State<Arc<Gateway>>, mut call: Call) -> 
 pub(crate) async fn patch(State(gateway): State<Arc<Gateway>>, mut call: Call) -> Result<Response, Refusal> {
     let body = call.body(gateway.limits.user_body).await?;
     let users = gateway.tenant(&call).await?.schemas.users;
-    change(&gateway, &call, |stored, settings| {
-        let patch = PatchRequest::parse(users, object(&body)?, mode(settings))?;
+    change(&gateway, &call, |stored, settings, flaws| {
+        let patch = match flaws {
+            Flaws::Refuse => PatchRequest::parse(users, object(&body)?, mode(settings))?,
+            Flaws::LeaveOut => PatchRequest::parse_possible(users, object_of_any_text(&body)?, mode(settings))?,
+        };
         Ok(patch.apply(stored, roles_patch(settings))?.resource)
     })
     .await
@@ -117,13 +121,44 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
         let revision = gateway.upstream.delete_user(&call.caller, &call.id, 0).await?;
         return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision));
     }
+    let mut tries = Tries::default();
     loop {
         let (user, _) = gateway.upstream.get_user(&call.caller, &call.id, false).await?;
         conditions.check(&resource::tag(&user.stored))?;
         match gateway.upstream.delete_user(&call.caller, &call.id, user.stored.version).await {
             Ok(revision) => return Ok(respond::empty(StatusCode::NO_CONTENT).revision(&revision)),
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {}
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => tries.again(&call, true).await?,
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How much of a change is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    Whole,
+    /// Whether the user is active, and its labels.
+    Access,
+    /// That the user is not active.
+    Deactivation,
+}
+
+impl Extent {
+    /// What of `new` is written over `stored`.
+    fn of(self, stored: &Resource, new: Resource) -> Resource {
+        match self {
+            Self::Whole => new,
+            Self::Access => stored.with_access_of(&USERS, &new),
+            Self::Deactivation => stored.with_active(false),
+        }
+    }
+
+    fn less(self) -> Option<Self> {
+        match self {
+            Self::Whole => Some(Self::Access),
+            Self::Access => Some(Self::Deactivation),
+            Self::Deactivation => None,
         }
     }
 }
@@ -131,21 +166,28 @@ pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, call: Call) -> R
 /// Reads the user, edits it, lets the guardrail judge the difference, and writes it back if nobody else has written
 /// meanwhile; else all of that again. So a change is judged and made against what it replaces.
 ///
-/// The body is read by `edit`, after the user was found: a user that is not there is 404 whatever the body says.
+/// The body is read by `edit`, after the user was found: a user that is not there is 404 whatever the body says. A
+/// request that deactivates is never refused for what it says besides: what is wrong is left out, and where identity-store
+/// can't hold the rest, everything but access.
 async fn change(
     gateway: &Gateway,
     call: &Call,
-    edit: impl Fn(&Resource, &Settings) -> Result<Resource, Refusal>,
+    edit: impl Fn(&Resource, &Settings, Flaws) -> Result<Resource, Refusal>,
 ) -> Result<Response, Refusal> {
     let reply = Reply::to_change(call, gateway.tenant(call).await?.schemas.users)?;
     let conditions = call.conditions();
     let mut guard = Guard::new(gateway, call).await?;
-    for tries in 1.. {
+    let (mut tries, mut extent) = (Tries::default(), Extent::Whole);
+    loop {
         // No change of a user changes its groups, so those read now are shown afterwards.
         let (user, revision) = gateway.upstream.get_user(&call.caller, &call.id, reply.wants("groups")).await?;
         conditions.check(&resource::tag(&user.stored))?;
         let stored = resource::parse(&user.stored)?;
-        let new = edit(&stored, &guard.settings)?;
+        let new = match edit(&stored, &guard.settings, Flaws::Refuse) {
+            Ok(new) => new,
+            Err(refusal) => deactivated(&edit, &stored, &guard.settings).ok_or(refusal)?,
+        };
+        let new = extent.of(&stored, new);
         if new == stored {
             return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
         }
@@ -162,15 +204,30 @@ async fn change(
                 let user = User { groups: user.groups, ..changed };
                 return answer(gateway, call, StatusCode::OK, &user, &revision, &reply);
             }
-            Err(error) if error.reason() == Reason::VERSION_MISMATCH => {
-                if tries >= TRIES && !change.takes_away() {
-                    break;
+            Err(error) if error.reason() == Reason::VERSION_MISMATCH => tries.again(call, change.takes_away()).await?,
+            Err(error) => match extent.less() {
+                Some(less)
+                    if error.kind() == Kind::InvalidArgument
+                        && deactivated(&edit, &stored, &guard.settings).is_some() =>
+                {
+                    extent = less;
                 }
-            }
-            Err(error) => return Err(error.into()),
+                _ => return Err(error.into()),
+            },
         }
     }
-    Err(contended())
+}
+
+/// The user after what of a request can be carried out, if the request deactivates.
+fn deactivated(
+    edit: impl Fn(&Resource, &Settings, Flaws) -> Result<Resource, Refusal>,
+    stored: &Resource,
+    settings: &Settings,
+) -> Option<Resource> {
+    // Who is inactive already looks the same whether the request says so or not; who is active does not.
+    let new = edit(&stored.with_active(true), settings, Flaws::LeaveOut).ok().filter(|new| !new.active())?;
+    tracing::warn!("a user is deactivated without what is wrong in the request besides");
+    Some(new)
 }
 
 fn answer(
@@ -212,9 +269,4 @@ pub(crate) fn roles_patch(settings: &Settings) -> scim::patch::RolesPatch {
         RolesPatch::AsSent => scim::patch::RolesPatch::AsSent,
         RolesPatch::Overwrite => scim::patch::RolesPatch::Overwrite,
     }
-}
-
-pub(crate) fn contended() -> Refusal {
-    let detail = "the resource changes too often to be changed now; try again later";
-    Refusal::unavailable(detail, std::time::Duration::from_secs(1))
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Op, PatchRequest, Place, Step, at_operation, no_value};
+use super::{MAX_OPERATIONS, Op, PatchRequest, Place, Step, at_operation, no_value};
 use crate::elements;
 use crate::error::Error;
 use crate::filter::{Condition, Order, Query, TextTest};
+use crate::flaws::Flaws;
 use crate::leniency::Leniency;
 use crate::put::Outcome;
 use crate::resource::Resource;
@@ -22,18 +23,26 @@ pub enum RolesPatch {
     Overwrite,
 }
 
+/// How many comparisons one value costs that is copied, so that a step can be undone.
+const COPY: usize = 8;
 /// How many comparisons of values one request may cost.
 const MAX_WORK: usize = 5_000_000;
 
 pub(super) fn apply(request: &PatchRequest, resource: &Resource, roles: RolesPatch) -> Result<Outcome, Error> {
     let mut draft = Draft { resource: resource.clone(), request, overwrite: roles, work: 0 };
-    for step in &request.steps {
-        draft.step(step).map_err(|error| at_operation(step.operation, error))?;
+    for (n, step) in request.steps.iter().enumerate() {
+        match request.flaws {
+            Flaws::Refuse => draft.step(step).map_err(|error| at_operation(step.operation, error))?,
+            Flaws::LeaveOut => draft.possible_step(n, step),
+        }
     }
     let mut resource_now = draft.resource;
     resource_now.tidy(request.kind);
-    resource_now.check_size()?;
-    resource_now.require(request.kind, Error::mutability)?;
+    let sound = resource_now.check_size().and_then(|()| resource_now.require(request.kind, Error::mutability));
+    if sound.is_err() && request.flaws == Flaws::LeaveOut {
+        resource_now = resource.with_access_of(request.kind, &resource_now);
+    }
+    request.flaws.pass(sound)?;
     Ok(Outcome { changed: resource_now != *resource, resource: resource_now })
 }
 
@@ -46,6 +55,24 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// A step, or nothing if it fails. Only steps on lists can fail when something has happened already.
+    fn possible_step(&mut self, number: usize, step: &Step) {
+        let list = match &step.place {
+            Place::Known { target, .. } if target.attribute.multi_valued => Some(*target),
+            Place::Known { .. } | Place::Foreign { .. } => None,
+        };
+        let there = list.and_then(|target| self.resource.get(target));
+        let values = there.and_then(Value::as_array).map_or(0, Vec::len);
+        if list.is_some() && (number >= MAX_OPERATIONS || self.charge(values * COPY).is_err()) {
+            return;
+        }
+        let before = list.map(|target| (target, self.resource.get(target).cloned(), self.overwrite));
+        if let (Err(_), Some((target, value, overwrite))) = (self.step(step), before) {
+            self.resource.set(target, value);
+            self.overwrite = overwrite;
+        }
+    }
+
     fn step(&mut self, step: &Step) -> Result<(), Error> {
         let value = step.value.clone();
         match &step.place {

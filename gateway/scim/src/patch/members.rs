@@ -74,6 +74,12 @@ impl MemberDelta {
         matches!(self, Self::Change { add, remove } if add.is_empty() && remove.is_empty())
     }
 
+    /// Whether somebody who is a member may be none afterwards.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        !matches!(self, Self::Change { remove, .. } if remove.is_empty())
+    }
+
     fn add(&mut self, id: String) {
         match self {
             Self::Change { add, remove } => {

@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) ailing: BTreeMap<&'static str, Reason>,
     /// How many writes yet find that somebody else was first.
     pub(super) races: usize,
+    /// How many replacements of users yet hold what no store could.
+    pub(super) unholdable: usize,
     /// Every list of labels that was asked for.
     pub(super) labels_asked: Vec<roles::ListLabelsRequest>,
     /// The last actor.
@@ -253,6 +255,10 @@ impl UserService for World {
     ) -> Result<Response<identity::ReplaceUserResponse>, Status> {
         let mut state = self.enter("ReplaceUser")?;
         state.race()?;
+        if state.unholdable > 0 {
+            state.unholdable -= 1;
+            return Err(Error::new(Reason::FIELD_INVALID, "it must be at most 500 characters").into());
+        }
         let identity::ReplaceUserRequest { tenant, actor, id, expected_version, document } = request.into_inner();
         state.actor = actor;
         let name = text(&document, "userName");
