@@ -1,4 +1,5 @@
-//! The whole pusher: one heartbeat, one who asks whether its database answers, and for each tenant a follower of the feed, one who looks ahead in it, workers, and a reader of the catalogue.
+//! The whole pusher: one heartbeat, one who asks whether its database answers, and for each tenant a follower of the feed,
+//! one who looks ahead in it, workers, and a reader of the catalogue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

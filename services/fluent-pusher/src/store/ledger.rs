@@ -93,8 +93,8 @@ impl Store {
     }
 
     /// Writes down, before anything is sent, how we stand to an account of a Fluent: that it is being made, adopted or
-    /// parked. `lost` is what adoption takes away, as JSON. Nothing is written unless the lease still holds and the account is still the
-    /// job's user's; answers whether it was.
+    /// parked. `lost` is what adoption takes away, as JSON. Nothing is written unless the lease still holds and the account
+    /// is still the job's user's; answers whether it was.
     pub async fn record(
         &self,
         tenant: &TenantId,
@@ -104,31 +104,18 @@ impl Store {
         standing: Standing,
         lost: Option<String>,
     ) -> Result<bool, Error> {
-        let (tenant, job, now) = (tenant.clone(), job.clone(), self.now());
-        let (user_name, fluent) = (user_name.to_owned(), fluent.to_owned());
-        self.database
-            .write(move |tx| {
-                Box::pin(async move {
-                    if bearer(tx, &tenant, &job).await? != Bearer::Job {
-                        return Ok(false);
-                    }
-                    let (standing, fluent_id) = standing.columns();
-                    let sql = "INSERT INTO push_ledger \
-                               (tenant, account, user_id, user_name, standing, fluent_id, lost, since, fluent, profile_of) \
-                               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3) \
-                               ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
-                               user_name = excluded.user_name, standing = excluded.standing, \
-                               fluent_id = excluded.fluent_id, since = excluded.since, \
-                               lost = COALESCE(excluded.lost, push_ledger.lost), fluent = excluded.fluent, \
-                               profile_of = excluded.profile_of";
-                    let (user, account) = (job.user.as_bytes(), &job.account);
-                    let tenant = tenant.as_str();
-                    let values = params![tenant, account, user, user_name, standing, fluent_id, lost, now.0, fluent];
-                    tx.execute(sql, values).await?;
-                    Ok(true)
-                })
-            })
-            .await
+        let sql = "INSERT INTO push_ledger \
+                   (tenant, account, user_id, user_name, standing, fluent_id, lost, since, fluent, profile_of) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3) \
+                   ON CONFLICT (tenant, account) DO UPDATE SET user_id = excluded.user_id, \
+                   user_name = excluded.user_name, standing = excluded.standing, \
+                   fluent_id = excluded.fluent_id, since = excluded.since, \
+                   lost = COALESCE(excluded.lost, push_ledger.lost), fluent = excluded.fluent, \
+                   profile_of = excluded.profile_of";
+        let (standing, fluent_id) = standing.columns();
+        let (user, now) = (job.user.as_bytes(), self.now().0);
+        let values = params![tenant.as_str(), &job.account, user, user_name, standing, fluent_id, lost, now, fluent];
+        self.under_lease(tenant, job, sql, values).await
     }
 
     /// Writes down that an account we said should be made was made. That is true whoever holds the lease by now; and the
@@ -169,34 +156,30 @@ impl Store {
     /// The account that the ledger knows stands in this Fluent too. Answers whether the lease still holds.
     pub async fn found_again(&self, tenant: &TenantId, job: &Job, fluent: &str) -> Result<bool, Error> {
         let sql = "UPDATE push_ledger SET fluent = $3 WHERE tenant = $1 AND account = $2";
-        self.note(tenant, job, sql, fluent.into()).await
+        self.under_lease(tenant, job, sql, params![tenant.as_str(), &job.account, fluent]).await
     }
 
     /// The account bears its user's own profile by now. Answers whether the lease still holds.
     pub async fn introduced(&self, tenant: &TenantId, job: &Job) -> Result<bool, Error> {
         let sql = "UPDATE push_ledger SET profile_of = $3 WHERE tenant = $1 AND account = $2";
-        self.note(tenant, job, sql, job.user.as_bytes().into()).await
-    }
-
-    /// Writes one thing down of an account, under the lease.
-    async fn note(&self, tenant: &TenantId, job: &Job, sql: &'static str, value: Value) -> Result<bool, Error> {
-        let (tenant, job) = (tenant.clone(), job.clone());
-        self.database
-            .write(move |tx| {
-                Box::pin(async move {
-                    if bearer(tx, &tenant, &job).await? != Bearer::Job {
-                        return Ok(false);
-                    }
-                    tx.execute(sql, params![tenant.as_str(), &job.account, value]).await?;
-                    Ok(true)
-                })
-            })
-            .await
+        self.under_lease(tenant, job, sql, params![tenant.as_str(), &job.account, job.user.as_bytes()]).await
     }
 
     /// No account stands there after all. Nothing is forgotten unless the lease still holds and the account is still the
     /// job's user's; answers whether it was.
     pub async fn forget(&self, tenant: &TenantId, job: &Job) -> Result<bool, Error> {
+        let sql = "DELETE FROM push_ledger WHERE tenant = $1 AND account = $2";
+        self.under_lease(tenant, job, sql, params![tenant.as_str(), &job.account]).await
+    }
+
+    /// Writes one thing, if the lease still holds and the account is still the job's user's; answers whether it was.
+    async fn under_lease(
+        &self,
+        tenant: &TenantId,
+        job: &Job,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<bool, Error> {
         let (tenant, job) = (tenant.clone(), job.clone());
         self.database
             .write(move |tx| {
@@ -204,8 +187,7 @@ impl Store {
                     if bearer(tx, &tenant, &job).await? != Bearer::Job {
                         return Ok(false);
                     }
-                    let sql = "DELETE FROM push_ledger WHERE tenant = $1 AND account = $2";
-                    tx.execute(sql, params![tenant.as_str(), &job.account]).await?;
+                    tx.execute(sql, values).await?;
                     Ok(true)
                 })
             })

@@ -6,9 +6,9 @@
 //! what waits, opens a transaction, locks the tenants' rows, lets each change do its work in a savepoint of its own and
 //! under a revision of its own, commits, and only then answers. Changes of many rows do not add up: a transaction that has
 //! lasted for some time takes no more, so that those who wait for its locks, on another replica too, are served in between.
-//! A change that fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the transaction itself, the others are made again, each in one of
-//! its own: what they met was perhaps another's doing, and undone with it. If the commit's outcome is unknown, everyone is
-//! told just that.
+//! A change that fails undoes its own savepoint and nothing else, also one that took too long. If a change loses the
+//! transaction itself, the others are made again, each in one of its own: what they met was perhaps another's doing, and
+//! undone with it. If the commit's outcome is unknown, everyone is told just that.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
